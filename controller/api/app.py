@@ -184,7 +184,8 @@ def openapi() -> dict[str, Any]:
         schemas.pop(name, None)
     for name, example in EXAMPLES.items():
         schemas[name]["examples"] = [example]
-    schemas["Problem"] = problems.Problem.model_json_schema(ref_template=_SCHEMAS + "{model}")
+    whole = problems.Problem.model_json_schema(ref_template=_SCHEMAS + "{model}")
+    schemas |= whole.pop("$defs", {}) | {"Problem": whole}
     refused = {
         "description": "Problem details (RFC 9457)",
         "content": {problems.MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},

@@ -57,10 +57,18 @@ _CODES = {
 MEDIA_TYPE = "application/problem+json"
 
 
+class Allowance(BaseModel):
+    """Numbers to name in a request, so that it is allowed: nodes to remove by owner, and devices to expect."""
+
+    remove: dict[str, int]
+    expect_stations: int | None
+
+
 class Problem(BaseModel):
     """Problem details (RFC 9457) of an error answer.
 
     ``type`` ends in a stable code; ``detail`` is for people. ``problems`` lists the errors where there are several.
+    ``allow`` has numbers by which the same request would be allowed, if naming these is enough.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -70,6 +78,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     problems: list[dict[str, Any]] | None = None
+    allow: Allowance | None = None
 
 
 def problem(
@@ -137,6 +146,8 @@ def problem_of(error: MinkaError) -> JSONResponse:
             {name: getattr(one, name) for name in ("file", "line", "field", "value", "message", "expected")}
             for one in error.problems
         ]
+    if isinstance(error, PlanRefusedError) and (error.remove or error.expect_stations is not None):
+        extra["allow"] = {"remove": error.remove, "expect_stations": error.expect_stations}
     return problem(status, error.code, error.message, **extra)
 
 

@@ -186,12 +186,14 @@ class IncidentView(Incident):
 
     Attributes:
         rank: Rank among open incidents, from 1; 0 if it is not open.
-        why: Reason of the rank.
+        why: The rank with its reason.
+        because: The reason alone.
         correlating: Whether it is still worked out which alarms are part of it.
     """
 
     rank: int = 0
     why: str = ""
+    because: str = ""
     correlating: bool = False
 
 
@@ -235,7 +237,8 @@ class IncidentReport(IncidentStory):
 
 def _incident_view(one: Incident, ranks: Mapping[str, Rank], correlating: Collection[str]) -> dict[str, Any]:
     rank = ranks.get(one.id, Rank(0, ""))
-    return {**dict(one), "rank": rank.rank, "why": rank.why, "correlating": one.id in correlating}
+    said = {"rank": rank.rank, "why": rank.why, "because": rank.because, "correlating": one.id in correlating}
+    return {**dict(one), **said}
 
 
 def _in_time(said: Iterable[Comment]) -> tuple[Comment, ...]:

@@ -101,7 +101,7 @@ def list_incidents(
                 age(one["opened"]),
                 when(one["opened"]),
                 one.get("owner", ""),
-                one.get("why", "").partition(": ")[2],
+                one.get("because", ""),
             )
             for one in found
         ),
@@ -245,7 +245,7 @@ def _line(name: str, text: str) -> None:
 
 def _print_for_host(one: dict[str, Any]) -> None:
     _line("tenants", ", ".join(one["tenants"]))
-    _line("rank", one["why"].removeprefix("rank ") if one["rank"] else "")
+    _line("rank", f"{one['rank']}: {one['because']}" if one["rank"] else "")
     _line("includes", ", ".join(parts_of(one)))
     for beside in neighbours_of(one):
         _line("beside", beside)

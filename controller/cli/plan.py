@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -66,15 +65,16 @@ def one_expectation(numbers: Sequence[int] | None) -> int | None:
     return found[0] if found else None
 
 
-def expected(message: str) -> list[str]:
-    """The option that names the number of devices which a refusal asks for, if it asks for one."""
-    return [f"--expect {one}" for one in re.findall(r"expect (\d+) devices?(?=; |$)", message)]
+def expected(allow: Mapping[str, Any] | None) -> list[str]:
+    """The option that names the number of devices which would allow what was refused, if a number would."""
+    number = (allow or {}).get("expect_stations")
+    return [] if number is None else [f"--expect {number}"]
 
 
-def allow_words(message: str) -> str:
-    """A refusal, with the options of this command that would allow the plan."""
-    options = [f"--remove {one}" for one in re.findall(r"name (\S+=\d+)(?=; |$)", message)]
-    options += expected(message)
+def allow_words(allow: Mapping[str, Any] | None) -> str:
+    """The options of this command that would allow a plan, by ``allow`` of its refusal."""
+    options = [f"--remove {owner}={count}" for owner, count in (allow or {}).get("remove", {}).items()]
+    options += expected(allow)
     return f" ({' '.join(options)})" if options else ""
 
 
@@ -162,7 +162,7 @@ def _made(path: str, body: dict[str, Any], *, shown: bool = False) -> dict[str, 
                 return dict(api.progress(path, body, report))
         made: dict[str, Any] = api.post(path, body)
     except CliError as error:
-        raise CliError(f"{error}{allow_words(str(error))}", error.status, error.problem) from error
+        raise CliError(f"{error}{allow_words(error.problem.get('allow'))}", error.status, error.problem) from error
     return made
 
 

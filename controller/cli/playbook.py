@@ -72,9 +72,9 @@ def _parameters(words: list[str] | None) -> dict[str, str]:
     return found
 
 
-def allowing(message: str) -> str:
+def allowing(message: str, allow: Mapping[str, Any] | None) -> str:
     """A refusal, with the option that would allow the run."""
-    return " ".join([message, *(f"({option})" for option in expected(message))])
+    return " ".join([message, *(f"({option})" for option in expected(allow))])
 
 
 @app.command("list", epilog="Example: minka playbook list")
@@ -222,7 +222,7 @@ def run(
         try:
             run = client().post(f"/v1/playbooks/{name}/runs", asked, {"Idempotency-Key": key or new_key()})
         except CliError as error:
-            raise CliError(allowing(str(error)), error.status, error.problem) from error
+            raise CliError(allowing(str(error), error.problem.get("allow")), error.status, error.problem) from error
     if not as_json:
         _show_left_out(run["plan"])
     accepted(run, f"of playbook {name}", detach=detach, as_json=as_json)
@@ -343,8 +343,9 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
     show_outlook(said["outlook"], before=not said["refused"], fails=next(fails, ""), within=reach["tenants"])
     if said["refused"] and not said["outlook"]["requirements"]:
         out.print(f"who has to agree: not known, since it would be refused; within its reach: {tenants}")
-    for reason in said["refused"]:
-        out.print(styled("would be refused:", "red"), allowing(reason))
+    for place, reason in enumerate(said["refused"]):
+        allow = {"expect_stations": said.get("would_expect")} if place == 0 else None
+        out.print(styled("would be refused:", "red"), allowing(reason, allow))
 
 
 def _waves(stations: Sequence[Mapping[str, Any]], strategy: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:

@@ -468,7 +468,7 @@ def ranked(
     without = {one.id: people_at({cell for loss in one.losing.values() for cell in loss.cells}) for one in incidents}
     ordered = sorted(incidents, key=lambda one: _order(one, risks[one.id], without[one.id]))
     return {
-        one.id: Rank(number, _why(number, one, risks[one.id], without[one.id])) for number, one in enumerate(ordered, 1)
+        one.id: Rank(number, _because(one, risks[one.id], without[one.id])) for number, one in enumerate(ordered, 1)
     }
 
 
@@ -489,8 +489,8 @@ def _worst(one: Incident, agreements: Iterable[AgreementMinutes], at: datetime) 
     return max(risks, key=lambda risk: (risk.share, risk.words))
 
 
-def _why(rank: int, one: Incident, risk: _Risk, without: int) -> str:
+def _because(one: Incident, risk: _Risk, without: int) -> str:
     people = f"{one.people:,} people" if one.people != 1 else "1 person"
     tenants = f"{len(one.tenants)} tenant{'' if len(one.tenants) == 1 else 's'}"
     lose = f"{without:,} without service" if without else ""
-    return f"rank {rank}: {', '.join(filter(None, (people, lose, tenants, risk.words)))}"
+    return ", ".join(filter(None, (people, lose, tenants, risk.words)))

@@ -36,6 +36,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -149,9 +150,21 @@ class ConflictError(InputError):
 
 
 class PlanRefusedError(InputError):
-    """The plan may not be made or applied."""
+    """The plan may not be made or applied.
+
+    Attributes:
+        remove: Nodes by owner that would have to be named to allow it; empty if naming none of them is enough.
+        expect_stations: Number of devices that would have to be expected; None if that is not enough.
+    """
 
     code = "plan-refused"
+
+    def __init__(
+        self, message: str | None = None, *, remove: Mapping[str, int] | None = None, expect_stations: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.remove = dict(remove or {})
+        self.expect_stations = expect_stations
 
 
 class DeviceError(MinkaError):

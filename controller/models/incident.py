@@ -241,7 +241,12 @@ class AgreementMinutes(Noun):
 
 
 class Rank(NamedTuple):
-    """Order of open incidents: 1 is the most urgent. ``why`` gives the reason in a line."""
+    """Order of open incidents: 1 is the most urgent. ``because`` gives the reason in a line, without the rank."""
 
     rank: int
-    why: str
+    because: str
+
+    @property
+    def why(self) -> str:
+        """The rank with its reason; empty if it has none."""
+        return f"rank {self.rank}: {self.because}" if self.because else ""

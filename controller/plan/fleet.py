@@ -238,21 +238,23 @@ def check_changes(
     """Check that a plan removes and touches only what was named, and that its stations and routers have one order.
 
     Raises:
-        PlanRefusedError: It does not; the message has all that is wrong, so that nobody learns it bit by bit.
+        PlanRefusedError: It does not; it has all that is wrong, so that nobody learns it bit by bit.
     """
     checks: tuple[Callable[[], None], ...] = (
         lambda: check_removals(changes, options.remove, withheld),
         lambda: check_routers(changes, network),
         lambda: check_share(network, [change.station for change in changes], options, left_out),
     )
-    said = []
+    refusals = []
     for check in checks:
         try:
             check()
         except PlanRefusedError as error:
-            said.append(error.message)
-    if said:
-        raise PlanRefusedError("; ".join(said))
+            refusals.append(error)
+    if refusals:
+        remove = {owner: count for one in refusals for owner, count in one.remove.items()}
+        expect = next((one.expect_stations for one in refusals if one.expect_stations is not None), None)
+        raise PlanRefusedError("; ".join(one.message for one in refusals), remove=remove, expect_stations=expect)
 
 
 def check_removals(changes: Iterable[Outline], named: Mapping[str, int], withheld: Sequence[str] = ()) -> None:
@@ -264,17 +266,18 @@ def check_removals(changes: Iterable[Outline], named: Mapping[str, int], withhel
         withheld: What may be the reason of a wrong number, in words.
 
     Raises:
-        PlanRefusedError: Others are, or another number of them; the message says which, of every owner.
+        PlanRefusedError: Others are, or another number of them; it says which, of every owner.
     """
     removed: Counter[str] = Counter()
     stations: Counter[str] = Counter()
     for change in changes:
         removed.update(change.removes)
         stations.update(change.removes.keys())
-    wrong = []
+    wrong, allowed = [], {}
     for owner in sorted({*removed, *named}):
         said, count = named.get(owner, 0), removed[owner]
         if said != count and count:
+            allowed[owner] = count
             wrong.append(
                 f"the plan would remove {nodes(count)} of {owner} on {devices(stations[owner])}, "
                 f"but {max(said, 0)} were named: to allow it, name {owner}={count}"
@@ -285,7 +288,8 @@ def check_removals(changes: Iterable[Outline], named: Mapping[str, int], withhel
                 f"else leave {owner} out"
             )
     if wrong:
-        raise PlanRefusedError("; ".join((*wrong, *([first_names(withheld, between="; ")] if withheld else []))))
+        reasons = (*wrong, *([first_names(withheld, between="; ")] if withheld else []))
+        raise PlanRefusedError("; ".join(reasons), remove=allowed)
 
 
 def check_share(
@@ -317,12 +321,14 @@ def check_share(
             less = f" (left out: {reasons})" if reasons and count < expected else ""
             raise PlanRefusedError(
                 f"the {noun} touches {devices(count)}{_others(network, touched)}, but {expected} were expected{less}: "
-                f"find out why, or expect {devices(count)}"
+                f"find out why, or expect {devices(count)}",
+                expect_stations=count,
             )
     elif count > 1 and count > options.max_share * total:
         raise PlanRefusedError(
             f"the {noun} touches {count} of {devices(total)}{_others(network, touched)}, more than "
-            f"{options.max_share:.0%} of the network: to allow it, expect {devices(count)}"
+            f"{options.max_share:.0%} of the network: to allow it, expect {devices(count)}",
+            expect_stations=count,
         )
 
 

@@ -197,7 +197,8 @@ def check(store: Store, new: PreparedRun) -> None:
     """Check that nothing refuses a prepared run; raises the errors of ``Launcher.prepare``."""
     request = new.request
     if new.refused:
-        raise PlanRefusedError(f"{new.procedure} is refused: " + "; ".join(new.refused))
+        words = f"{new.procedure} is refused: " + "; ".join(new.refused)
+        raise PlanRefusedError(words, expect_stations=new.would_expect)
     digest, _ = store.networks.get()
     if digest != new.plan.network_digest:
         raise ConflictError(f"plan {new.plan.id} was made on an older version of the network files: plan again")

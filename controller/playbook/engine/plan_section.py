@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from controller.models.errors import InputError
+from controller.models.errors import InputError, PlanRefusedError
 from controller.models.network import Network, Snssai
 from controller.models.plan import Change, Plan
 from controller.nrm.tree import Path, within_root
@@ -72,14 +71,11 @@ def expected_stations(section: PlanSection, values: Mapping[str, Plain]) -> int 
     return None if expected is None else count_of(expected)
 
 
-def in_parameters(section: PlanSection, parameters: Mapping[str, Parameter], refusal: str) -> str:
+def in_parameters(section: PlanSection, parameters: Mapping[str, Parameter], refusal: PlanRefusedError) -> str:
     """How to give the numbers that a refusal asks for as parameters of the playbook; empty if that is not possible."""
     found = []
-    for pattern, expression in (
-        (r"name \S+=(\d+)(?=; |$)", section.remove),
-        (r"expect (\d+) devices?(?=; |$)", section.expect_stations),
-    ):
-        wanted = re.findall(pattern, refusal)
+    devices = () if refusal.expect_stations is None else (refusal.expect_stations,)
+    for wanted, expression in (((*refusal.remove.values(),), section.remove), (devices, section.expect_stations)):
         named = {name for text in expressions_in(expression) for name in Expression(text).names}
         numbers = [name for name in named if parameters[name].type is ParameterType.INT]
         if len(wanted) == len(numbers) == 1:  # which of several would it be?

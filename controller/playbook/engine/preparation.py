@@ -70,6 +70,8 @@ class DryRun(Noun):
         left_out: Stations that the plan leaves out, with the reason.
         findings: Findings of the plan.
         refused: Why the run would be refused; empty if it would be accepted.
+        would_expect: Number of devices that the request would have to expect, where the first reason is that it expects
+            none or others.
         outlook: Who would have to agree, and what it would wait for.
     """
 
@@ -83,6 +85,7 @@ class DryRun(Noun):
     left_out: dict[str, str]
     findings: tuple[Finding, ...]
     refused: tuple[str, ...]
+    would_expect: int | None = None
     outlook: Outlook
 
 
@@ -165,6 +168,7 @@ class PlaybookPreparation:
             left_out=new.plan.unplanned,
             findings=new.plan.findings,
             refused=new.refused,
+            would_expect=new.would_expect,
             outlook=await self._services.store.transaction(self._outlook, new, late),
         )
 
@@ -266,7 +270,11 @@ class PlaybookPreparation:
             strategy=fitted(strategy, jobs, constraints, self._services.clock.now()),
             constraints=constraints,
             playbook=RunPlaybook(name=playbook.name, digest=loaded.digest, text=loaded.text, parameters=values),
-            refused=(*refused, *await self._refused(playbook, values, plan, network, targets, stations, reached)),
+            refused=(
+                *(one.message for one in refused),
+                *await self._refused(playbook, values, plan, network, targets, stations, reached),
+            ),
+            would_expect=next((one.expect_stations for one in refused if one.expect_stations is not None), None),
             adopts=await self._observed_only(playbook, plan, jobs),
             idle=bound and plan.is_empty,
             repairs=bound or self._changes(playbook),
@@ -510,7 +518,7 @@ class PlaybookPreparation:
         request: RunRequest,
         *,
         skip_under_hold: bool,
-    ) -> tuple[Plan | None, list[str]]:
+    ) -> tuple[Plan | None, list[PlanRefusedError]]:
         """The plan that is bound to the run, if the playbook has one; or why it was refused."""
         section = playbook.plan
         if section is None:
@@ -519,7 +527,7 @@ class PlaybookPreparation:
         named = expected_stations(section, values)
         if expected is not None and named is not None and named != expected:
             both = f"the request expects {devices(expected)} and the plan of {playbook.name} {devices(named)}"
-            return None, [f"{both}, which can't both be: they are the same devices"]
+            return None, [PlanRefusedError(f"{both}, which can't both be: they are the same devices")]
         try:
             plan = await section_plan(
                 self._services,
@@ -531,8 +539,11 @@ class PlaybookPreparation:
                 skip_under_hold=skip_under_hold,
             )
         except PlanRefusedError as error:
-            return None, [error.message + in_parameters(section, playbook.parameters, error.message)]
-        return plan, await drifted_again(self._services, section, values, playbook.name, plan)
+            given = in_parameters(section, playbook.parameters, error)
+            expect = None if given else error.expect_stations
+            return None, [PlanRefusedError(f"{error.message}{given}", expect_stations=expect)]
+        again = await drifted_again(self._services, section, values, playbook.name, plan)
+        return plan, [PlanRefusedError(words) for words in again]
 
     def _beyond_share(
         self,
@@ -542,7 +553,7 @@ class PlaybookPreparation:
         network: Network,
         touched: Sequence[str],
         plan: Plan,
-    ) -> list[str]:
+    ) -> list[PlanRefusedError]:
         """Why the run touches too many devices for a person who named no number of them, or another one.
 
         A plan is checked when it is made; this is about devices that other steps touch. Who named at least as many
@@ -558,7 +569,7 @@ class PlaybookPreparation:
             options = PlanOptions(expect_stations=expected)
             check_share(network, touched if beyond else (), options, plan.unplanned, "run")
         except PlanRefusedError as error:
-            return [error.message]
+            return [error]
         return []
 
     async def _refused(

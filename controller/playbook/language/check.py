@@ -154,11 +154,7 @@ def _refused(act: Action, given: Mapping[str, Any], values: Mapping[str, Any]) -
                 known[name] = found
     if known.keys() < given.keys():
         return [f"{name}: {wrong}" for name, value in known.items() if (wrong := act.check_input(name, value))]
-    try:
-        act.check_inputs(known)
-    except InputError as error:
-        return error.message.split("\n")
-    return []
+    return act.wrong_inputs(known)
 
 
 def readies_pools(playbook: Playbook, registry: Registry) -> bool:

@@ -543,7 +543,18 @@ class Action:
         try:
             return self.inputs.model_validate(given)
         except ValidationError as error:
-            raise InputError("\n".join(self._wrong(one) for one in error.errors())) from error
+            raise InputError("\n".join(self._problems(error))) from error
+
+    def wrong_inputs(self, given: Mapping[str, Any]) -> list[str]:
+        """Every problem of inputs, in words; empty if they are right."""
+        try:
+            self.inputs.model_validate(given)
+        except ValidationError as error:
+            return self._problems(error)
+        return []
+
+    def _problems(self, error: ValidationError) -> list[str]:
+        return [self._wrong(one) for one in error.errors()]
 
     async def judge(self, context: Context, given: Mapping[str, Any], unknown: Collection[str]) -> None:
         """Judge inputs of a step of which others are not known yet.

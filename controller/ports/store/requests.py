@@ -88,6 +88,7 @@ class PreparedRun:
         constraints: Approvals, windows and notices that bind it; None if there are none.
         playbook: The playbook's text and parameters, if it runs one.
         refused: Why it is refused; empty if it is not.
+        would_expect: Number of devices that the request would have to expect, where the first reason is about that.
         adopts: Observe-only stations that are adopted when the run is accepted.
         idle: Whether its plan finds nothing to change.
         repairs: Whether it may change a device; one that only reads, asks or notifies repairs nothing.
@@ -106,6 +107,7 @@ class PreparedRun:
     constraints: RunConstraints | None = None
     playbook: RunPlaybook | None = None
     refused: tuple[str, ...] = ()
+    would_expect: int | None = None
     adopts: tuple[str, ...] = ()
     idle: bool = False
     repairs: bool = True

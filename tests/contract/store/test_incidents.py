@@ -410,8 +410,9 @@ async def test_minutes_are_counted_by_tenant_and_against_its_agreement(store: Sq
     (rank,) = store.incidents.ranks().values()
     assert rank == (
         1,
-        f"rank 1: 100 people, 100 without service, 2 tenants, SLA of beta at {own.share:.0%}".replace("%", " %"),
+        f"100 people, 100 without service, 2 tenants, SLA of beta at {own.share:.0%}".replace("%", " %"),
     )
+    assert rank.why == f"rank 1: {rank.because}"
     store.alarms.report(_off_air(CLEARED, 10))
     await clock.advance(600)
     assert store.incidents.minutes(incident) == (alfa, beta)

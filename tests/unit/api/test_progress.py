@@ -18,6 +18,7 @@ async def test_planning_tells_how_far_it_is(bench: ApiBench) -> None:
     name, problem = events_of(refused.text)[-1]
     assert (name, problem["status"], problem["type"]) == ("problem", 409, "urn:minka:error:plan-refused")
     assert problem["detail"].endswith("expect 4 devices")
+    assert problem["allow"] == {"remove": {}, "expect_stations": 4}
 
 
 async def test_so_does_adopting(bench: ApiBench) -> None:

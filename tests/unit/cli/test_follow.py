@@ -236,8 +236,9 @@ def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPa
     def answer(_: object, request: httpx.Request) -> httpx.Response:
         asked.append(request.url.query.decode())
         said = [("progress", {"done": 1200, "total": 3100}), ("plan", made)]
+        allow = {"remove": {"bitel": 7}, "expect_stations": 9}
         if "refused" in request.content.decode():
-            said[1] = ("problem", {"status": 409, "detail": "the plan touches 9 devices, …, or expect 9 devices"})
+            said[1] = ("problem", {"status": 409, "detail": "in whatever words", "allow": allow})
         text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in said)
         return httpx.Response(200, text=text) if "progress" in asked[-1] else httpx.Response(201, json=made)
 
@@ -258,7 +259,7 @@ def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPa
     assert orphaned.out.endswith("\nRemove the orphaned nodes with: minka plan --remove bitel=395 --expect 24\n")
     refused = minka("plan", "refused", env=env)
     assert refused.status == 2
-    assert "(--expect 9)" in refused.err
+    assert "(--remove bitel=7 --expect 9)" in " ".join(refused.err.split())
     assert "1200/3100" in minka("undo", "r-21748f9c95", env=env).err
     assert asked == ["", *["progress=true"] * 5]
 

@@ -69,11 +69,11 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         {"id": "i-5d2f9cb1e0", "state": "open", "root": "a-5d2f9cb1e0", "severity": "CRITICAL", "opened": AT, "rank": 2}
         | {"station": "", "object": "microwave-cusco-13", "probable_cause": "backhaul-down", "people": 14200}
         | {"tenants": ["andes", "bitel", "entel"], "standing": 41, "cells": ["PE-CUS-0145/N78-1"] * 120, "owner": "ana"}
-        | {"flapping": True, "why": "rank 2: 14,200 people, 3 tenants, SLA of andes at 82 %"},
+        | {"flapping": True, "because": "14,200 people, 3 tenants, SLA of andes at 82 %"},
         {"id": "i-c7cbe25074", "state": "open", "root": "a-c7cbe25074", "severity": "MAJOR", "opened": AT, "rank": 3}
         | {"station": "PE-CUS-0145", "object": "/ManagedElement[1]/ENBFunction[1]/EP_S1C[bitel-mme-1]", "people": 870}
         | {"probable_cause": "core-link-down", "tenants": ["bitel"], "standing": 1, "cells": ["PE-CUS-0145/B28-1"]}
-        | {"owner": "", "flapping": False, "why": "rank 3: 870 people, 1 tenant"},
+        | {"owner": "", "flapping": False, "because": "870 people, 1 tenant"},
     ],
     "hold list": [
         {"id": "h-1f2e3d4c", "target": "PE-CUS-0145/N78-1", "by": "ana", "created": AT, "until": LATER}

@@ -49,7 +49,8 @@ def test_a_refusal_tells_the_numbers_of_all_owners_at_once() -> None:
         "removes no nodes of alfa: the network files still ask for them, or there are none; else leave alfa out; "
         in said
     )
-    assert allow_words(said) == f" (--remove beta={2 * len(gone)} --remove gamma={3 * len(gone)})"
+    allow = {"remove": refused.value.remove, "expect_stations": refused.value.expect_stations}
+    assert allow_words(allow) == f" (--remove beta={2 * len(gone)} --remove gamma={3 * len(gone)})"
     check_removals(gone, {"beta": 2 * len(gone), "gamma": 3 * len(gone)})
 
 
@@ -58,11 +59,12 @@ def test_a_refusal_tells_all_that_is_to_be_named() -> None:
     count = sum("gamma" in entry.owners for v in views.values() for entry in v.ledger.values())
     with pytest.raises(PlanRefusedError) as refused:
         plan(TWO, views, PlanOptions(max_share=0.1, remove={"gamma": 1}))
-    said = refused.value.message
-    assert allow_words(said) == f" (--remove gamma={count} --expect 2)"
+    assert (refused.value.remove, refused.value.expect_stations) == ({"gamma": count}, 2)
+    allow = {"remove": refused.value.remove, "expect_stations": refused.value.expect_stations}
+    assert allow_words(allow) == f" (--remove gamma={count} --expect 2)"
     section = PlanSection(remove="gamma=${{ nodes }}", expect_stations="${{ stations }}")
     numbers = {name: Parameter(type=ParameterType.INT, description="A number.") for name in ("nodes", "stations")}
-    assert in_parameters(section, numbers, said) == f" (nodes={count} stations=2)"
+    assert in_parameters(section, numbers, refused.value) == f" (nodes={count} stations=2)"
     assert plan(TWO, views, PlanOptions(max_share=0.1, remove={"gamma": count}, expect_stations=2)).changes
 
 

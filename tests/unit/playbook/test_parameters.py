@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from controller.inventory.load import load_network
-from controller.models.errors import InputError
+from controller.models.errors import InputError, PlanRefusedError
 from controller.playbook.engine.plan_section import in_parameters
 from controller.playbook.language.parameters import Parameter, ParameterType, parse_parameters
 from controller.playbook.language.playbook import PlanSection
@@ -71,12 +71,13 @@ def test_a_refusal_names_the_parameter_that_allows_it() -> None:
     numbers = {name: Parameter(type=ParameterType.INT, description="d") for name in ("stations", "nodes")}
     known = {**numbers, "tenant": Parameter(type=ParameterType.TENANT, description="d")}
     section = PlanSection(expect_stations="{{ stations }}", remove="{{ tenant }}={{ nodes | default('?') }}")
-    touches = "the plan touches 44 of 46 devices: to allow it, expect 44 devices"
-    removes = "the plan would remove 3 nodes of bitel on 1 device, but 0 were named: to allow it, name bitel=3"
+    touches = PlanRefusedError("in whatever words", expect_stations=44)
+    removes = PlanRefusedError("name bitel=9; expect 7 devices", remove={"bitel": 3})
+    of_two = PlanRefusedError(remove={"bitel": 3, "entel": 3})
     assert in_parameters(section, known, touches) == " (stations=44)"
     assert in_parameters(section, known, removes) == " (nodes=3)"
-    assert in_parameters(section, known, f"{removes}; {removes}") == ""
-    assert in_parameters(section, known, "it removes too much") == ""
+    assert in_parameters(section, known, of_two) == ""
+    assert in_parameters(section, known, PlanRefusedError("name bitel=3; expect 4 devices")) == ""
     assert in_parameters(PlanSection(), known, touches) == ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.models.errors import InputError
+from controller.models.errors import InputError, PlanRefusedError
 from controller.models.plan import Change
 from controller.models.run import Hold, LedgerBefore, Outcome
 from controller.plan import seal
@@ -126,13 +126,14 @@ def numbers(*names: str, kind: ParameterType = ParameterType.INT) -> dict[str, P
 
 
 def test_a_refusal_says_which_parameters_would_allow_it_where_there_is_one() -> None:
-    said = "name bitel=102; expect 3 devices"
+    said = PlanRefusedError(remove={"bitel": 102}, expect_stations=3)
     both = section(remove="{{ owner }}={{ nodes }}", expect_stations="{{ stations }}")
     known = numbers("nodes", "stations", "owner")
     text = known | numbers("owner", kind=ParameterType.STRING)
     assert in_parameters(both, text, said) == " (nodes=102 stations=3)"
     assert in_parameters(both, known, said) == " (stations=3)", "which of two numbers would it be?"
-    assert in_parameters(both, text, "name bitel=102; name entel=3") == "", "nor of two owners"
+    of_two = PlanRefusedError(remove={"bitel": 102, "entel": 3})
+    assert in_parameters(both, text, of_two) == "", "nor of two owners"
     assert in_parameters(section(remove="bitel=1"), text, said) == ""
 
 
