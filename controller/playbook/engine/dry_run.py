@@ -103,10 +103,10 @@ class Previewer:
                 seen = await self._step(step, context, names)
             except DeviceError as error:
                 if not context.foreseen:
-                    return (*found, _failing(step, error), *self._not_reached(index))
+                    return (*found, _failing(step, error), *self._not_reached(index, names))
                 seen = _Seen(StepPreview(step=step.name, action=step.action, says="once it is there"))
             except MinkaError as error:
-                return (*found, _failing(step, error), *self._not_reached(index))
+                return (*found, _failing(step, error), *self._not_reached(index, names))
             if seen.output is None and self.registry.action(step.action).access is DeviceAccess.CHANGES:
                 context.depending.append(step.name)
             # Without an output yet, the name stays unknown to later expressions.
@@ -116,11 +116,13 @@ class Previewer:
             found.append(seen.preview.model_copy(update={"undo": undo}))
         return (*found, *[await self._soak_check(check, context, names) for check in self.playbook.soak_checks])
 
-    def _not_reached(self, index: int) -> Iterator[StepPreview]:
-        """The steps behind one that would fail, of which nothing is worked out."""
+    def _not_reached(self, index: int, names: Mapping[str, Any]) -> Iterator[StepPreview]:
+        """The steps behind one that would fail, of which no more is worked out than which are skipped in any case."""
         failing = self.playbook.steps[index].name
         for step in (*self.playbook.steps[index + 1 :], *self.playbook.soak_checks):
             says = f"not reached, since step {failing!r} would fail"
+            if step.when is not None and not may_hold(step.when, _settled(step.when, names)):
+                says = f"skipped: {step.when}"
             yield StepPreview(step=step.name, action=step.action, says=says)
 
     async def _soak_check(self, check: Step, context: DryRunContext, names: Mapping[str, Any]) -> StepPreview:

@@ -385,9 +385,11 @@ async def test_a_wait_for_what_nobody_acts_on_is_not_known() -> None:
 async def test_steps_behind_one_that_fails_are_named_and_not_worked_out() -> None:
     soak = "soak_checks:\n  - {name: later, action: check-alarms}\nstrategy: {soak: 9}\n"
     wrong = "  - {name: wrong, action: lock-cell, with: {cells: [Q]}}\n"
-    found = await preview(LOOK + wrong + LOCK + soak)
+    other = "  - {name: other, action: read-state, when: '{{ target.router }}'}\n"
+    found = await preview(LOOK + wrong + LOCK + other + soak)
     assert [(one.step, one.says, one.fails) for one in found[1:]] == [
         ("wrong", "would fail: S1 has no cell Q; it has L1, N1", True),
         ("lock", "not reached, since step 'wrong' would fail", False),
+        ("other", "skipped: {{ target.router }}", False),
         ("later", "not reached, since step 'wrong' would fail", False),
     ]
