@@ -48,23 +48,30 @@ RETURNING number
 _OID = "SELECT oid FROM pg_database WHERE datname = current_database()"
 
 
-@pytest.mark.needs("initdb")
-def test_an_emptied_postgres_database_has_no_rows_of_before_counts_anew_and_has_a_name_of_its_own() -> None:
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
     with postgres_server() as server:
-        with server.emptied() as before, psycopg.connect(before) as connection:
-            assert [connection.execute(_ROW).fetchone() for _ in range(2)] == [(1,), (2,)]
-            connection.commit()
-            oid = connection.execute(_OID).fetchone()
-            forgotten = psycopg.connect(before)
-            forgotten.execute("SELECT * FROM rule_modes FOR UPDATE")
-        with server.emptied() as after, psycopg.connect(after) as connection:
-            assert connection.execute(_OID).fetchone() == oid
-            assert connection.execute("SELECT count(*) FROM rule_modes").fetchone() == (0,)
-            assert connection.execute(_ROW).fetchone() == (1,)
-        with pytest.raises(psycopg.OperationalError, match="terminat"):
-            forgotten.execute("SELECT 1")
-        with pytest.raises(psycopg.OperationalError, match="does not exist"):
-            psycopg.connect(before)
+        yield server
+
+
+@pytest.mark.needs("initdb")
+def test_an_emptied_postgres_database_has_no_rows_of_before_counts_anew_and_has_a_name_of_its_own(
+    server: PostgresServer,
+) -> None:
+    with server.emptied() as before, psycopg.connect(before) as connection:
+        assert [connection.execute(_ROW).fetchone() for _ in range(2)] == [(1,), (2,)]
+        connection.commit()
+        oid = connection.execute(_OID).fetchone()
+        forgotten = psycopg.connect(before)
+        forgotten.execute("SELECT * FROM rule_modes FOR UPDATE")
+    with server.emptied() as after, psycopg.connect(after) as connection:
+        assert connection.execute(_OID).fetchone() == oid
+        assert connection.execute("SELECT count(*) FROM rule_modes").fetchone() == (0,)
+        assert connection.execute(_ROW).fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError, match="terminat"):
+        forgotten.execute("SELECT 1")
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(before)
 
 
 @pytest.mark.needs("initdb")
@@ -83,16 +90,10 @@ def test_an_emptied_postgres_database_has_no_rows_of_before_counts_anew_and_has_
     ],
 )
 def test_a_postgres_database_in_which_more_than_rows_changed_serves_nobody_again(
-    change: str, altered: PostgresServer
+    change: str, server: PostgresServer
 ) -> None:
-    with altered.emptied() as before, psycopg.connect(before) as connection:
+    with server.emptied() as before, psycopg.connect(before) as connection:
         oid = connection.execute(_OID).fetchone()
         connection.execute(change.encode())
-    with altered.emptied() as after, psycopg.connect(after) as connection:
+    with server.emptied() as after, psycopg.connect(after) as connection:
         assert connection.execute(_OID).fetchone() != oid
-
-
-@pytest.fixture(scope="module")
-def altered() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
