@@ -61,9 +61,13 @@ _PIECE = 1 << 16
 _TOGETHER, _READ_AT_ONCE = 25, 2
 #: Seconds until the next attempt after a failure or for a late file; doubled with each failure, up to the next period.
 _AGAIN = 60
+#: Seconds until the next turn of a station with more files, so that others come first; doubled up to ``_AGAIN``.
+_PACE = 1
 #: How late a file may be for lists to be read to which its values refer; this bounds memory.
 _LISTS_FOR = timedelta(days=7)
 _SUFFIXES = (".xml", ".xml.gz")
+#: Reasons for which whole periods are left out.
+_PERIODS_UNREAD = (Unread.GRANULARITY, Unread.OFF_GRID, Unread.TOO_MANY)
 
 
 def next_due(station: str, now: datetime, seconds: int) -> datetime:
@@ -160,15 +164,22 @@ class _Found:
         return self.before.station
 
     def add(self, periods: Sequence[Period], listed: Sequence[ListedPlmns] = ()) -> int:
-        """Add periods of a station, without those whose length is no granularity; returns how many.
+        """Add periods of a station, without those that can't be; returns how many.
 
         Args:
             periods: They.
             listed: In which order the station had the PLMNs of its cells.
         """
         known = [one for one in periods if one.granularity]
-        self.unread[Unread.GRANULARITY.value] += len(periods) - len(known)
-        mapped = measured(self.station, known, self.halves, listed)
+        on_grid = [one for one in known if one.aligned is not None]
+        taken = _newest(on_grid)
+        for reason, number in (
+            (Unread.GRANULARITY, len(periods) - len(known)),
+            (Unread.OFF_GRID, len(known) - len(on_grid)),
+            (Unread.TOO_MANY, len(on_grid) - len(taken)),
+        ):
+            self.unread[reason.value] += number
+        mapped = measured(self.station, taken, self.halves, listed)
         self.periods += mapped.periods
         self.others += mapped.others
         self.unknown += mapped.unknown
@@ -383,7 +394,7 @@ def _keep(store: Store, found: Sequence[_Found], now: datetime, seconds: int) ->
             store.measurements.miss(one.station, one.unknown)
     counts = Counter({("periods", name): number for name, number in taken._asdict().items()})
     late = now - timedelta(seconds=seconds + _SETTLE + _SPREAD)
-    counts["periods", "refused"] += sum(one.unread[Unread.GRANULARITY.value] for one in found)
+    counts["periods", "refused"] += sum(one.unread[reason.value] for one in found for reason in _PERIODS_UNREAD)
     counts["periods", "late"] = sum(_span(period)[1] < late for one in found for period in one.periods)
     counts.update(("files_refused", file.error) for one in found for file in one.files if file.error)
     counts.update(("failures", one.reason) for one in found if one.reason)
@@ -408,13 +419,14 @@ def _missing(store: Store, found: Iterable[_Found], now: datetime, seconds: int)
 def _end(one: _Found, missing: int, now: datetime, seconds: int) -> Collection:
     """The collection as it is from now on."""
     before, failures = one.before, one.before.failures + 1 if one.reason else 0
+    turns = one.before.turns + 1 if one.more else 0
     ends = [end for _, end in map(_span, one.periods) if end <= now + timedelta(seconds=_SETTLE)]
     newest = max((end for end in (before.newest, *ends) if end is not None), default=None)
     due, soon = next_due(one.station, now, seconds), now + timedelta(seconds=_AGAIN * 2 ** min(failures, 5))
     expected = expected_end(now, seconds)
     is_late = newest is not None and expected - timedelta(seconds=seconds) <= newest < expected
-    if one.more:
-        due = now
+    if one.more and not one.reason:
+        due = min(due, now + timedelta(seconds=min(_PACE * 2 ** min(before.turns, 10), _AGAIN)))
     elif one.reason or is_late or one.waits:
         due = min(due, soon)
     return before.model_copy(
@@ -425,6 +437,7 @@ def _end(one: _Found, missing: int, now: datetime, seconds: int) -> Collection:
             "newest": newest,
             "missing": missing,
             "failures": failures,
+            "turns": turns,
             "reason": one.reason,
             "again": tuple(one.again),
         }
@@ -435,6 +448,12 @@ def _read(periods: Callable[[], Iterable[Period]]) -> tuple[list[Period], bool]:
     """Periods, and whether they refer to lists of the station."""
     found = list(periods())
     return found, names_positions(found)
+
+
+def _newest(periods: Sequence[Period]) -> list[Period]:
+    """Those of these periods that are on record in one transaction; of a file that has more, the newest."""
+    spans = sorted({(one.end, one.granularity) for one in periods})[-_PERIODS_AT_A_TIME:]
+    return [one for one in periods if spans[0] <= (one.end, one.granularity)]
 
 
 def _span(period: Measured) -> tuple[datetime, datetime]:

@@ -18,6 +18,7 @@ class Collection(Noun):
         newest: End of the newest period on record, by the station's clock.
         missing: Periods of the last day that are not on record.
         failures: Failed attempts in a row.
+        turns: Collections in a row after which the station had more files.
         reason: Error code of the last attempt; empty if it succeeded.
         again: Names of refused files that are fetched once more, since they may have been incomplete.
         holder: Worker that collects it now, or had to.
@@ -31,6 +32,7 @@ class Collection(Noun):
     newest: AwareDatetime | None = None
     missing: int = 0
     failures: int = 0
+    turns: int = 0
     reason: str = ""
     again: tuple[str, ...] = ()
     holder: str = ""

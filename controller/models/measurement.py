@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -19,6 +19,9 @@ QUARTER, HOUR, DAY, MONTH = 900, 3600, 86400, 31 * 86400
 HALF_A_DAY = timedelta(hours=12)
 #: Lengths of granularity periods, in seconds: those of TS 32.401 §5.2.1, and a day. No other length goes on record.
 GRANULARITIES = (300, QUARTER, 1800, HOUR, DAY)
+#: By how much a period may miss its grid: some stations write a time that is a few seconds late.
+_OFF_GRID = timedelta(seconds=30)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The largest magnitude of a value. No cell counts as much in a day, and no sum of such values ever overflows.
 LARGEST = 1e15
 
@@ -34,6 +37,12 @@ class Unread(StrEnum):
 
     GRANULARITY = "granularity"
     """A period ends before it begins, or its length is not one of ``GRANULARITIES``."""
+
+    OFF_GRID = "off-grid"
+    """A period does not end where periods of its length do (``aligned``)."""
+
+    TOO_MANY = "too-many"
+    """A file has more periods than are taken of one; the newest are."""
 
     PLMN_POSITION = "plmn-position"
     """A value is for a PLMN named by its position in the station's list, which was not read throughout that period."""
@@ -64,6 +73,30 @@ def is_possible(value: float) -> bool:
     return abs(value) <= LARGEST
 
 
+def aligned(begin: datetime, seconds: int) -> datetime | None:
+    """Where a granularity period begins that a station wrote, in UTC; None if it begins nowhere near.
+
+    Periods are aligned to the hour (TS 32.401 §5.2.1), those of hours and days to the station's own, and all time zones
+    are quarters of an hour apart. So those of 15 minutes or less never overlap, however often a station writes one.
+    """
+    if seconds not in GRANULARITIES:
+        return None
+    grid = timedelta(seconds=min(seconds, QUARTER))
+    late = (begin - _EPOCH + grid / 2) % grid - grid / 2
+    try:
+        return None if abs(late) > _OFF_GRID else (begin - late).astimezone(UTC)
+    except OverflowError:  # Before the first year, or after the last.
+        return None
+
+
+def least_apart(seconds: int) -> timedelta:
+    """How far apart the begins of two periods of a length are at least.
+
+    The day on which clocks go forward has 23 hours. A station may write 24, from before its begin.
+    """
+    return timedelta(seconds=seconds - HOUR if seconds == DAY else seconds)
+
+
 class Period(Noun):
     """One complete granularity period.
 
@@ -87,6 +120,11 @@ class Period(Noun):
         """Its length in seconds if that is one of ``GRANULARITIES``, otherwise 0."""
         seconds = round((self.end - self.begin).total_seconds())
         return seconds if seconds in GRANULARITIES else 0
+
+    @property
+    def aligned(self) -> datetime | None:
+        """Where it begins by the grid of its length; None if it begins nowhere near."""
+        return aligned(self.begin, self.granularity)
 
 
 class ListedPlmns(NamedTuple):

@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
-from controller.models.measurement import ListedPlmns, Measured, Period, Subject, Unread, Values, is_possible
+from controller.models.measurement import ListedPlmns, Measured, Period, Subject, Unread, Values, aligned, is_possible
 from controller.models.remembered import remembered
 from controller.nrm.profiles import cell_of, is_user_plane
 from controller.nrm.tree import is_too_long, path_of, steps
@@ -239,14 +239,15 @@ def measured(
     Both halves of an NR cell (NRCellDU, NRCellCU) are one cell, as in ``Health.cells``. Counters of objects inside of
     a cell, such as neighbour relations, are added up where the cell itself does not have them. A value that can't be,
     such as a negative volume or a sum beyond ``LARGEST``, is left out and makes its period suspect. A period that
-    ends before it begins is left out as a whole.
+    ends before it begins is left out as a whole; one that begins a few seconds off its grid is put on it.
     """
     unread: Counts[str] = Counts()
     grouped: dict[tuple[datetime, int], list[Period]] = {}
     for period in periods:
         seconds = round((period.end - period.begin).total_seconds())
         if seconds > 0:
-            grouped.setdefault((period.begin.astimezone(UTC), seconds), []).append(period)
+            begin = aligned(period.begin, seconds) or period.begin.astimezone(UTC)
+            grouped.setdefault((begin, seconds), []).append(period)
             unread.update(period.unread)
         else:
             unread[Unread.GRANULARITY.value] += 1
@@ -259,7 +260,7 @@ def measured(
         for period in together:
             for name, values in period.values.items():
                 objects[name] = values if name not in objects else {**values, **objects[name]}
-        order = _order_in(listed, begin, begin + timedelta(seconds=seconds))
+        order = _order_in(listed, min(one.begin for one in together), max(one.end for one in together))
         cells = _Cells(unknown, seconds, partial(_plmn_at, order))
         for name, values in sorted(objects.items()):
             place = _place(station, name)

@@ -15,7 +15,6 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
-    case,
     delete,
     func,
     or_,
@@ -40,6 +39,7 @@ collections = Table(
     Column("newest", Instant),
     Column("missing", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
+    Column("turns", Integer, nullable=False),
     string("reason"),
     long_text("again"),
     # The worker that has it, until when, and when it was due then; after that time any worker may take it.
@@ -56,6 +56,8 @@ totals = Table(
     Column("number", BigInteger, nullable=False),
 )
 
+#: Numbers of a collection that was not tried yet.
+_NONE_YET = {"missing": 0, "failures": 0, "turns": 0}
 _NOW = bindparam("now", type_=Instant())
 _FREE = or_(collections.c.until.is_(None), collections.c.until <= _NOW)
 _DUE = (
@@ -71,15 +73,17 @@ _TAKE = (
     .values(holder=bindparam("by"), until=bindparam("end", type_=Instant()), taken=collections.c.due)
 )
 _WAITING = select(func.count()).select_from(collections).where(collections.c.due <= _NOW, _FREE)
-_HELD = select(collections.c.station, collections.c.holder).with_for_update()
-_RESULTS = ("tried", "received", "newest", "missing", "failures", "reason", "again")
-#: If it was made due meanwhile, there is data that this collection did not see yet.
+#: Rows for a change: locked in the same order by all.
+_ROWS = select(collections).order_by(collections.c.station).with_for_update()
+_RESULTS = ("tried", "received", "newest", "missing", "failures", "turns", "reason", "again")
+#: How long a station that says it has files waits after a collection: it may say so as often as it likes.
+_PAUSE = timedelta(seconds=10)
 _FINISH = (
     update(collections)
     .where(collections.c.station == bindparam("of"))
     .values(
         {
-            "due": case((collections.c.due == collections.c.taken, bindparam("next", type_=Instant())), else_=_NOW),
+            "due": bindparam("next", type_=Instant()),
             "holder": "",
             "until": None,
             "taken": None,
@@ -88,9 +92,7 @@ _FINISH = (
     )
 )
 _HURRY = (
-    update(collections)
-    .where(collections.c.station == bindparam("of"), or_(collections.c.due > _NOW, collections.c.taken.is_not(None)))
-    .values(due=_NOW)
+    update(collections).where(collections.c.station == bindparam("of")).values(due=bindparam("soon", type_=Instant()))
 )
 
 
@@ -101,7 +103,7 @@ class SqlCollections(SqlRepository, Collections[Sync]):
     def follow(self, tx: Tx, stations: Mapping[str, datetime]) -> None:
         known = set(tx.execute(select(collections.c.station)).scalars())
         new = [
-            {"station": station, "due": due, "since": tx.now, "missing": 0, "failures": 0, "reason": "", "holder": ""}
+            {"station": station, "due": due, "since": tx.now, "reason": "", "holder": ""} | _NONE_YET
             for station, due in sorted(stations.items())
             if station not in known
         ]
@@ -112,8 +114,11 @@ class SqlCollections(SqlRepository, Collections[Sync]):
 
     @writes
     def hurry(self, tx: Tx, stations: Iterable[str]) -> list[str]:
-        wanted = sorted(set(stations))
-        return [one for one in wanted if tx.execute(_HURRY, {"of": one, "now": tx.now}).rowcount]
+        rows = tx.rows(_ROWS, collections.c.station, sorted(set(stations)))
+        sooner = {row.station: soon for row in rows if (soon := _sooner(row, tx.now)) is not None}
+        if sooner:
+            tx.execute(_HURRY, [{"of": station, "soon": soon} for station, soon in sorted(sooner.items())])
+        return sorted(sooner)
 
     @writes
     def take(self, tx: Tx, holder: str, limit: int, lease: timedelta) -> list[Collection]:
@@ -126,12 +131,12 @@ class SqlCollections(SqlRepository, Collections[Sync]):
     @writes
     def finish(self, tx: Tx, ends: Iterable[Collection], counts: Mapping[tuple[str, str], int]) -> list[str]:
         ended = {one.station: one for one in ends}
-        held = {row.station: row.holder for row in tx.rows(_HELD, collections.c.station, ended)} if ended else {}
-        ours = [one for station, one in sorted(ended.items()) if held.get(station) == one.holder]
+        held = {row.station: row for row in tx.rows(_ROWS, collections.c.station, ended)} if ended else {}
+        ours = {name: row for name, row in held.items() if row.holder == ended[name].holder}
         if ours:
-            tx.execute(_FINISH, [_values(one) | {"now": tx.now} for one in ours])
+            tx.execute(_FINISH, [_values(ended[name], _next(ended[name], ours[name], tx.now)) for name in sorted(ours)])
         _count(tx, counts)
-        return sorted(ended.keys() - {one.station for one in ours})
+        return sorted(ended.keys() - ours.keys())
 
     @writes
     def release(self, tx: Tx, holder: str) -> None:
@@ -147,17 +152,35 @@ class SqlCollections(SqlRepository, Collections[Sync]):
         return {row.station: _as_collection(row) for row in rows}
 
 
+def _soonest(row: Row[Any], now: datetime) -> datetime:
+    """When a station may be collected that says it has files."""
+    return now if row.tried is None else max(now, row.tried + _PAUSE)
+
+
+def _sooner(row: Row[Any], now: datetime) -> datetime | None:
+    """When a station is due that says it has files; None if that is no sooner than it is anyway."""
+    if row.taken is not None:  # It is collected now; ``_next`` makes another one follow.
+        return now if row.due == row.taken else None
+    soon = _soonest(row, now)
+    return soon if soon < row.due and not row.turns else None
+
+
+def _next(ended: Collection, row: Row[Any], now: datetime) -> datetime:
+    """When a collection that ended is due again, by itself and its row before."""
+    # If it was made due meanwhile, there is data that this collection did not see yet.
+    hurried = row.due != row.taken and not ended.turns
+    return min(ended.due, _soonest(row, now)) if hurried else ended.due
+
+
 def _as_collection(row: Row[Any]) -> Collection:
     values = {name: row._mapping[name] for name in Collection.model_fields}
     return Collection(**values | {"again": tuple(orjson.loads(row.again)) if row.again else ()})
 
 
-def _values(one: Collection) -> dict[str, Any]:
-    names = ("tried", "received", "newest", "missing", "failures", "reason")
+def _values(one: Collection, due: datetime) -> dict[str, Any]:
+    names = ("tried", "received", "newest", "missing", "failures", "turns", "reason")
     again = orjson.dumps(one.again).decode() if one.again else ""
-    return {"of": one.station, "next": one.due, "new_again": again} | {
-        f"new_{name}": getattr(one, name) for name in names
-    }
+    return {"of": one.station, "next": due, "new_again": again} | {f"new_{name}": getattr(one, name) for name in names}
 
 
 def _count(tx: Tx, found: Mapping[tuple[str, str], int]) -> None:

@@ -48,7 +48,9 @@ from controller.models.measurement import (
     Measured,
     Subject,
     Values,
+    aligned,
     is_possible,
+    least_apart,
 )
 from controller.models.metrics import DAMAGED_ROWS, Observations
 from controller.performance.kpis import EVERYBODY, CellCounts, CounterQuery, Subscribers, amount, cell_counts
@@ -102,6 +104,16 @@ stale = Table(
     # When the span may be worked out.
     Column("due", Instant, nullable=False),
 )
+#: Stations whose periods differed from those on record lately: of how many the audit trail has a row each, and of how
+#: many more it has none yet.
+differing = Table(
+    "differing_measurements",
+    metadata,
+    Column("station", String, primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("audited", Integer, nullable=False),
+    Column("more", BigInteger, nullable=False),
+)
 #: Before when rows of a level were deleted because of their age.
 retired = Table(
     "retired_measurements",
@@ -145,9 +157,14 @@ _MOST_UNKNOWN, _LONGEST_NAME = 2_000, 120
 #: The name under which all other unknown counters are counted.
 _OTHERS = "(others)"
 _DIGEST = 16
+#: The audit trail's word for a period that differs, and the lock of their counts.
+_DIFFERED, _DIFFERING = "measurement.differed", "differing-measurements"
 _NOT_FINITE = "a value of a measurement is not finite"
 #: Differing values of two periods that the audit trail shows.
 _SHOWN = 3
+#: For how long differing periods of a station are counted together, and how many of them get an audit row of their own.
+#: All others get a single row with their number.
+_COUNTED_TOGETHER, _EACH = timedelta(days=1), 20
 #: Whole numbers below this are exact in JSON and as a float.
 _EXACT = 2**53
 #: Stations whose pages are read together.
@@ -193,6 +210,13 @@ _DUE = (
     .order_by(stale.c.begin, stale.c.station)
     .limit(_ROLLED_AT_ONCE)
 )
+_BEGINS = select(measurements.c.begin).where(
+    measurements.c.station == bindparam("one"),
+    measurements.c.level == bindparam("of"),
+    measurements.c.begin > bindparam("since", type_=Instant()),
+    measurements.c.begin < bindparam("until", type_=Instant()),
+    measurements.c.rolled.is_(False),
+)
 _FIRST_STALE = select(func.min(stale.c.begin)).where(stale.c.level == bindparam("of"))
 _WHOLE = select(measurements.c.station, measurements.c.begin, measurements.c.seconds).where(
     measurements.c.level.in_(GRANULARITIES),
@@ -228,7 +252,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
     @method
     def put(self, periods: Iterable[Measured]) -> StoredPeriods:
         some = tuple(periods)
-        possible = tuple(one for one in some if one.seconds in GRANULARITIES and _is_possible(one))
+        possible = tuple(one for one in some if aligned(one.begin, one.seconds) == one.begin and _is_possible(one))
         # Nearly all are new, and go on record as they are.
         packed = {id(one): _packed_row(one, one.seconds) for one in possible}
         return self._put(possible, packed, len(some) - len(possible))
@@ -361,6 +385,10 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 
     @writes
     def retire(self, tx: Tx, now: datetime, keep: Mapping[int, timedelta]) -> int:
+        tx.guard(_DIFFERING)
+        over = delete(differing).where(differing.c.since <= now - _COUNTED_TOGETHER)
+        for row in tx.execute(over.returning(differing)):
+            _sum_up(tx, row)
         gone, above = 0, 0
         for level, age in sorted(keep.items()):
             for own in _levels(tx, above, level + 1):
@@ -454,7 +482,12 @@ def _put(
     known = _known(tx, level, wanted)
     taken: dict[str, int] = defaultdict(int)
     rows, changed = [], []
+    differences: dict[str, list[tuple[Measured, Measured]]] = defaultdict(list)
+    over = _overlapping(tx, level, wanted)
+    taken["refused"] = sum(len(wanted[key]) for key in over)
     for key, periods in wanted.items():
+        if key in over:
+            continue
         before, had_differed = known.get(key, (None, False))
         now, differed = before, had_differed
         for one in periods:
@@ -463,8 +496,7 @@ def _put(
             taken[outcome] += 1
             if outcome == "conflicting" and not differed and first is not None:
                 differed = True
-                detail = {"begin": one.begin.isoformat(), "seconds": level, "differs": _difference(first, one)}
-                tx.note("measurements", "measurement.differed", one.station, **detail)
+                differences[one.station].append((first, one))
         if now is not before:
             changed.append(key)
         if now is not None and (now is not before or differed != had_differed):
@@ -472,7 +504,64 @@ def _put(
             rows.append(ready or _packed_row(now, level, differed=differed))
     _save(tx, rows)
     _mark(tx, level, changed, zones)
+    _note_differing(tx, level, differences)
     return StoredPeriods(**taken)
+
+
+def _overlapping(tx: Tx, level: int, wanted: Iterable[_Key]) -> set[_Key]:
+    """Those of these periods that overlap another one of their length, on record or before them here."""
+    apart = least_apart(level)
+    if apart <= timedelta(seconds=QUARTER):  # Their grid is as wide as they are long.
+        return set()
+    by_station: dict[str, list[datetime]] = defaultdict(list)
+    for station, begin in wanted:
+        by_station[station].append(begin)
+    over: set[_Key] = set()
+    for station, begins in sorted(by_station.items()):
+        asked = {"one": station, "of": level, "since": min(begins) - apart, "until": max(begins) + apart}
+        there = sorted(tx.execute(_BEGINS, asked).scalars())
+        refused = []
+        for begin in sorted(begins):
+            place = bisect_left(there, begin)
+            near = [one for one in there[max(place - 1, 0) : place + 1] if abs(one - begin) < apart]
+            if not near:
+                there.insert(place, begin)
+            elif begin not in near:
+                refused.append(begin)
+        if refused:
+            log.warning("measurement.refused", station=station, reason="overlap", level=level, periods=len(refused))
+        over.update((station, begin) for begin in refused)
+    return over
+
+
+def _note_differing(tx: Tx, level: int, found: Mapping[str, Sequence[tuple[Measured, Measured]]]) -> None:
+    """Put on the audit trail how periods of stations differ from those on record; of a flood, how many more did."""
+    if not found:
+        return
+    tx.guard(_DIFFERING)
+    counts = {row.station: row for row in tx.rows(select(differing), differing.c.station, found)}
+    rows = []
+    for station, pairs in sorted(found.items()):
+        row = counts.get(station)
+        if row is not None and row.since <= tx.now - _COUNTED_TOGETHER:
+            _sum_up(tx, row)
+            row = None
+        since, audited, more = (tx.now, 0, 0) if row is None else (row.since, row.audited, row.more)
+        each = pairs[: max(_EACH - audited, 0)]
+        for first, one in each:
+            detail = {"begin": one.begin.isoformat(), "seconds": level, "differs": _difference(first, one)}
+            tx.note("measurements", _DIFFERED, station, **detail)
+        left = more + len(pairs) - len(each)
+        rows.append({"station": station, "since": since, "audited": audited + len(each), "more": left})
+    new = tx.insert(differing)
+    changed = {name: new.excluded[name] for name in ("since", "audited", "more")}
+    tx.execute(new.on_conflict_do_update(index_elements=["station"], set_=changed), rows)
+
+
+def _sum_up(tx: Tx, row: Row[Any]) -> None:
+    """Write one row for all differing periods of a station that have none."""
+    if row.more:
+        tx.note("measurements", _DIFFERED, row.station, count=row.more, since=row.since.isoformat())
 
 
 def _known(tx: Tx, level: int, wanted: Iterable[_Key]) -> dict[_Key, tuple[Measured, bool]]:

@@ -20,7 +20,10 @@ class Collections(Repository[M_co], Protocol[M_co]):
 
     @method
     def hurry(self, stations: Iterable[str]) -> list[str]:
-        """Make stations due now; returns those that were not. A collection under way is followed by another one."""
+        """Make stations due now, some seconds after their last collection at the earliest; returns those that were not.
+
+        A collection under way is followed by another one. A station of which files are left waits for its turn.
+        """
         ...
 
     @method

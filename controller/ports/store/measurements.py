@@ -22,7 +22,8 @@ class StoredPeriods(NamedTuple):
         repeated: Periods with nothing new.
         replaced: Periods that replaced a suspect one, or added counters to one.
         conflicting: Periods with other values than the one on record, which stays; the difference is on record.
-        refused: Periods in the future, or of a length that is no granularity period.
+        refused: Periods in the future, of a length that is no granularity period, off its grid (``aligned``), or that
+            overlap another one of their length (``least_apart``).
     """
 
     new: int = 0
@@ -85,7 +86,7 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         Station, begin and length identify a period. Values that are on record already are ignored. Counters that the
         first one does not have are added, since each measurement job of a station writes files of its own. A complete
         period replaces a suspect one. Otherwise the first one stays, and the difference goes on the audit trail, once
-        for each period.
+        for each period; of many of a station in a day only their number does (``retire``).
         Put at most some hundred stations at once: each is locked meanwhile.
         """
         ...

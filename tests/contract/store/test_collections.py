@@ -56,6 +56,35 @@ def test_a_station_that_hurries_is_due_at_once_even_while_it_is_collected(store:
     assert store.collections.find(["A"])["A"].due <= clock.now(), "what it was told of came after it had looked"
 
 
+def test_a_station_that_hurries_all_the_time_has_a_pace(store: SqlStore, clock: VirtualClock) -> None:
+    store.collections.follow({"A": clock.now()})
+    begun = clock.now()
+    collected = 0
+    for second in range(600):  # It says each second that it has files, whether it is collected or not.
+        store.collections.hurry(["A"])
+        for one in store.collections.take("w1", 9, MINUTE):
+            collected += 1
+            store.collections.hurry(["A"])
+            end = {"due": clock.now() + 15 * MINUTE, "tried": clock.now()}
+            store.collections.finish([one.model_copy(update=end)], {})
+        clock.pause(1)
+        assert collected <= 2 + second / 5
+    assert clock.now() - begun == 10 * MINUTE
+    assert collected >= 50, "once in ten seconds"
+
+
+def test_a_station_with_files_left_has_its_turn_whatever_it_says(store: SqlStore, clock: VirtualClock) -> None:
+    store.collections.follow({"A": clock.now()})
+    (one,) = store.collections.take("w1", 9, MINUTE)
+    clock.pause(1)
+    store.collections.hurry(["A"])
+    turn = clock.now() + MINUTE
+    store.collections.finish([one.model_copy(update={"due": turn, "tried": clock.now(), "turns": 7})], {})
+    clock.pause(30)
+    assert store.collections.hurry(["A"]) == []
+    assert (store.collections.find()["A"].due, store.collections.find()["A"].turns) == (turn, 7)
+
+
 def test_stations_come_and_go_and_a_worker_that_ends_gives_back(store: SqlStore, clock: VirtualClock) -> None:
     now = clock.now()
     store.collections.follow({"A": now, "B": now})

@@ -172,7 +172,7 @@ def test_jobs_of_a_station_complete_each_other(store: SqlStore, start: datetime)
 
 
 def test_clocks_that_are_wrong_leave_no_periods_behind(store: SqlStore, clock: VirtualClock) -> None:
-    soon, later = period(clock.now() + timedelta(minutes=10)), period(clock.now() + timedelta(days=400))
+    soon, later = period(clock.now() + QUARTERS), period(clock.now() + timedelta(days=400))
     assert store.measurements.put([soon, later]) == StoredPeriods(new=1, refused=1)
     assert store.measurements.put([period(clock.now(), seconds=DAY + 1)]) == StoredPeriods(refused=1)
 
@@ -181,6 +181,82 @@ def test_only_granularities_go_on_record(store: SqlStore, start: datetime) -> No
     odd = [period(start, seconds=seconds) for seconds in range(1, 2000, 7) if seconds not in GRANULARITIES]
     known = [period(start, seconds=seconds) for seconds in GRANULARITIES]
     assert store.measurements.put([*odd, *known]) == StoredPeriods(new=len(known), refused=len(odd))
+
+
+@pytest.mark.parametrize("seconds", GRANULARITIES)
+def test_the_number_of_periods_in_a_time_is_bounded_whatever_a_station_writes(
+    store: SqlStore, start: datetime, seconds: int
+) -> None:
+    moved = [timedelta(microseconds=number) for number in range(1, 200)]
+    moved += [timedelta(minutes=number) for number in range(1, 24 * 60)]
+    flood = [period(start + one, seconds=seconds) for one in moved]
+    for begin in (start, start + timedelta(seconds=seconds)):
+        assert store.measurements.put([period(begin, seconds=seconds)]) == StoredPeriods(new=1)
+    for some in (flood, flood[::-1]):
+        store.measurements.put(some)
+    begins = sorted(one.begin for one in every(store, seconds))
+    least = timedelta(seconds=seconds if seconds < DAY else DAY - HOUR)  # A day may have 23 hours.
+    assert all(after - one >= least for one, after in pairwise(begins))
+    assert len(begins) <= 2 + DAY / seconds
+    assert {start, start + timedelta(seconds=seconds)} <= set(begins), "the first ones stay"
+
+
+@pytest.mark.parametrize("seconds", [1800, HOUR])
+def test_what_overlaps_a_period_of_its_length_is_refused_and_told_of(
+    store: SqlStore, start: datetime, seconds: int
+) -> None:
+    assert store.measurements.put([period(start, seconds=seconds), period(start)]) == StoredPeriods(new=2)
+    with structlog.testing.capture_logs() as said:
+        late = [period(start + n * QUARTERS, seconds=seconds) for n in (-1, 1)]
+        assert store.measurements.put([*late, period(start, seconds=seconds)]) == StoredPeriods(repeated=1, refused=2)
+    (told,) = said
+    assert (told["event"], told["reason"]) == ("measurement.refused", "overlap")
+    assert (told["station"], told["level"], told["periods"]) == ("A", seconds, 2)
+
+
+def test_hours_and_days_of_all_time_zones_go_on_record(store: SqlStore, start: datetime) -> None:
+    for name in ("Asia/Kathmandu", "Asia/Kolkata", "Pacific/Chatham", "America/St_Johns", "America/Lima"):
+        midnight = datetime(2025, 9, 6, tzinfo=ZoneInfo(name)).astimezone(UTC)
+        hours = [period(midnight + n * timedelta(hours=1), station=name, seconds=HOUR) for n in range(24)]
+        wanted = [*hours, period(midnight, station=name, seconds=DAY)]
+        assert store.measurements.put(wanted) == StoredPeriods(new=25)
+    # In Santiago clocks went forward in the night to the 7th: 24 hours before the next midnight are in the 6th too.
+    days = [datetime(2025, 9, day, tzinfo=ZoneInfo("America/Santiago")).astimezone(UTC) for day in (6, 8)]
+    wanted = [period(days[0], seconds=DAY), period(days[1] - timedelta(days=1), seconds=DAY)]
+    assert wanted[1].begin - wanted[0].begin == timedelta(hours=23)
+    assert store.measurements.put(wanted) == StoredPeriods(new=2)
+
+
+async def test_a_flood_of_differing_periods_is_on_the_audit_trail_as_a_flood(
+    store: SqlStore, clock: VirtualClock, start: datetime
+) -> None:
+    keep = {level: timedelta(days=100) for level in (QUARTER, HOUR, DAY, MONTH)}
+    begins = [start - n * QUARTERS for n in range(100)]
+    store.measurements.put(period(begin, station=name) for begin in begins for name in "AB")
+    for some in (begins[:15], begins[15:]):
+        assert store.measurements.put([period(begin, 11.0) for begin in some]).conflicting == len(some)
+    store.measurements.put([period(begins[0], 11.0, "B")])
+
+    def notes(station: str) -> list[dict[str, str]]:
+        rows = store.audit.page(Page(limit=1000))[1]
+        return [row.detail for row in rows if (row.action, row.object) == ("measurement.differed", station)]
+
+    assert (len(notes("A")), len(notes("B"))) == (20, 1)
+    store.measurements.retire(clock.now(), keep)
+    assert len(notes("A")) == 20
+    since = clock.now()
+    await clock.advance(DAY)
+    for _ in range(2):
+        store.measurements.retire(clock.now(), keep)
+        assert (len(notes("A")), len(notes("B"))) == (21, 1)
+    assert notes("A")[0] == {"count": "80", "since": since.isoformat()}
+    late = [period(start - n * QUARTERS, station="A") for n in range(100, 140)]
+    store.measurements.put(late)
+    store.measurements.put(one.model_copy(update={"cells": {"1": {PRBS: {Subject(): 1.0}}}}) for one in late)
+    await clock.advance(DAY)
+    last = late[0].model_copy(update={"begin": start + QUARTERS})
+    store.measurements.put([last, last.model_copy(update={"cells": {"1": {PRBS: {Subject(): 1.0}}}})])
+    assert [one.get("count") for one in notes("A")[:3]] == [None, "20", None], "the next day begins with its own rows"
 
 
 @pytest.mark.parametrize("value", [1e308, float("inf"), float("nan"), LARGEST * 2])

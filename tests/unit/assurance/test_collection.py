@@ -329,14 +329,89 @@ async def test_nothing_is_collected_where_the_network_does_not_ask_for_it(bench:
     assert (bench.store.collections.find(), bench[0].fetched) == ({}, [])
 
 
-async def test_more_files_than_are_taken_at_a_time_follow_at_once(bench: Bench) -> None:
+async def test_more_files_than_are_taken_at_a_time_follow_after_a_second(bench: Bench) -> None:
     for number in range(150):
         bench.put(at("12:00") - number * QUARTER)
     await bench.later(60)
-    assert bench.store.collections.find()["S0"].due <= bench.clock.now()
-    await bench.collect()
+    assert bench.store.collections.find()["S0"].due == bench.clock.now() + timedelta(seconds=1)
+    await bench.later(1)
     assert len(bench[0].fetched) == 150
-    assert bench.store.collections.find()["S0"].due > bench.clock.now()
+    assert bench.store.collections.find()["S0"].due > bench.clock.now() + timedelta(seconds=60)
+
+
+async def test_a_station_that_always_has_more_files_gets_slower_and_others_come_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collection, "_AT_A_TIME", 1)
+    with Bench(stations=2) as bench:
+        for number in range(40):
+            bench.put(at("12:00") - number * QUARTER)
+        bench.put(at("12:00"), 1)
+        await bench.later(60)
+        assert bench.ends(1) == ["12:00"]
+        pauses = []
+        for _ in range(9):
+            one = bench.store.collections.find()["S0"]
+            pauses.append((one.due - bench.clock.now()).total_seconds())
+            bench.store.collections.hurry(["S0"])
+            await bench.later(pauses[-1])
+        assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+        files = bench[0].files
+        assert files is not None
+        bench[0].files = {name: files[name] for name in [*files][:10]}
+        await bench.later(60)
+        assert bench.store.collections.find()["S0"].turns == 0
+
+
+async def test_a_station_with_more_files_that_fails_is_one_that_failed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "_AT_A_TIME", 1)
+    for number in range(3):
+        bench.put(at("12:00") - number * QUARTER)
+        bench[0].file_errors[name_of(at("12:00") - number * QUARTER)] = SessionLostError("gone")
+    await bench.later(60)
+    one = bench.store.collections.find()["S0"]
+    assert (one.reason, one.due) == ("session-lost", bench.clock.now() + timedelta(minutes=2))
+
+
+async def test_a_flood_of_periods_in_one_hour_is_as_many_as_the_hour_has(bench: Bench) -> None:
+    files = bench[0].files
+    assert files is not None
+    bench.put(at("12:00"))
+    form = (
+        b'<measInfo><job jobId="odd"/><granPeriod duration="PT900S" endTime="%s"/>'
+        b'<measType p="1">RRC.ConnMean</measType><measValue measObjLdn="ENBFunction=1,EUtranCellFDD=1">'
+        b'<r p="1">1</r></measValue></measInfo>'
+    )
+    ends = [at("11:45") + timedelta(microseconds=number) for number in range(500)]
+    ends += [at("11:45") + timedelta(seconds=number) for number in range(1, 300)]
+    many = b"".join(form % end.isoformat().encode() for end in ends)
+    files[name_of(at("11:45"))] = content("S0", at("11:45")).replace(b"</measData>", many + b"</measData>")
+    with structlog.testing.capture_logs() as said:
+        await bench.later(60)
+    assert bench.ends() == ["11:45", "12:00"], "what is some seconds off belongs to the period"
+    assert bench.read()[0].cells == {"1": {"RRC.ConnEstabAtt": {Subject(): 5.0}, "RRC.ConnMean": {Subject(): 1.0}}}
+    (told,) = [one for one in said if one["event"] == "collection.left_out"]
+    assert told["unread"] == {"off-grid": 299 - 30}
+    assert bench.figure("periods", "refused") == 299 - 30
+    assert bench.figure("periods", "new") == 2
+
+
+async def test_of_a_file_with_very_many_periods_the_newest_are_taken(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "_PERIODS_AT_A_TIME", 3)
+    files = bench[0].files
+    assert files is not None
+    ends = [at("12:00") - number * QUARTER for number in range(8)]
+    begin, info, end = content("S0", ends[0]).partition(b"<measInfo")[0], b"", b"</measData></measDataFile>"
+    for one in ends:
+        info += b"<measInfo" + content("S0", one).partition(b"<measInfo")[2].removesuffix(end)
+    files[name_of(ends[0])] = begin + info + end
+    await bench.later(60)
+    assert bench.ends() == ["11:30", "11:45", "12:00"]
+    assert bench.figure("periods", "refused") == 5
 
 
 def test_periods_are_due_after_they_have_settled_and_stations_are_spread() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from lxml import etree
 
-from controller.models.measurement import HOUR, Period, Unread
+from controller.models.measurement import GRANULARITIES, HOUR, Period, Unread, aligned
 from controller.nrm.measurements import decode_measurements
 
 BEGIN, END = datetime(2026, 6, 15, 12, 0, tzinfo=UTC), datetime(2026, 6, 15, 12, 15, tzinfo=UTC)
@@ -74,6 +74,21 @@ def test_a_period_that_ends_before_it_begins_has_no_values() -> None:
 @pytest.mark.parametrize(("seconds", "granularity"), [(900, 900), (899.6, 900), (HOUR, HOUR), (901, 0), (7, 0), (0, 0)])
 def test_a_granularity_is_one_of_the_standard(seconds: float, granularity: int) -> None:
     assert Period(job="1", begin=BEGIN, end=BEGIN + timedelta(seconds=seconds)).granularity == granularity
+
+
+@pytest.mark.parametrize("seconds", GRANULARITIES)
+@pytest.mark.parametrize("late", [0.0, 1.0, -1.0, 0.000001, 30.0, -30.0, 30.1, -30.1, 149.0])
+def test_a_period_is_on_its_grid_or_some_seconds_off(seconds: int, late: float) -> None:
+    off = timedelta(seconds=late)
+    one = Period(job="1", begin=BEGIN - timedelta(seconds=seconds) + off, end=BEGIN + off)
+    assert one.aligned == (BEGIN - timedelta(seconds=seconds) if abs(late) <= 30 else None)
+
+
+def test_a_period_at_an_end_of_the_calendar_is_on_the_grid_or_not() -> None:
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    assert aligned(first + timedelta(seconds=3), 900) == first
+    assert aligned(last, 900) is None
+    assert aligned(BEGIN, 7) is None
 
 
 def test_a_job_without_times_hides_no_other() -> None:

@@ -130,7 +130,8 @@ async def at_night(others: float, after: float) -> tuple[PlaybookBench, StepReco
     """
     bench = PlaybookBench(READ + LOCK + CHECK)
     put_in_force(bench.store)
-    begun, equipment = bench.clock.now(), bench.device.equipment
+    now, equipment = bench.clock.now(), bench.device.equipment
+    begun = now - (now - datetime(2026, 1, 1, tzinfo=UTC)) % QUARTER
     past = [begun - number * QUARTER for number in range(2, 40)]
     bench.store.measurements.put([stored(STATION, at, 10, 10) for at in past])
     bench.store.measurements.put([stored("S2", at, 200, 200) for at in past])

@@ -735,6 +735,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("level", "begin", "station", name=op.f("pk_stale_measurements")),
     )
     op.create_table(
+        "differing_measurements",
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("audited", sa.Integer(), nullable=False),
+        sa.Column("more", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("station", name=op.f("pk_differing_measurements")),
+    )
+    op.create_table(
         "retired_measurements",
         sa.Column("level", sa.Integer(), nullable=False),
         sa.Column("before", sa.DateTime(timezone=True), nullable=False),
@@ -778,6 +786,7 @@ def upgrade() -> None:
         sa.Column("newest", sa.DateTime(timezone=True), nullable=True),
         sa.Column("missing", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("turns", sa.Integer(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("again", sa.Text(), server_default="", nullable=False),
         sa.Column("holder", sa.String(), nullable=False),
@@ -1392,6 +1401,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_measurement_files_at"), table_name="measurement_files")
     op.drop_table("measurement_files")
     op.drop_table("retired_measurements")
+    op.drop_table("differing_measurements")
     op.drop_table("stale_measurements")
     op.drop_table("measurement_layouts")
     op.drop_index("ix_measurements_level_begin", table_name="measurements")
