@@ -18,6 +18,7 @@ from controller.assurance.clusters import with_cluster, without_answer
 from controller.assurance.common_faults import CommonFaults
 from controller.assurance.failures import COMMON_FAULTS, Failures
 from controller.assurance.health import (
+    OWN_CAUSES,
     FaultKey,
     answering,
     as_grave,
@@ -39,6 +40,7 @@ from controller.assurance.station_alarms import (
 )
 from controller.assurance.traffic import carried, untold_user_plane
 from controller.intent.brief_outages import ListRead
+from controller.intent.impact import real_faults
 from controller.models.alarm import (
     CELL_OFF_AIR,
     COUNTED,
@@ -712,12 +714,21 @@ def _acknowledged_at(alarm: Alarm, judged: _Judged) -> str:
 def _keep(store: Store, records: Sequence[_Record]) -> list[Alarm]:
     store.healths.save([one.health for one in records])
     store.incidents.note_listed([one.list_read for one in records if one.list_read is not None])
-    reported = store.alarms.report_all([report for one in records for report in one.reports])
+    reported = _take(store, [report for one in records for report in one.reports])
     for alarm, by in (known for one in records for known in one.acknowledged):
         store.alarms.acknowledge(alarm.id, by, actor=AlarmSource.ALARM_LIST)
     if alarmed := [one.health.station for one in records if one.alarmed]:
         store.alarms.reassess(alarmed)
     return reported
+
+
+def _take(store: Store, reports: Sequence[AlarmReport]) -> list[Alarm]:
+    """Put reports on record, but for those of one fault too many that the device names (``admitted``)."""
+    named = [one for one in reports if one.source is not AlarmSource.CHECK]
+    if not named:
+        return store.alarms.report_all(reports)
+    real = real_faults(store.networks.get()[1], named, OWN_CAUSES)
+    return [alarm for alarm in store.alarms.take_told(reports, real, {}) if alarm is not None]
 
 
 def _own_reports(

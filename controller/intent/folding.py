@@ -38,6 +38,8 @@ RENEWED = "alarm.renewed"
 RETURNED = "alarm.returned"
 #: Most faults of a device that a source may name within a time; after as many alarms, what returns makes no new one.
 MOST_TOLD, TOLD_WITHIN = 500, timedelta(days=1)
+#: Most faults of a device that its own lists and notifications may name within that time.
+MOST_READ = 1000
 #: Rows of the audit trail about an alarm that a batch of reports makes at most; the last is always among them.
 MOST_ACTS = 10
 #: Hexadecimal digits of a digest: 128 bits.
@@ -53,13 +55,14 @@ def identity(one: AlarmReport | Alarm) -> str:
 def admitted(
     reports: Iterable[AlarmReport], known: Mapping[str, Mapping[str, AlarmSource]], real: Collection[str]
 ) -> list[bool]:
-    """Whether each report of other systems is taken in; the others are of one fault too many.
+    """Whether each report of other systems, or in a device's own words, is taken in; the others are one fault too many.
 
     Whoever has a token may name any object and any problem of a device, and make an alarm of each. A source may name
     ``MOST_TOLD`` faults of a device that stand or came or changed within ``TOLD_WITHIN``. What is on record stays and
     goes on taking in reports (``Room`` bounds the alarms of faults that return), no other source or device has less
-    room for it, and readings of the device are not bounded here. Real faults always have room, so that who makes others
-    up silences nobody: their number is that of the objects and causes that Minka knows.
+    room for it. A device may make up as much: in its lists and notifications it may name ``MOST_READ``. What Minka's
+    own check finds is not bounded here: its objects and causes are those that Minka knows. Real faults always have
+    room, so that who makes others up silences nobody: their number is that of the objects and causes that Minka knows.
 
     Args:
         reports: In the order in which they came.
@@ -76,7 +79,9 @@ def admitted(
             identity(report),
             (report.station, report.source),
         )
-        taken.append(fault in there or told[place] < MOST_TOLD or fault in real)
+        most = MOST_TOLD if report.source.is_told else MOST_READ
+        fits = told[place] < most or report.source is AlarmSource.CHECK
+        taken.append(fits or fault in there or fault in real)
         if taken[-1]:
             told[place] += fault not in there
             there.add(fault)

@@ -15,8 +15,9 @@ from controller.assurance.measured_faults import MeasuredFaults
 from controller.assurance.station_alarms import report_of
 from controller.bootstrap import parts
 from controller.listener.checks import Checks
+from controller.listener.floods import Floods
 from controller.listener.subscriptions import Subscriptions
-from controller.models.alarm import LONGEST_BODY, AlarmSource
+from controller.models.alarm import LONGEST_BODY, AlarmSource, AlertRefusal
 from controller.models.errors import StoreError
 from controller.models.metrics import Observations
 from controller.models.network import DeviceKind, Network
@@ -76,6 +77,7 @@ class Listener:
         self._checker = checker
         self._measured = measured
         self._rounds = Rounds(clock, observations)
+        self._floods = Floods(clock)
         #: Devices that are followed, with their kinds.
         self._followed: Mapping[str, DeviceKind] | None = None
         self.checks = Checks(store, checker, clock, health_interval, worth)
@@ -118,17 +120,28 @@ class Listener:
             self.checks.poke(station)
 
     async def _report(self, notification: Notification) -> None:
+        """Make an alarm of a notification, unless its station notifies too much: then a check finds what stands."""
         station, at = notification.station, self._clock.now()
+        room, beyond = self._floods.take(station)
+        if not room and not beyond:
+            return
+        refused = {AlertRefusal.TOO_MANY.value: beyond} if beyond else {}
         try:
+            if not room:
+                log.warning("notification.flood", station=station)
+                await self._store.alarms.report_all([], refused)
+                return
             ledger = await self._store.ledger.find([station])
             report = report_of(station, decode_alarm(notification.content), at, ledger.get(station, {}))
             words = await asyncio.to_thread(_words, notification, at)
-            alarm = await self._store.alarms.report(
-                report.model_copy(update={"source_time": notification.at, "body": words})
-            )
+            report = report.model_copy(update={"source_time": notification.at, "body": words})
+            (alarm,) = await self._store.alarms.take_told([report], (), refused)
         except StoreError as error:
             # Not lost: the notification causes a check, which finds the alarm in the station's list.
             log.warning("alarm.not_recorded", station=station, reason=error.message)
+            return
+        if alarm is None:
+            log.warning("notification.one_fault_too_many", station=station, cause=report.probable_cause)
             return
         self._wakeups.wake_scheduler()
         log.info("alarm.notified", alarm=alarm.id, station=station, cause=alarm.probable_cause)

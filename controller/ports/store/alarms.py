@@ -77,7 +77,7 @@ class Alarms(Repository[M_co], Protocol[M_co]):
     def take_told(
         self, reports: Sequence[AlarmReport], real: Collection[str], refused: Mapping[str, int]
     ) -> list[Alarm | None]:
-        """Take in reports of other systems as ``report_all`` does, but for those of one fault too many.
+        """Take in reports of other systems or devices as ``report_all`` does, but for those of one fault too many.
 
         These are counted among the refused ones, and None in the answer. Faults of all callers count, also of those
         that tell at once: see ``controller.intent.folding.admitted``, also for ``real``.

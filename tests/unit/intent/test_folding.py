@@ -316,3 +316,21 @@ def test_pieces_of_a_call_fold_into_the_same_alarms_as_all_at_once(batch: list[A
         assert len(piece) <= most
         cut.take([batch[place] for place in piece])
     assert plain(cut.alarms.values()) == plain(whole.alarms.values())
+
+
+def test_a_device_names_no_more_than_so_many_faults_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "MOST_TOLD", 1)
+    monkeypatch.setattr(folding, "MOST_READ", 2)
+
+    def taken(source: AlarmSource, real: Iterable[str] = (), known: Iterable[str] = ()) -> list[bool]:
+        made_up = [
+            report(MAJOR, 0).model_copy(update={"source": source, "specific_problem": f"p{one}"}) for one in range(4)
+        ]
+        names = [identity(one) for one in made_up]
+        record = {"A": {names[int(one)]: source for one in known}}
+        return folding.admitted(made_up, record, [names[int(one)] for one in real])
+
+    assert taken(AlarmSource.VES) == [True, False, False, False]
+    assert taken(AlarmSource.ORAN_FM) == taken(AlarmSource.ALARM_LIST) == [True, True, False, False]
+    assert taken(AlarmSource.CHECK) == [True] * 4
+    assert taken(AlarmSource.ORAN_FM, real="3", known="2") == [True, False, True, True]
