@@ -14,7 +14,7 @@ from typing import TypeVar
 import pytest
 
 from controller.intent import folding
-from controller.models.alarm import Alarm, AlarmReport
+from controller.models.alarm import Alarm, AlarmReport, AlarmSource
 from controller.models.audit import AuditBreak
 from controller.models.errors import LeaseLostError
 from controller.models.run import Outcome, RunState, Strategy
@@ -55,7 +55,8 @@ def test_sources_that_tell_at_once_share_the_room_of_a_device(store: SqlStore, m
     monkeypatch.setattr(folding, "MOST_TOLD", 5)
 
     def told(number: int) -> list[Alarm | None]:
-        named = (report(MAJOR, 1).model_copy(update={"specific_problem": f"p-{number}-{one}"}) for one in range(2))
+        told_by = report(MAJOR, 1).model_copy(update={"source": AlarmSource.ALERTMANAGER})
+        named = (told_by.model_copy(update={"specific_problem": f"p-{number}-{one}"}) for one in range(2))
         return store.alarms.take_told([*named], (), {})
 
     kept = [alarm for answer in at_once(8, told) for alarm in answer if alarm is not None]
