@@ -484,7 +484,7 @@ def test_contracts_at_risk_come_first_then_people_then_tenants_then_age() -> Non
     assert ranks == ranked(
         found[::-1], [agreement("entel", 0.0), agreement("bitel", 0.4), agreement("andes", 0.82)], AT, _people
     )
-    assert [why for _, why in sorted(ranks.values())] == [
+    assert [one.why for one in sorted(ranks.values())] == [
         "rank 1: 1 person, 1 tenant, 9 of 10 h in which to restore entel",
         "rank 2: 10 people, 1 tenant, SLA of andes at 82 %",
         "rank 3: 14,200 people, 3 tenants, SLA of bitel at 40 %",
@@ -512,7 +512,7 @@ def test_the_time_to_restore_service_counts_since_it_was_lost_and_not_since_the_
 def test_a_contract_of_whom_nothing_is_taken_away_puts_nothing_first() -> None:
     silent = incident("silent", 5, ("andes",)).model_copy(update={"losing": {}})
     ranks = ranked([silent, incident("loud", 6, ("bitel",))], [agreement("andes", 2.0)], AT, _people)
-    assert ranks["silent"] == (2, "rank 2: 5 people, 1 tenant")
+    assert (ranks["silent"].rank, ranks["silent"].why) == (2, "rank 2: 5 people, 1 tenant")
 
 
 def test_locks_count_against_the_budget_outside_of_windows_and_of_all_that_counts_otherwise() -> None:
