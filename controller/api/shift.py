@@ -14,7 +14,7 @@ from controller.access.timeline import TimelineEntry, joined
 from controller.api.services import Body
 from controller.api.views import AlarmView, IncidentView, RunView, View
 from controller.intent.impact import Sharing
-from controller.intent.outages import owes
+from controller.intent.lost_service import owes
 from controller.intent.shifts import Period
 from controller.models.alarm import REMEDIATION_STOPPED, AlarmFilter, PerceivedSeverity
 from controller.models.announced_work import AnnouncedWork

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from controller.access.disclosure import TenantIncident, tenant_kpis
+from controller.intent.agreed_terms import Era
 from controller.intent.counted import CountedPeriod
-from controller.intent.outages import Era, Outages
+from controller.intent.outages import Outages
 from controller.intent.times import Times, union
 from controller.models.alarm import ToldAlarm
 from controller.models.definitions import DefinitionKind

@@ -26,18 +26,27 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import reduce
-from hashlib import sha256
-from itertools import chain, pairwise
+from itertools import chain
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, TypeVar
-from zoneinfo import ZoneInfo
+from typing import NamedTuple
 
-from controller.intent.central_units import carried_by, halves, whole_of
+from controller.intent.agreed_service import (
+    NOTHING_LOST,
+    UNCOLLECTED,
+    AgreedFigures,
+    AgreedService,
+    Parts,
+    agreement_minutes,
+    extend,
+)
+from controller.intent.agreed_terms import AgreedSpan, Era, month_of
+from controller.intent.central_units import halves, whole_of
 from controller.intent.counted import CountedPeriod, Settled, settled
 from controller.intent.delivery import CarriedLink, Delivery
-from controller.intent.impact import Sharing, core_node_in, link_in
+from controller.intent.impact import core_node_in
+from controller.intent.lost_service import LinkGroup, cells_over, is_of, links_of, taken_by
 from controller.intent.observation import Observation, Proof, Unobserved
 from controller.intent.roots import unheard_until
 from controller.intent.times import Times, both, clipped, meet, seconds, union, without
@@ -46,22 +55,17 @@ from controller.models.alarm import (
     BACKHAUL_DOWN,
     CELL_OFF_AIR,
     CORE_NODE_DOWN,
-    COUNTED,
-    FUNCTION_DOWN,
-    FUNCTION_UNSEEN,
     HIDES,
     LINK_CAUSES,
-    LOSES,
     REMOTE_END_DOWN,
     SKEW,
     UNREACHABLE,
     Alarm,
 )
 from controller.models.announced_work import AnnouncedWork, intervals
-from controller.models.incident import AgreementMinutes, Loss, TenantMinutes
-from controller.models.network import Agreement, Cell, Network, Plmn, Pool, Router
+from controller.models.incident import AgreementMinutes, TenantMinutes
+from controller.models.network import Agreement, Network, Plmn
 from controller.models.sharing import Bearer
-from controller.nrm.profiles import link_kind, rat_of
 from controller.nrm.tree import Path
 
 
@@ -79,28 +83,6 @@ class Spell(NamedTuple):
     incident: str = ""
     cause: str = ""
     proof: Proof = Proof.READING
-
-
-class Era(NamedTuple):
-    """A time in which the same tenants share the same cells under the same agreements.
-
-    Attributes:
-        assumed: Whether it is the time before the first network was loaded, for which that one stands.
-    """
-
-    begin: datetime
-    until: datetime
-    network: Network
-    sharing: Sharing
-    assumed: bool = False
-
-
-class AgreedSpan(NamedTuple):
-    """A time in which an agreement was in force with the same terms."""
-
-    agreement: Agreement
-    begin: datetime
-    until: datetime
 
 
 class _Held(NamedTuple):
@@ -130,50 +112,6 @@ class _Held(NamedTuple):
     def plmns(self) -> Collection[Plmn]:
         """PLMNs that they were to carry."""
         return self.terms.plmns_of(self.era.network.tenant_by_id[self.terms.tenant])
-
-
-class Fault(Protocol):
-    """What it depends on of an alarm whose service it takes away."""
-
-    @property
-    def station(self) -> str:
-        """See ``Alarm``."""
-
-    @property
-    def object(self) -> str:
-        """See ``Alarm``."""
-
-    @property
-    def probable_cause(self) -> str:
-        """See ``Alarm``."""
-
-    @property
-    def cells(self) -> Collection[str]:
-        """See ``Alarm``."""
-
-    @property
-    def tenants(self) -> Collection[str]:
-        """See ``Alarm``."""
-
-
-class StandingAlarm(NamedTuple):
-    """What it depends on of an alarm that stands which service is lost now; see ``Alarm`` for its fields."""
-
-    id: str
-    station: str
-    object: str
-    probable_cause: str
-    raised: datetime
-    cells: Collection[str] = ()
-    tenants: Collection[str] = ()
-
-
-class _Group(NamedTuple):
-    """Core links of which one is enough."""
-
-    station: str
-    tenant: str
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,158 +178,15 @@ class _ServiceLoss:
             self.proofs[proof].extend(times)
 
 
-class Parts(NamedTuple):
-    """Times without service of a tenant in a cell, divided by who is responsible.
-
-    Attributes:
-        lost: Times that the host owes.
-        planned: Times in which a run took the cell away from the tenant.
-        own_work: Times in which the tenant worked on its own core.
-        own_core: Times in which the tenant's own core was lost.
-        outside: Times with a cause outside of the contract.
-        unseen: Times of unknown state, in which Minka looked and got no answer.
-    """
-
-    lost: Times = ()
-    planned: Times = ()
-    own_work: Times = ()
-    own_core: Times = ()
-    outside: Times = ()
-    unseen: Times = ()
-
-
-_NOTHING = Parts()
 _UNKNOWN = Known()
-
-
-class CellSeconds(NamedTuple):
-    """Seconds of a shared cell: each is in one column only, and together they are all.
-
-    Attributes:
-        unobserved: In which nobody looked.
-        not_applied: In which Minka had not put all PLMNs of the agreement into the cell, by its own record.
-        locked: In which the host had locked the cell outside of the agreement's windows, or a diverged run left it so.
-        in_window: In which it had locked the cell as the agreement allows, or as a run that the tenant was told of.
-        served: All others.
-    """
-
-    lost: float = 0.0
-    planned: float = 0.0
-    own_work: float = 0.0
-    own_core: float = 0.0
-    outside: float = 0.0
-    unseen: float = 0.0
-    unobserved: float = 0.0
-    not_applied: float = 0.0
-    locked: float = 0.0
-    in_window: float = 0.0
-    served: float = 0.0
-
-    @property
-    def proved(self) -> float:
-        """Those of which it is known that the host owes nothing."""
-        return sum(self) - self.lost - self.locked - self.unseen - self.unobserved - self.not_applied
-
-
-@dataclass(slots=True)
-class AgreedService:
-    """Service under an agreement in a span of time, and the part that was lost.
-
-    Attributes:
-        held: Seconds until now in which the agreement was in force and a cell carried its PLMNs, or it reached none.
-        seconds: How long each cell (``station/cell``) was shared under it until now.
-        carried: For how much of that each cell carried its PLMNs, by Minka's record.
-        cores: Core-seconds of pools that its tenant had bought until now, by pool.
-        gbps: Gbit/s of pools times seconds, in the same way.
-        functions: Seconds of functions that its tenant had bought as such.
-        allowed: Cell-seconds that may be lost in the whole span, were all of it delivered.
-        forgone: The part of these that falls to times that were not delivered.
-        parts: Times without service of the tenant, of cells that had such times.
-        locked: Times in which cells were locked outside of the agreement's windows, which are not in ``parts``.
-        left_locked: The part of these that diverged runs left behind, whatever windows say.
-        in_window: Other times in which they were locked, which are not in ``parts`` either.
-        unobserved: Times until now in which nobody looked at a cell's station, by the reason, that are counted nowhere
-            else.
-        not_applied: Times until now in which a cell did not carry its PLMNs, that are counted nowhere else: without
-            those of cells of which Minka knew nothing.
-        borne: Those unseen times that the host bears by the agreement.
-        proofs: How it is known whether cells served, for times in which no check read that.
-        served: Times of these in which they did.
-        missing: Times of ``parts`` in which checks saw that cells lacked a PLMN that had been delivered.
-    """
-
-    held: float = 0.0
-    seconds: dict[str, float] = field(default_factory=dict)
-    carried: dict[str, float] = field(default_factory=dict)
-    cores: dict[str, float] = field(default_factory=dict)
-    gbps: dict[str, float] = field(default_factory=dict)
-    functions: float = 0.0
-    allowed: float = 0.0
-    forgone: float = 0.0
-    parts: dict[str, Parts] = field(default_factory=dict)
-    locked: dict[str, Times] = field(default_factory=dict)
-    left_locked: dict[str, Times] = field(default_factory=dict)
-    in_window: dict[str, Times] = field(default_factory=dict)
-    unobserved: dict[str, dict[Unobserved, Times]] = field(default_factory=dict)
-    not_applied: dict[str, Times] = field(default_factory=dict)
-    borne: dict[str, Times] = field(default_factory=dict)
-    proofs: dict[str, dict[Proof, Times]] = field(default_factory=dict)
-    served: dict[str, Times] = field(default_factory=dict)
-    missing: dict[str, Times] = field(default_factory=dict)
-
-    def buy(self, agreement: Agreement, seconds: float) -> None:
-        """Add the capacity that an agreement buys of pools for some time."""
-        for one in agreement.capacity:
-            self.cores[one.pool] = self.cores.get(one.pool, 0.0) + one.cores * seconds
-            self.gbps[one.pool] = self.gbps.get(one.pool, 0.0) + one.gbps * seconds
-        self.functions += len(agreement.functions) * seconds
-
-    def undelivered(self, cell: str) -> float:
-        """Seconds of a cell that were not applied, or in which Minka did not know its station: there was no service."""
-        unknown = (times for reason, times in self.unobserved.get(cell, {}).items() if reason in _UNCOLLECTED)
-        return seconds(self.not_applied.get(cell, ())) + sum(map(seconds, unknown))
-
-    def lengths(self, cell: str) -> CellSeconds:
-        """Seconds of a cell, each in one column only."""
-        unobserved = sum(map(seconds, self.unobserved.get(cell, {}).values()))
-        others = (seconds(one.get(cell, ())) for one in (self.not_applied, self.locked, self.in_window))
-        found = [*map(seconds, self.parts.get(cell, _NOTHING)), unobserved, *others]
-        return CellSeconds._make([*found, self.seconds.get(cell, 0.0) - sum(found)])
-
-    @property
-    def total(self) -> CellSeconds:
-        """Cell-seconds, each in one column only."""
-        every = [self.lengths(cell) for cell in self.seconds]
-        return CellSeconds._make(map(sum, zip(*every, strict=True))) if every else CellSeconds()
-
-    @property
-    def reasons(self) -> dict[Unobserved, float]:
-        """Cell-seconds in which nobody looked, by the reason."""
-        found = dict.fromkeys(Unobserved, 0.0)
-        for by_reason in self.unobserved.values():
-            for reason, times in by_reason.items():
-                found[reason] += seconds(times)
-        return found
-
-    @property
-    def lost_time(self) -> timedelta:
-        """Time of cells that the host owes: lost, of cells it locked, and unseen that it bears; exactly."""
-        every = chain(self.locked.values(), self.borne.values(), (parts.lost for parts in self.parts.values()))
-        return sum((until - since for times in every for since, until in times), timedelta())
-
-    @property
-    def lost(self) -> float:
-        """The same in cell-seconds."""
-        return self.lost_time.total_seconds()
-
 
 #: Times without service by cell and tenant; by what they are known where no check read that; and times that are known
 #: to be served in the same way.
 _Counted = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]], dict[tuple[str, str], Times]]
+
 #: The first two.
 _Told = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]]]
-#: Reasons of which nothing of the station was collected either.
-_UNCOLLECTED = frozenset((Unobserved.NO_NETWORK, Unobserved.NOT_ADOPTED))
+
 #: Causes of roots of core links that announced work of their tenant may explain; any other is a fault of the host.
 _MAY_BE_OWN = LINK_CAUSES | {"", CORE_NODE_DOWN, REMOTE_END_DOWN}
 
@@ -438,9 +233,9 @@ class Outages:
             owed = self.agreed_service(span.agreement, span.begin, span.until, span.until)
             for cell in owed.seconds:
                 reasons = owed.unobserved.get(cell, {})
-                gaps = (times for reason, times in reasons.items() if reason not in _UNCOLLECTED)
+                gaps = (times for reason, times in reasons.items() if reason not in UNCOLLECTED)
                 proofs = (times for proof, times in owed.proofs.get(cell, {}).items() if proof is not Proof.READING)
-                unseen = owed.parts.get(cell, _NOTHING).unseen
+                unseen = owed.parts.get(cell, NOTHING_LOST).unseen
                 if times := union([*found.get(cell, ()), *unseen, *chain.from_iterable((*gaps, *proofs))]):
                     found[cell] = times
         return found
@@ -503,30 +298,30 @@ class Outages:
         missing = self._missing(held)
         parts = self._parts_of(held, missing)
         for cell, one in parts.items():
-            owed.parts[cell] = _joined(owed.parts.get(cell, _NOTHING), one)
+            owed.parts[cell] = _joined(owed.parts.get(cell, NOTHING_LOST), one)
         for cell, proofs in self._proofs_of(held).items():
             counted = union(chain.from_iterable(parts[cell]))
             for proof, times in proofs.items():
                 if here := both(times, counted):
-                    _extend(owed.proofs.setdefault(cell, {}), proof, here)
+                    extend(owed.proofs.setdefault(cell, {}), proof, here)
         for cell, times in missing.items():
-            _extend(owed.missing, cell, both(times, union(chain.from_iterable(parts[cell][:-1]))))
+            extend(owed.missing, cell, both(times, union(chain.from_iterable(parts[cell][:-1]))))
         for cell, locked, in_window in self._locked(held, parts):
-            _extend(owed.locked, cell, locked)
-            _extend(owed.left_locked, cell, both(locked, self._known.left_locked.get(cell, ())))
-            _extend(owed.in_window, cell, in_window)
+            extend(owed.locked, cell, locked)
+            extend(owed.left_locked, cell, both(locked, self._known.left_locked.get(cell, ())))
+            extend(owed.in_window, cell, in_window)
 
     def _add_service(self, owed: AgreedService, held: _Held) -> None:
         """Add for how long cells were shared in a time that is over, what they carried, and when nobody looked."""
         for cell in held.cells:
             owed.seconds[cell] = owed.seconds.get(cell, 0.0) + held.seconds
         for cell, times in self._served(held).items():
-            _extend(owed.served, cell, times)
+            extend(owed.served, cell, times)
         owed.held += self._deliver(owed, held)
         self._leave_unobserved(owed, held)
         for cell in held.cells if held.terms.sla.unseen_borne_by is Bearer.HOST else ():
-            if unseen := both(owed.parts.get(cell, _NOTHING).unseen, held.span):
-                _extend(owed.borne, cell, unseen)
+            if unseen := both(owed.parts.get(cell, NOTHING_LOST).unseen, held.span):
+                extend(owed.borne, cell, unseen)
         owed.buy(held.terms, held.seconds)
 
     def _served(self, held: _Held) -> dict[str, Times]:
@@ -555,7 +350,7 @@ class Outages:
             owed.carried[cell] = owed.carried.get(cell, 0.0) + seconds(here)
             not_applied = self._not_applied(held, cell)
             owed.forgone += held.terms.sla.allowance(seconds(not_applied))
-            _extend(owed.not_applied, cell, not_applied)
+            extend(owed.not_applied, cell, not_applied)
             in_any = in_any if in_any == held.span else union([*in_any, *here])
         return seconds(in_any) if held.cells else held.seconds
 
@@ -582,7 +377,7 @@ class Outages:
     def _unknown(self, cell: str, since: datetime, until: datetime) -> Times:
         """When Minka did not know a cell's station: it was not adopted, or there was no network."""
         gaps = self._gaps_at(cell, since, until)
-        return union(chain.from_iterable(gaps.get(reason, ()) for reason in _UNCOLLECTED))
+        return union(chain.from_iterable(gaps.get(reason, ()) for reason in UNCOLLECTED))
 
     def _gaps_at(self, cell: str, since: datetime, until: datetime) -> Mapping[Unobserved, Times]:
         """When nobody looked at a cell's station, by the reason; never if nobody asks."""
@@ -614,7 +409,7 @@ class Outages:
                 for reason, times in of_station[station].items():
                     if left := without(times, counted):
                         by_reason[reason] = (*by_reason.get(reason, ()), *left)
-                        if reason in _UNCOLLECTED:
+                        if reason in UNCOLLECTED:
                             owed.forgone += held.terms.sla.allowance(seconds(left))
 
     def owed_times(self, agreement: Agreement, begin: datetime, end: datetime, *, unseen: bool) -> dict[str, Times]:
@@ -632,10 +427,10 @@ class Outages:
         found: dict[str, Times] = {}
         for held in self._held(agreement, begin, end):
             for cell, times in self._owed_in(held, unseen=unseen):
-                _extend(found, cell, times)
+                extend(found, cell, times)
         for other in self._others(agreement, begin, end):
             for cell, times in self._owed_in(other, unseen=unseen):
-                _extend(found, cell, () if self.holds(agreement, cell, other.since) else times)
+                extend(found, cell, () if self.holds(agreement, cell, other.since) else times)
         return found
 
     def _owed_in(self, held: _Held, *, unseen: bool) -> Iterator[tuple[str, Times]]:
@@ -679,7 +474,7 @@ class Outages:
             if tenant == held.terms.tenant and cell in held.cells
         }
         for cell, times in missing.items():
-            before = found.get(cell, _NOTHING)
+            before = found.get(cell, NOTHING_LOST)
             left = without(times, union([*before.own_work, *before.own_core, *before.outside]))
             planned = both(left, self._known.excused.planned.get((cell, held.terms.tenant), ()))
             lost = without(left, union([*before.planned, *planned, *self._known.locks.get(cell, ())]))
@@ -699,7 +494,7 @@ class Outages:
         for half, times in delivery.lost(held.terms.tenant, held.plmns, held.since, held.until).items():
             cell = whole_of(held.era.network, half)
             if cell in held.cells:
-                _extend(found, cell, self._read(half, times))
+                extend(found, cell, self._read(half, times))
         return {cell: without(times, self._not_applied(held, cell)) for cell, times in found.items()}
 
     def _missing_at(self, era: Era, cell: str, tenant: str) -> Times:
@@ -812,18 +607,18 @@ class Outages:
         if key in self._alarmed:
             return self._alarmed[key]
         gone: dict[tuple[str, str], _ServiceLoss] = defaultdict(_ServiceLoss)
-        down: dict[_Group, dict[Path, list[Spell]]] = defaultdict(lambda: defaultdict(list))
+        down: dict[LinkGroup, dict[Path, list[Spell]]] = defaultdict(lambda: defaultdict(list))
         spells = list(_within(self._spells, era.begin, era.until))
         for spell in _with_cuts(spells, era.network):
             if spell.alarm.probable_cause in LINK_CAUSES:
                 _add_link(down, spell)
                 continue
-            for tenant, cells in _taken(era.sharing, spell.alarm).items():
+            for tenant, cells in taken_by(era.sharing, spell.alarm).items():
                 for cell in cells:
                     _add(gone[cell, tenant], spell, left_out)
         for group, by_link in down.items():
             lost = self._without_path(era, group, by_link, left_out)
-            for cell in _cells_over(era.sharing, group, by_link) if lost.owed else ():
+            for cell in cells_over(era.sharing, group, by_link) if lost.owed else ():
                 gone[cell, group.tenant].add(lost)
         parts = {at: self._parted(at, one) for at, one in gone.items()}
         proofs = {at: {proof: union(times) for proof, times in one.proofs.items()} for at, one in gone.items()}
@@ -845,7 +640,7 @@ class Outages:
             both_ways = union([*lost, *well])
             if not both_ways or not _shares(era, key):
                 continue
-            before, known = parts.get(key, _NOTHING), proofs.get(key, {})
+            before, known = parts.get(key, NOTHING_LOST), proofs.get(key, {})
             gone = without(lost, self._known.excused.planned.get(key, ()))
             parts[key] = before._replace(
                 lost=union([*without(before.lost, both_ways), *gone]),
@@ -868,7 +663,7 @@ class Outages:
             self._settled[left_out] = found = {}
             for key, periods in self._counters.items():
                 shared = [
-                    self._unread_and_off(era, key, parts.get(key, _NOTHING), proofs.get(key, {}))
+                    self._unread_and_off(era, key, parts.get(key, NOTHING_LOST), proofs.get(key, {}))
                     for era, parts, proofs in eras
                     if _shares(era, key)
                 ]
@@ -900,7 +695,7 @@ class Outages:
         return Parts(lost, planned, own_work, own_core, outside, unseen)
 
     def _without_path(
-        self, era: Era, group: _Group, down: Mapping[Path, list[Spell]], left_out: frozenset[str]
+        self, era: Era, group: LinkGroup, down: Mapping[Path, list[Spell]], left_out: frozenset[str]
     ) -> _ServiceLoss:
         """Times in which all links of a group were down, and those that nobody owes: they are excused at all ends."""
         lost = _ServiceLoss()
@@ -939,99 +734,13 @@ class Outages:
                 found.extend(both(((spell.since, spell.until),), begun))
         return union(found)
 
-    def _links_then(self, era: Era, group: _Group, down: Iterable[Path]) -> dict[Path, Times]:
+    def _links_then(self, era: Era, group: LinkGroup, down: Iterable[Path]) -> dict[Path, Times]:
         """Core links of a group, and when the station carried them; always those of which only an alarm tells."""
         span, found = ((era.begin, era.until),), dict[Path, Times]()
         for one in self._links.get(group.station, ()):
-            if _of(group, one.tenant, one.path):
+            if is_of(group, one.tenant, one.path):
                 found[one.path] = union([*found.get(one.path, ()), *both(((one.since, one.until),), span)])
         return dict.fromkeys(down, span) | found
-
-
-def month_of(network: Network, at: datetime) -> tuple[datetime, datetime]:
-    """Begin and end of a month in the network's time zone."""
-    local = at.astimezone(network.zone)
-    begin = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    end = (begin + timedelta(days=32)).replace(day=1)
-    return begin.astimezone(UTC), end.astimezone(UTC)
-
-
-def spans_of(network: Network, begin: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Parts of a time in each of which the same agreements of a network are in force."""
-    midnights = {at for one in agreed_terms(network, count=False) for at in (one.begin, one.until)}
-    yield from pairwise([begin, *sorted(one for one in midnights if begin < one < until), until])
-
-
-class AgreedTerms(NamedTuple):
-    """How much an agreement of a network version allows to lose.
-
-    Attributes:
-        tenant: Whose it is.
-        cells: Number of cells that it reaches.
-        begin: When it comes into force.
-        until: When it ends.
-    """
-
-    agreement: str
-    tenant: str
-    cells: int
-    availability_percent: float
-    begin: datetime
-    until: datetime
-
-    def allowed(self, since: datetime, until: datetime) -> float:
-        """Cell-seconds that it allows to lose between two times."""
-        held = (min(until, self.until) - max(since, self.begin)).total_seconds()
-        return self.cells * max(held, 0.0) * (100 - self.availability_percent) / 100
-
-
-def agreed_terms(network: Network, *, count: bool = True) -> tuple[AgreedTerms, ...]:
-    """Terms of the agreements of known tenants; to count their cells takes time that grows with the network."""
-    return tuple(
-        AgreedTerms(
-            one.id,
-            one.tenant,
-            sum(1 for _ in network.cells_of(one)) if count else 0,
-            one.sla.availability_percent,
-            _midnight(one.validity.start, network.zone),
-            _midnight(_after(one.validity.end), network.zone),
-        )
-        for one in network.agreements
-        if one.tenant in network.tenant_by_id
-    )
-
-
-def _after(day: date | None) -> date:
-    return date.max if day is None or day == date.max else day + timedelta(days=1)
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    """When a day begins, as far as times can say that."""
-    try:
-        return datetime.combine(day, time(), zone).astimezone(UTC)
-    except OverflowError:
-        return datetime.combine(day, time(), UTC)
-
-
-_KEYS = {"host_key", "certificate", "authority", "client_certificate", "username", "credential"}
-#: Fields on which no statement, outage or share of a tenant depends. Whatever is not named here makes an era, also a
-#: field that comes later.
-UNSTATED: Mapping[str, Any] = {
-    "header": {"anr", "x2_vlan", "xn_vlan", "midhaul_vlan", "management", "contacts"},
-    "stations": {"__all__": {"transport_address", "holdover_hours"}},
-    "endpoints": {"__all__": _KEYS | {"file_port", "folder"}},
-    "cells": {"__all__": {"pci", "prach_root", "ssb_arfcn", "max_tx_power_dbm"}},
-    "neighbours": True,
-    "routers": {"__all__": (_KEYS & set(Router.model_fields)) | {"enable_credential"}},
-    "pools": {"__all__": (_KEYS & set(Pool.model_fields)) | {"ims_credential", "ims_authority"}},
-    "latencies": True,
-    "tenants": {"__all__": {"contacts"}},
-}
-
-
-def terms_of(network: Network) -> str:
-    """Hash of all that a tenant's service and bill depend on: if it is equal, they count in the same way."""
-    return sha256(network.model_dump_json(exclude=UNSTATED).encode()).hexdigest()
 
 
 def of_tenant(spells: Iterable[Spell], eras: Sequence[Era], tenant: str) -> list[Spell]:
@@ -1040,7 +749,7 @@ def of_tenant(spells: Iterable[Spell], eras: Sequence[Era], tenant: str) -> list
     def concerns(alarm: Alarm) -> bool:
         if alarm.probable_cause in LINK_CAUSES:
             return tenant in alarm.tenants
-        return any(tenant in _taken(era.sharing, alarm) for era in eras)
+        return any(tenant in taken_by(era.sharing, alarm) for era in eras)
 
     every = list(spells)
     own = [one for one in every if concerns(one.alarm)]
@@ -1089,88 +798,6 @@ def _less(parts: Parts, gone: Times) -> Parts:
     return Parts(*(without(times, gone) for times in parts)) if gone else parts
 
 
-def losses(
-    standing: Iterable[StandingAlarm], links: Mapping[str, Collection[CarriedLink]], sharing: Sharing
-) -> dict[str, dict[str, Loss]]:
-    """Service that alarms take away now, by alarm and tenant: what minutes would count as lost, or as excused.
-
-    What some alarms take away together, such as all links of a tenant, each of them takes away.
-
-    Args:
-        standing: Alarms that stand, with all others on which it depends what these take: of core links at their
-            stations, and of cuts.
-        links: Core links that stations carry, by station.
-        sharing: Who shares which cell.
-    """
-    alarms = tuple(standing)
-    found: dict[str, dict[str, Loss]] = {one.id: {} for one in alarms}
-    down: dict[_Group, dict[Path, list[StandingAlarm]]] = defaultdict(lambda: defaultdict(list))
-    cut: dict[str, datetime] = {}
-    for one in alarms:
-        if one.probable_cause == BACKHAUL_DOWN:
-            for device in sharing.network.devices_below.get(one.object, ()):
-                cut[device] = min(cut.get(device, one.raised), one.raised)
-    for one in alarms:
-        if one.probable_cause in LINK_CAUSES:
-            for group, path in _links_of(one):
-                down[group][path].append(one)
-        elif (since := _since(one, cut)) is not None:
-            taken = _taken(sharing, one)
-            found[one.id] = {tenant: Loss(since=since, cells=cells) for tenant, cells in taken.items()}
-    for group, by_link in down.items():
-        carried = {one.path for one in links.get(group.station, ()) if _of(group, one.tenant, one.path)}
-        cells = _cells_over(sharing, group, by_link) if carried <= by_link.keys() else ()
-        since = max(min(one.raised for one in there) for there in by_link.values())
-        for one in chain.from_iterable(by_link.values()) if cells else ():
-            found[one.id][group.tenant] = Loss(since=since, cells=cells)
-    return found
-
-
-def owes(terms: Agreement, cause: str) -> bool:
-    """Whether the host owes what an incident takes away under an agreement, by the cause of the incident's root.
-
-    It owes nothing for a tenant's own core, nor for what the agreement leaves out of the contract.
-    """
-    return cause != CORE_NODE_DOWN and cause not in terms.sla.left_out
-
-
-def _since(one: StandingAlarm, cut: Mapping[str, datetime]) -> datetime | None:
-    """Since when an alarm takes service away from its cells by itself; None if it is not known to.
-
-    A station that can't be reached has no service while its path is cut.
-    """
-    if one.probable_cause in LOSES:
-        return one.raised
-    if one.probable_cause != UNREACHABLE or one.station not in cut:
-        return None
-    return max(one.raised, cut[one.station])
-
-
-def _taken(sharing: Sharing, alarm: Fault) -> Mapping[str, tuple[str, ...]]:
-    """Cells that an alarm takes service from, by tenant; a central unit affects only tenants that it carries."""
-    return carried_by(sharing.network, alarm.station, sharing.tenants_at(_cells(sharing.network, alarm)))
-
-
-def _cells(network: Network, alarm: Fault) -> Iterator[str]:
-    """Cells that an alarm takes service from; for a function those of the stations that live in it.
-
-    If a central unit without an endpoint of its own fails, the core links of its stations show that.
-    """
-    if alarm.probable_cause == CELL_OFF_AIR:
-        yield from alarm.cells
-    elif alarm.probable_cause in COUNTED:
-        of_function = alarm.probable_cause in (FUNCTION_DOWN, FUNCTION_UNSEEN)
-        stations = network.stations_in.get(alarm.station, ()) if of_function else (alarm.station,)
-        yield from (cell.name for station in stations for cell in network.cells_through(station))
-
-
-def _cells_over(sharing: Sharing, group: _Group, down: Iterable[Path]) -> tuple[str, ...]:
-    """Cells of the links' technology that their tenant shares."""
-    rats = {rat_of(path) for path in down}
-    there: tuple[Cell, ...] = sharing.network.cells_through(group.station)
-    return sharing.tenants_at(cell.name for cell in there if cell.rat in rats).get(group.tenant, ())
-
-
 def _add(gone: _ServiceLoss, spell: Spell, left_out: frozenset[str]) -> None:
     if spell.alarm.probable_cause in HIDES and spell.proof is not Proof.CUT:
         gone.unseen.append((spell.since, spell.until))
@@ -1200,15 +827,6 @@ def _with_cuts(spells: Sequence[Spell], network: Network) -> Iterator[Spell]:
         yield from (one._replace(since=since, until=until) for since, until in without(whole, cut))
 
 
-K = TypeVar("K")
-
-
-def _extend(found: dict[K, Times], key: K, times: Iterable[tuple[datetime, datetime]]) -> None:
-    """Add times of a cell, or of a proof; none leave no entry behind."""
-    if both_of := union([*found.get(key, ()), *times]):
-        found[key] = both_of
-
-
 def _joined(one: Parts, other: Parts) -> Parts:
     """Times of both."""
     return Parts(*(union([*old, *new]) for old, new in zip(one, other, strict=True)))
@@ -1224,88 +842,6 @@ def _by_root(spells: Iterable[Spell]) -> Times:
     return union((since, until) for since, until in heard if since < until)
 
 
-def _add_link(down: Mapping[_Group, Mapping[Path, list[Spell]]], spell: Spell) -> None:
-    for group, path in _links_of(spell.alarm):
+def _add_link(down: Mapping[LinkGroup, Mapping[Path, list[Spell]]], spell: Spell) -> None:
+    for group, path in links_of(spell.alarm):
         down[group][path].append(spell)
-
-
-def _links_of(alarm: Fault) -> Iterator[tuple[_Group, Path]]:
-    """The core link that an alarm is about, with its group, for each of its tenants."""
-    path = link_in(alarm.object)
-    kind = link_kind(path) if path else None
-    if kind is not None:
-        yield from ((_Group(alarm.station, tenant, kind.value), path) for tenant in alarm.tenants)
-
-
-def _of(group: _Group, tenant: str, path: Path) -> bool:
-    kind = link_kind(path)
-    return tenant == group.tenant and kind is not None and kind.value == group.kind
-
-
-class AgreedFigures(NamedTuple):
-    """Cell-seconds under an agreement so far.
-
-    Attributes:
-        owed: That the host owes (``AgreedService.lost``).
-        unseen: In which Minka looked and got no answer.
-        reasons: In which nobody looked, by the reason.
-        not_applied: In which cells did not carry its PLMNs, by Minka's record.
-        forgone: Of what it allows to lose, the part that falls to the latter, and to stations that Minka did not know.
-        seconds: All.
-    """
-
-    owed: float = 0.0
-    unseen: float = 0.0
-    reasons: Mapping[Unobserved, float] = MappingProxyType({})
-    not_applied: float = 0.0
-    forgone: float = 0.0
-    seconds: float = 0.0
-
-    @classmethod
-    def of(cls, service: AgreedService) -> AgreedFigures:
-        """Those of a service."""
-        total = service.total
-        every = sum(service.seconds.values())
-        return cls(service.lost, total.unseen, service.reasons, total.not_applied, service.forgone, every)
-
-    def plus(self, other: AgreedFigures) -> AgreedFigures:
-        """Both together."""
-        reasons = {one: self.reasons.get(one, 0.0) + other.reasons.get(one, 0.0) for one in Unobserved}
-        return AgreedFigures(
-            owed=self.owed + other.owed,
-            unseen=self.unseen + other.unseen,
-            reasons=reasons,
-            not_applied=self.not_applied + other.not_applied,
-            forgone=self.forgone + other.forgone,
-            seconds=self.seconds + other.seconds,
-        )
-
-
-def agreement_minutes(one: Agreement, found: AgreedFigures, may_lose: float, elapsed: float) -> AgreementMinutes:
-    """An agreement's account of a month.
-
-    Args:
-        one: The agreement.
-        found: What it came to so far.
-        may_lose: Cell-seconds that the agreement allows for the whole month, were all of it delivered.
-        elapsed: Part of the month that is over, from 0 to 1.
-    """
-    used, allowed = found.owed / 60, (may_lose - found.forgone) / 60
-    share = used / allowed if allowed else float(used > 0)
-    unobserved = {str(reason): round(length / 60, 1) for reason, length in found.reasons.items()}
-    return AgreementMinutes(
-        agreement=one.id,
-        tenant=one.tenant,
-        availability_percent=one.sla.availability_percent,
-        restore_hours=one.sla.restore_hours,
-        used=round(used, 1),
-        allowed=round(allowed, 1),
-        left=round(allowed - used, 1),
-        share=round(share, 4),
-        burn_rate=round(share / elapsed, 4) if elapsed else 0.0,
-        unseen=round(found.unseen / 60, 1),
-        unobserved=round(sum(found.reasons.values()) / 60, 1),
-        reasons=unobserved,
-        not_applied=round(found.not_applied / 60, 1),
-        unproved_allowed=round(found.seconds / 60 * one.sla.unproved_percent / 100, 1),
-    )

@@ -46,7 +46,7 @@ def is_dark(causes: Iterable[str]) -> bool:
 
 
 class Loss(Noun):
-    """Service that alarms take away from a tenant (``controller.intent.outages.losses``).
+    """Service that alarms take away from a tenant (``controller.intent.lost_service.losses``).
 
     Attributes:
         since: Since when, by when these alarms were raised: of core links, the last one of them that is needed; the

@@ -11,9 +11,10 @@ from math import floor
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from controller.intent.agreed_service import AgreedService, CellSeconds, Parts
 from controller.intent.counted import CountedPeriod
 from controller.intent.observation import Proof, Unobserved
-from controller.intent.outages import AgreedService, CellSeconds, Outages, Parts
+from controller.intent.outages import Outages
 from controller.intent.times import Times, both, seconds, without
 from controller.models.alarm import CELL_OFF_AIR, DIVERGED
 from controller.models.measurement import Measured, Values, parts

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from controller.intent.outages import Era
+from controller.intent.agreed_terms import Era
 from controller.models.measurement import DAY, HOUR, MONTH
 from controller.models.network import Network
 from controller.models.statement import Column, Sheet, Value

@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
-from controller.intent.outages import AgreedService, AgreedSpan
+from controller.intent.agreed_service import AgreedService
+from controller.intent.agreed_terms import AgreedSpan
 from controller.models.network import Agreement
 from controller.models.sharing import (
     CORRECTION,

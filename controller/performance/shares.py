@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from controller.intent.outages import Era
+from controller.intent.agreed_terms import Era
 from controller.models.sharing import RadioShare, ResourceType
 from controller.performance.kpis import CounterQuery, Subscribers
 from controller.performance.volume import DOWN, UP

@@ -21,8 +21,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from controller.intent.agreed_terms import Era
 from controller.intent.central_units import user_planes
-from controller.intent.outages import Era
 from controller.models.measurement import HALF_A_DAY, Measured, Subject, Values, parts
 from controller.models.network import Network, Rat
 from controller.models.sharing import Agreement

@@ -16,9 +16,11 @@ from itertools import pairwise
 import orjson
 from sqlalchemy import Column, String, Table, Text, bindparam, delete, func, select
 
+from controller.intent.agreed_service import AgreedFigures, agreement_minutes
+from controller.intent.agreed_terms import Era, spans_of
 from controller.intent.delivery import CarriedLink
 from controller.intent.impact import Sharing, in_force
-from controller.intent.outages import AgreedFigures, Era, Known, Outages, Spell, agreement_minutes, spans_of
+from controller.intent.outages import Known, Outages, Spell
 from controller.models.incident import AgreementMinutes
 from controller.models.network import Network
 from controller.store.columns import Instant, metadata

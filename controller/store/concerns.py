@@ -16,8 +16,8 @@ import orjson
 from sqlalchemy import Row, Select, bindparam, case, select, update
 
 from controller.access.disclosure import part_of
+from controller.intent.agreed_terms import agreed_terms
 from controller.intent.impact import Impact, Sharing, in_force
-from controller.intent.outages import agreed_terms
 from controller.models.alarm import Alarm, AlarmPart, ToldAlarm
 from controller.models.network import Network
 from controller.store.alarm_rows import AS_TOLD, alarm_tenants, alarms, as_alarm, takes_reports

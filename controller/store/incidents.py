@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, bindparam, case, exists, func, or_, select, update
 
+from controller.intent.agreed_terms import Era, month_of, spans_of
 from controller.intent.brief_outages import NOTHING_LISTED, Listed, ListRead, brief_spells
 from controller.intent.central_units import whole_of
 from controller.intent.delivery import CarriedLink, Delivery
@@ -20,7 +21,7 @@ from controller.intent.impact import Sharing
 from controller.intent.incidents import BLAMED, Stay, cleared_of_blame, has_settled, ranked, split_off
 from controller.intent.interruptions import planned
 from controller.intent.observation import Observation
-from controller.intent.outages import Era, ExcusedTimes, Known, Outages, Spell, month_of, of_tenant, spans_of
+from controller.intent.outages import ExcusedTimes, Known, Outages, Spell, of_tenant
 from controller.intent.proofs import proved
 from controller.intent.roots import may_be_root
 from controller.intent.times import Times, both, meet, union

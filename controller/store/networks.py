@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from controller.intent.outages import AgreedTerms, agreed_terms, terms_of
+from controller.intent.agreed_terms import AgreedTerms, agreed_terms, terms_of
 from controller.inventory.access import changed_ways, in_rows
 from controller.models.errors import ConflictError, MinkaError, NotFoundError
 from controller.models.network import Network
@@ -56,8 +56,8 @@ networks = Table(
     ),
 )
 
-#: Since when which version was current, a hash of what outages depend on (``controller.intent.outages.terms_of``), and
-#: the terms of its agreements, so that nobody has to read a whole version for them.
+#: Since when which version was current, a hash of what outages depend on (``controller.intent.agreed_terms.terms_of``),
+#: and the terms of its agreements, so that nobody has to read a whole version for them.
 network_history = Table(
     "network_history",
     metadata,
@@ -67,7 +67,7 @@ network_history = Table(
     Column("since", Instant, nullable=False),
     # Of the network from then on: days and months of measurements are those of the zone that held then.
     Column("timezone", String, nullable=False),
-    # JSON list of ``controller.intent.outages.AgreedTerms``.
+    # JSON list of ``controller.intent.agreed_terms.AgreedTerms``.
     Column("agreements", Text, nullable=False, server_default="[]"),
 )
 

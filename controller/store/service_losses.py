@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import ColumnElement, Row, exists, select
 
 from controller.intent.delivery import CarriedLink
-from controller.intent.outages import StandingAlarm, losses
+from controller.intent.lost_service import StandingAlarm, losses
 from controller.models.alarm import BACKHAUL_DOWN, LINK_CAUSES, UNREACHABLE
 from controller.models.incident import Loss
 from controller.store.alarm_rows import SPREADING, STANDING, alarm_tenants, alarms

@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from controller.intent.agreed_terms import Era
 from controller.intent.brief_outages import ListRead
-from controller.intent.outages import Era, Outages
+from controller.intent.outages import Outages
 from controller.models.alarm import Alarm
 from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Loss, Rank, TenantMinutes
 from controller.models.run import AuditRow

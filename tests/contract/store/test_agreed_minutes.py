@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy import event
 
-from controller.intent.outages import month_of
+from controller.intent.agreed_terms import month_of
 from controller.models.alarm import AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.errors import NotFoundError
 from controller.models.health import Health

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.api.statements import draft
-from controller.intent.outages import AgreedService, CellSeconds
+from controller.intent.agreed_service import AgreedService, CellSeconds
 from controller.models.health import OBSERVED_AFTER, Health
 from controller.models.network import network_digest
 from controller.models.process import ProcessRole

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.intent.agreed_service import Parts
 from controller.intent.brief_outages import BriefOutage, Listed, brief_spells, tenants_to_ask
 from controller.intent.delivery import CarriedLink
 from controller.intent.observation import Proof
-from controller.intent.outages import ExcusedTimes, Known, Outages, Parts, Spell
+from controller.intent.outages import ExcusedTimes, Known, Outages, Spell
 from controller.intent.times import seconds
 from controller.models.announced_work import AnnouncedWork
 from controller.models.network import Network

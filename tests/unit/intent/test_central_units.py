@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from controller.access.sight import sight
 from controller.intent import compile_intent
+from controller.intent.agreed_terms import Era
 from controller.intent.findings import Check
 from controller.intent.impact import Sharing
-from controller.intent.outages import Era, Outages, Spell
+from controller.intent.outages import Outages, Spell
 from controller.inventory.selectors import select, select_with_ways
 from controller.models.alarm import (
     ALL_LINKS_DOWN,

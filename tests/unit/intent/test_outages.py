@@ -11,20 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.intent.agreed_terms import Era, month_of, spans_of
 from controller.intent.delivery import CarriedLink
 from controller.intent.impact import Sharing
 from controller.intent.incidents import ranked
-from controller.intent.outages import (
-    Era,
-    ExcusedTimes,
-    Known,
-    Outages,
-    Spell,
-    StandingAlarm,
-    losses,
-    month_of,
-    spans_of,
-)
+from controller.intent.lost_service import StandingAlarm, losses
+from controller.intent.outages import ExcusedTimes, Known, Outages, Spell
 from controller.intent.times import Times, both, union, without
 from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.announced_work import AnnouncedWork

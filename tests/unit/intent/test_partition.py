@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.intent.agreed_service import AgreedService
 from controller.intent.counted import CountedPeriod
 from controller.intent.delivery import Carried, Delivery
 from controller.intent.observation import Observation, Proof, Unobserved
-from controller.intent.outages import AgreedService, ExcusedTimes, Known, Outages, Spell
+from controller.intent.outages import ExcusedTimes, Known, Outages, Spell
 from controller.intent.proofs import proved
 from controller.intent.times import Times, both, union
 from controller.models.alarm import AlarmSource, ObjectClass

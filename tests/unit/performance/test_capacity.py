@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from controller.intent.agreed_terms import Era
 from controller.intent.impact import Sharing
-from controller.intent.outages import Era
 from controller.models.measurement import DAY, HOUR, Measured, Subject, Values
 from controller.models.network import Agreement, Network
 from controller.models.statement import Value

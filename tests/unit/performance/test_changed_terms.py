@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from controller.access.sight import sight
 from controller.api.statements import draft
-from controller.intent.outages import UNSTATED, terms_of
+from controller.intent.agreed_terms import UNSTATED, terms_of
 from controller.models import network as network_model
 from controller.models.alarm import ObjectClass, PerceivedSeverity
 from controller.models.errors import NotFoundError

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from controller.api.statements import draft, settled
-from controller.intent.outages import month_of
+from controller.intent.agreed_terms import month_of
 from controller.models.alarm import AlarmSource
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject

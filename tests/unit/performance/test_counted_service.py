@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.api.statements import draft
+from controller.intent.agreed_service import CellSeconds
 from controller.intent.counted import CountedPeriod, settled
-from controller.intent.outages import CellSeconds
 from controller.intent.times import Times, union
 from controller.models.alarm import AlarmReport, AlarmSource
 from controller.models.health import Health

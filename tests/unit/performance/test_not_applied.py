@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from controller.api.statements import draft
-from controller.intent.outages import month_of
+from controller.intent.agreed_terms import month_of
 from controller.models.alarm import AlarmSource
 from controller.models.health import Health
 from controller.models.network import HOST, Network, network_digest

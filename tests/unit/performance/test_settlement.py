@@ -13,7 +13,8 @@ import pytest
 from pydantic import ValidationError
 
 from controller.api.statements import draft
-from controller.intent.outages import AgreedService, AgreedSpan, Parts
+from controller.intent.agreed_service import AgreedService, Parts
+from controller.intent.agreed_terms import AgreedSpan
 from controller.models.measurement import DAY, Measured, Subject
 from controller.models.network import Network, network_digest
 from controller.models.sharing import Penalty, PoolCapacity, Prices, Sla

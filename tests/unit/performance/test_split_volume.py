@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from controller.api.statements import draft
+from controller.intent.agreed_terms import Era
 from controller.intent.central_units import counts
 from controller.intent.impact import Sharing
-from controller.intent.outages import Era
 from controller.models.measurement import DAY, Measured, Period, Subject
 from controller.models.network import Network, network_digest
 from controller.models.statement import StatementKind

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from controller.api.statements import draft
+from controller.intent.agreed_terms import Era
 from controller.intent.impact import Sharing
-from controller.intent.outages import Era
 from controller.inventory.load import load_network
 from controller.models.measurement import DAY, HOUR, Measured, Period, Subject
 from controller.models.network import Network, network_digest
