@@ -34,7 +34,7 @@ from tests.support.records import make_entry, make_plan
 from tests.unit.intent import test_interruptions as interruptions
 from tests.unit.intent.backhaul_tree import network
 from tests.unit.intent.test_interruptions import switch
-from tests.unit.intent.test_outages import behind_a_hill
+from tests.unit.intent.test_lost_service import behind_a_hill
 from tests.unit.intent.test_outages import network as outage_network
 from tests.unit.plan.samples import LTE_CELL
 

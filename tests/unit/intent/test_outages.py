@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -11,18 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.intent.agreed_terms import Era, month_of, spans_of
+from controller.intent.agreed_terms import Era, month_of
 from controller.intent.delivery import CarriedLink
 from controller.intent.impact import Sharing
 from controller.intent.incidents import ranked
-from controller.intent.lost_service import StandingAlarm, losses
 from controller.intent.outages import ExcusedTimes, Known, Outages, Spell
 from controller.intent.times import Times, both, union, without
 from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.announced_work import AnnouncedWork
 from controller.models.incident import AgreementMinutes, Incident, Loss, TenantMinutes
 from controller.models.network import Network
-from controller.models.sharing import MaintenanceWindow, Penalty, Sla, Validity
+from controller.models.sharing import MaintenanceWindow, Penalty, Sla
 from tests.unit.plan import samples
 
 AT = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -214,66 +213,6 @@ def test_a_link_that_was_down_before_its_station_was_heard_is_lost_by_its_core_f
     assert (outside.lost, outside.own_core) == (30, 0), "it stays the host's where no core was lost"
 
 
-def behind_a_hill() -> Network:
-    """The same; the first site is behind a hill."""
-    content = network().model_dump(mode="json")
-    content["backhaul"] = [{"id": "core", "kind": "fibre"}, {"id": "hill", "kind": "fibre", "parent": "core"}]
-    for site in content["sites"]:
-        site["backhaul"] = "hill" if site["id"] == "site-1" else "core"
-    return Network.model_validate(content)
-
-
-S1U = f"{samples.LTE}/EP_S1U[alfa-s1u]"
-#: What may stand at S1, and above it.
-FAULTS = {
-    "cell": off_air(0, 1),
-    "mme": link(0, 1),
-    "mme-2": link(0, 1, OTHER_MME),
-    "s1u": link(0, 1, S1U, "user-plane-down"),
-    "all": spell("all-core-links-down", 0, 1),
-    "lost": spell("configuration-lost", 0, 1),
-    "dark": spell("station-unreachable", 0, 1),
-    "mains": spell("mains-lost", 0, 1),
-    "cut": spell("backhaul-down", 0, 1, "hill", station="", object_class=ObjectClass.BACKHAUL),
-    "spur": spell("backhaul-down", 0, 1, "core", station="", object_class=ObjectClass.BACKHAUL),
-}
-
-
-@given(st.sets(st.sampled_from(sorted(FAULTS))), st.sets(st.sampled_from((MME, OTHER_MME, S1U))))
-def test_what_alarms_take_away_now_is_what_minutes_count(stand: set[str], carried: set[str]) -> None:
-    """Each cell of a tenant without service in a minute is one cell-minute of it."""
-    made, links = behind_a_hill(), {"S1": [CarriedLink("alfa", path, BEGIN, END) for path in sorted(carried)]}
-    counted = Outages([FAULTS[name] for name in stand], [era(made)], links).minutes()
-    found = losses([now(name) for name in stand], links, Sharing(made, made.day(AT)))
-    cells: dict[str, set[str]] = {}
-    for by_tenant in found.values():
-        for tenant, loss in by_tenant.items():
-            cells.setdefault(tenant, set()).update(loss.cells)
-    assert {tenant: len(names) for tenant, names in cells.items()} == {
-        one.tenant: one.lost for one in counted if one.lost
-    }
-
-
-def now(name: str, minute: int = 0) -> StandingAlarm:
-    """A fault that stands since some minute."""
-    alarm = FAULTS[name].alarm
-    at = AT + timedelta(minutes=minute)
-    return StandingAlarm(name, alarm.station, alarm.object, alarm.probable_cause, at, alarm.cells, alarm.tenants)
-
-
-def test_service_is_lost_from_the_last_fault_on_that_it_takes() -> None:
-    made, links = behind_a_hill(), {"S1": [CarriedLink("alfa", path, BEGIN, END) for path in (MME, OTHER_MME)]}
-    sharing = Sharing(made, made.day(AT))
-    both_down = losses([now("mme", 2), now("mme-2", 7)], links, sharing)
-    together = {"alfa": Loss(since=AT + timedelta(minutes=7), cells=("S1/L1",))}
-    assert both_down == {"mme": together, "mme-2": together}
-    for first, last in ((3, 9), (9, 3)):
-        cut_off = losses([now("cut", first), now("dark", last)], {}, sharing)
-        assert {loss.since for loss in cut_off["dark"].values()} == {AT + timedelta(minutes=9)}
-        assert cut_off["cut"] == {}
-    assert losses([now("dark"), now("mains")], {}, sharing) == {"dark": {}, "mains": {}}, "nobody knows"
-
-
 def test_an_agreement_says_what_is_used_up_of_the_month() -> None:
     made = network(availability_percent=99.0)
     assert month_of(made, AT) == (BEGIN, END)
@@ -360,14 +299,6 @@ def test_an_agreement_that_was_away_for_a_while_was_in_force_twice() -> None:
         for tenant in ("alfa", "beta")
     }
     assert spans == {"alfa": [(BEGIN, noon), (evening, END)], "beta": [(BEGIN, END)]}
-
-
-def test_agreements_that_begin_or_end_part_a_time_at_midnight_of_the_networks_zone() -> None:
-    made = network()
-    ends = made.agreements[0].model_copy(update={"validity": Validity(start=date(2026, 6, 10), end=date(2026, 6, 19))})
-    made = made.model_copy(update={"agreements": (ends, made.agreements[1])})
-    tenth, twentieth = (datetime(2026, 6, day, 5, tzinfo=UTC) for day in (10, 20))
-    assert list(spans_of(made, BEGIN, END)) == [(BEGIN, tenth), (tenth, twentieth), (twentieth, END)]
 
 
 @pytest.mark.parametrize(
