@@ -126,10 +126,10 @@ def _far(network: Network, station: Station, known: Sequence[_Known]) -> Iterato
         limit = function.max_latency_us
         if limit is None or not package.kind.is_radio:
             continue
-        ways = network.ways_us(function.id, station.id)
-        ends = network.du_pools.get(station.id, ()) if package.kind.is_central else ()
+        ways = network.delays.ways_us(function.id, station.id)
+        ends = network.delays.du_pools.get(station.id, ()) if package.kind.is_central else ()
         if function.pool is None:
-            if not network.pools_for[function.id]:
+            if not network.delays.pools_for[function.id]:
                 count = len(network.stations_served[function.id])
                 of = f"all {count} stations of" if count > 1 else "it, for"
                 yield f"no pool is within {limit} µs of {of} {function.id}{_of_du(ends)}"
@@ -171,7 +171,7 @@ def _not_bought(network: Network, as_of: date) -> Iterator[Finding]:
     """Functions of tenants that bought neither the functions nor capacity of a pool where they may run."""
     own, there = bought(network, as_of), sold(network, as_of)
     for function in network.functions:
-        pools = network.pools_for[function.id]
+        pools = network.delays.pools_for[function.id]
         if function.owner is None or function.id in own or any(function.owner in there.get(one, {}) for one in pools):
             continue
         text = (

@@ -1,6 +1,6 @@
 """Placement: which pool each function runs on, and why.
 
-A function may run on pools that are near enough to all its stations (``Network.pools_for``) and have room
+A function may run on pools that are near enough to all its stations (``Delays.pools_for``) and have room
 (``controller.intent.packing``). Running functions stay where they are as long as they may, so that a new function moves
 none; ``rebalance`` lets all move. Of the others, as many as possible get a place; CUs leave edges to DUs if regional
 pools suffice; and then the total delay from pools to stations is as short as possible.
@@ -38,7 +38,7 @@ class Choice:
 
     Attributes:
         pool: Its pool; empty if there is no place for it.
-        latency_us: Delay to the farthest of its stations (``Network.ways_us``).
+        latency_us: Delay to the farthest of its stations, one way, in microseconds.
         was: Where it runs, if that is not ``pool``.
         reason: Why there, in words.
     """
@@ -129,12 +129,12 @@ class Closures:
 
     def reasons(self, network: Network, function: str) -> dict[str, str]:
         """Why a function goes to none of these pools, among those near enough."""
-        shut = {pool: self.pools[pool] for pool in network.pools_for[function] if pool in self.pools}
+        shut = {pool: self.pools[pool] for pool in network.delays.pools_for[function] if pool in self.pools}
         return shut | self.frozen_for(network, function)
 
     def frozen_for(self, network: Network, function: str) -> dict[str, str]:
         """Pools near enough that a freeze closes for a function, which it does not bind itself, with the reason."""
-        near = network.pools_for[function] if self.frozen else ()
+        near = network.delays.pools_for[function] if self.frozen else ()
         bound = network.bound_by(function) if self.frozen else ()
         found: dict[str, str] = {}
         for pool in (network.pool_by_id[one] for one in near if one in network.pool_by_id):
@@ -332,7 +332,7 @@ def jobs(
         short = closures.short.keys() - set(here)
         ways = {
             pool: _way(network, function, package, pool, short=pool in short)
-            for pool in network.pools_for[function.id]
+            for pool in network.delays.pools_for[function.id]
             if pool not in shut
         }
         near = tuple(sorted(ways, key=lambda pool: (ways[pool][0], pool)))
@@ -362,10 +362,10 @@ def _way(network: Network, function: Function, package: Package, pool: str, *, s
     a regional pool is always better. A function on a pool that is short of nodes costs half as much as one without a
     place.
     """
-    ways = network.ways_to_all[function.id].get(pool, ())
+    ways = network.delays.ways_to_all[function.id].get(pool, ())
     served = network.stations_served[function.id] if ways else ()
     sites = (network.station_by_id[station].site for station in served)
-    whole = sum(network.latency_us.get(site, {}).get(pool, us) for site, us in zip(sites, ways, strict=True))
+    whole = sum(network.delays.latency_us.get(site, {}).get(pool, us) for site, us in zip(sites, ways, strict=True))
     known = network.pool_by_id.get(pool)
     scarce = known.where.scarcity if known is not None and package.kind.is_central else 0
     more = scarce * (function.max_latency_us or 0) + (UNPLACED_US // 2 if short else 0)
@@ -663,7 +663,7 @@ class _Placing:
 
     def _passed(self, job: _Job, pool: str) -> dict[str, str]:
         """Why a function is not on pools that are better than its own, or would be better."""
-        ways = self._network.ways_to_all[job.function.id]
+        ways = self._network.delays.ways_to_all[job.function.id]
         nearer = {one for one in ways if max(ways[one]) < job.ways[pool][1]}
         better = [one for one in job.near if job.ways[one][0] < job.ways[pool][0]]
         whys = {one: self._refusal(job, one) or "others lose more without it" for one in better}
@@ -689,7 +689,7 @@ class _Placing:
 
     def _no_place(self, job: _Job) -> str:
         name = job.function.id
-        stations, may = self._network.stations_served[name], self._network.pools_for[name]
+        stations, may = self._network.stations_served[name], self._network.delays.pools_for[name]
         if not may and not stations:
             return "no station names it, so there is nothing that it has to be near"
         if not may:

@@ -55,7 +55,7 @@ def _uses(network: Network) -> dict[str, dict[str, list[_Use]]]:
     """Functions that may run on each pool, by owner, with their packages."""
     found: dict[str, dict[str, list[_Use]]] = defaultdict(lambda: defaultdict(list))
     for function in network.functions:
-        for pool in network.pools_for[function.id]:
+        for pool in network.delays.pools_for[function.id]:
             found[pool][function.side].append((function, network.package_by_id[function.package]))
     return found
 

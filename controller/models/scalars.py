@@ -285,6 +285,11 @@ Band = Annotated[
 ]
 
 
+def choice(value: object) -> object:
+    """In YAML a choice such as 3 is a number where it has no quotes."""
+    return str(value) if type(value) is int else value
+
+
 def whole_number(value: Any) -> Any:
     """A number of text, since pydantic does not convert choices of numbers by itself."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value

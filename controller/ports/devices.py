@@ -249,7 +249,7 @@ def target_of(network: Network, station: str) -> DeviceTarget:
         case DeviceKind.ROUTER:
             return DeviceTarget.of_router(network.router_by_id[station], network.header.management)
         case DeviceKind.FUNCTION:
-            pools = [network.pool_by_id[pool] for pool in network.pools_asked[station]]
+            pools = [network.pool_by_id[pool] for pool in network.delays.pools_asked[station]]
             namespace = namespace_of(network.function_by_id[station].side)
             return DeviceTarget.on_pools(station, FUNCTION_PROFILE, pools, namespace)
         case DeviceKind.POOL:

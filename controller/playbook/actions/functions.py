@@ -139,7 +139,9 @@ async def _choice(context: Context, given: Destination) -> Choice:
         return await context.rebalanced()
     if given.pool is None:
         return await context.another_pool(await context.on_pools())
-    return await context.another_pool([one for one in context.network.pools_for[context.station] if one != given.pool])
+    return await context.another_pool(
+        [one for one in context.network.delays.pools_for[context.station] if one != given.pool]
+    )
 
 
 def _move(
@@ -190,7 +192,7 @@ async def move_function(context: Context, given: Destination) -> Proposal[Move]:
     If it does not become ready, it goes from the new pool and stays on the first.
     """
     ledger, observed = await context.ledger(), await context.read()
-    may = context.network.pools_for[context.station]
+    may = context.network.delays.pools_for[context.station]
     if given.pool is not None and given.pool not in may:
         named = ", ".join(may) or "no pool"
         raise ConflictError(f"{given.pool} may not carry {context.station} by its place; {named} may")

@@ -488,7 +488,7 @@ class Planner:
 
     async def unready(self, network: Network, functions: Iterable[str]) -> dict[str, frozenset[str]]:
         """Possible pools of functions that are not ready for them, by function; ready functions are absent."""
-        may = {name: network.pools_for[name] for name in functions}
+        may = {name: network.delays.pools_for[name] for name in functions}
         ledgers = await self._store.ledger.paths({pool for pools in may.values() for pool in pools})
         carried = {pool: frozenset(paths) for pool, paths in ledgers.items()}
         found = {}

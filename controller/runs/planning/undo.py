@@ -186,8 +186,8 @@ def _stays(network: Network, functions: Collection[str], goes: Collection[str], 
 async def _leave_placeless(planner: Planner, network: Network, draft: Draft) -> None:
     """Leave out functions that would come to a pool on which there is no place for them now."""
     comes = {change.station: pool for change in draft.changes for pool in brought_to([change])}
-    may = {one: pool for one, pool in comes.items() if pool in network.pools_for[one]}
-    others = {one: [other for other in network.pools_for[one] if other != pool] for one, pool in may.items()}
+    may = {one: pool for one, pool in comes.items() if pool in network.delays.pools_for[one]}
+    others = {one: [other for other in network.delays.pools_for[one] if other != pool] for one, pool in may.items()}
     found = await asyncio.gather(*(planner.elsewhere(network, one, avoid) for one, avoid in others.items()))
     choices = dict(zip(others, found, strict=True))
     for function, pool in comes.items():

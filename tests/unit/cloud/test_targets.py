@@ -24,5 +24,5 @@ def test_a_function_is_looked_for_on_all_pools_that_it_may_be_on() -> None:
 def test_one_that_is_pinned_may_still_be_where_it_was_before() -> None:
     functions = [one.model_dump() | {"pool": "edge-2"} for one in NETWORK.functions]
     pinned = samples.virtual(functions=functions)
-    assert pinned.pools_for["DU-1"] == ("edge-2",)
+    assert pinned.delays.pools_for["DU-1"] == ("edge-2",)
     assert [pool.station for pool in target_of(pinned, "DU-1").pools] == ["edge-1", "edge-2"]

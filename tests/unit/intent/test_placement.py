@@ -117,17 +117,17 @@ def _split(about: dict[str, dict[str, object]], *ways: tuple[str, str, int], **o
 
 def test_midhaul_is_counted_from_pool_to_pool_wherever_the_dus_go() -> None:
     over_sites = _split({})
-    assert over_sites.ways_us("CP", "S1") == {"edge-1": 140, "edge-2": 140, "centre": 990}
-    assert over_sites.ways_us("DU-1", "S1") == {"edge-1": 50, "edge-2": 90, "centre": 900}
+    assert over_sites.delays.ways_us("CP", "S1") == {"edge-1": 140, "edge-2": 140, "centre": 990}
+    assert over_sites.delays.ways_us("DU-1", "S1") == {"edge-1": 50, "edge-2": 90, "centre": 900}
     at_a_site = _split({"edge-1": {"site": "site-2"}, "edge-2": {"site": "site-2"}}, ("edge-1", "S2", 0))
-    assert at_a_site.between_us["centre"] == {"centre": 0, "edge-1": 950, "edge-2": 950}
-    assert at_a_site.ways_us("CP", "S1")["centre"] == 950
-    assert _split({}, max_latency_us=989).pools_for["CP"] == ("edge-1", "edge-2")
-    assert _split({}, max_latency_us=139).pools_for["CP"] == ()
+    assert at_a_site.delays.between_us["centre"] == {"centre": 0, "edge-1": 950, "edge-2": 950}
+    assert at_a_site.delays.ways_us("CP", "S1")["centre"] == 950
+    assert _split({}, max_latency_us=989).delays.pools_for["CP"] == ("edge-1", "edge-2")
+    assert _split({}, max_latency_us=139).delays.pools_for["CP"] == ()
     pinned = over_sites.model_dump(mode="json")
     pinned["functions"][0]["pool"] = pinned["functions"][1]["pool"] = "edge-1"
     alone = Network.model_validate(pinned)
-    assert alone.ways_us("CP", "S1") == {"edge-1": 0, "edge-2": 140, "centre": 950}
+    assert alone.delays.ways_us("CP", "S1") == {"edge-1": 0, "edge-2": 140, "centre": 950}
     assert place(alone, DAY).choices["CP"].latency_us == 1040
 
 

@@ -44,13 +44,13 @@ def test_reads_pools_and_functions(virtual: tuple[Network, SimulatedNetwork]) ->
 
 def test_a_function_may_run_where_its_stations_are_near_enough(virtual: tuple[Network, SimulatedNetwork]) -> None:
     network, _ = virtual
-    assert network.latency_us == {"cusco-1": {"site-1": 0, "edge-1": 80}, "puno-1": {"edge-1": 900}}
-    assert network.pools_for == {"DU-1": ("edge-1", "site-1"), "CP-1": ("edge-1", "site-1"), "UP-1": ("edge-1",)}
+    assert network.delays.latency_us == {"cusco-1": {"site-1": 0, "edge-1": 80}, "puno-1": {"edge-1": 900}}
+    assert network.delays.pools_for == {"DU-1": ("edge-1", "site-1"), "CP-1": ("edge-1", "site-1"), "UP-1": ("edge-1",)}
     functions = [one.model_copy(update={"max_latency_us": 79, "pool": None}) for one in network.functions]
-    assert set(network.model_copy(update={"functions": tuple(functions)}).pools_for.values()) == {("site-1",)}
+    assert set(network.model_copy(update={"functions": tuple(functions)}).delays.pools_for.values()) == {("site-1",)}
     puno = network.station_by_id["PE-PUN-0001"].model_copy(update={"functions": ("DU-1",)})
-    assert network.model_copy(update={"stations": (network.stations[0], puno)}).pools_for["DU-1"] == ()
-    assert network.model_copy(update={"stations": ()}).pools_for["DU-1"] == ()
+    assert network.model_copy(update={"stations": (network.stations[0], puno)}).delays.pools_for["DU-1"] == ()
+    assert network.model_copy(update={"stations": ()}).delays.pools_for["DU-1"] == ()
 
 
 def test_files_written_back_are_read_as_the_same_network(
