@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from random import Random
+from collections.abc import Iterable
+from datetime import timedelta
 
 import pytest
 
-from controller.models.measurement import HOUR, Measured, Subject
-from controller.performance.comparison import Clustering, VerdictKind, figure
-from controller.performance.judgement import DAYS, POOLS, Comparison, Hour
+from controller.models.measurement import Measured
+from controller.performance.comparison import Clustering, figure
+from controller.performance.judgement import DAYS
 from controller.performance.kpis import Kpi, Statistic, Tally, tally
+from tests.support.clustered import BEGIN, KPI, World, hour
 from tests.support.soak import SOAK
-from tests.unit.plan import samples
 
 #: Stations, and hours that are judged of each: a week of a region in a soak.
 STATIONS, HOURS = (600, 168) if SOAK else (40, 14)
-BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
-NETWORK = samples.network()
-KPI = Kpi(
-    name="setups",
-    title="Set-ups",
-    category="accessibility",
-    description="Share of connections that are set up.",
-    formula="100 * RRC.ConnEstabSucc / RRC.ConnEstabAtt",
-    source="a test",
-    unit="%",
-    better="higher",
-    statistic="share",
-    minimum=100,
-    levels=["station"],
-    watched=True,
-)
 DROPS = KPI.model_copy(update={"name": "drops", "better": "lower", "statistic": Statistic.RATE})
-
-
-def hour(at: datetime, attempts: float, good: float, covered: float = 3600) -> Measured:
-    counts = {"RRC.ConnEstabAtt": {Subject(): attempts}, "RRC.ConnEstabSucc": {Subject(): good}}
-    return Measured(station="S1", begin=at, seconds=HOUR, covered=covered, cells={"L1": counts})
-
-
-def failures(random: Random, attempts: int, share: float) -> int:
-    """A binomial number, by the distances between failures."""
-    if share <= 0:
-        return 0
-    found, at = 0, 0
-    while (at := at + 1 + int(math.log(1 - random.random()) / math.log1p(-share))) <= attempts:
-        found += 1
-    return found
 
 
 def clustered(kpi: Kpi, hours: Iterable[Measured]) -> Tally:
@@ -60,70 +27,17 @@ def clustered(kpi: Kpi, hours: Iterable[Measured]) -> Tally:
     return whole
 
 
-class World:
-    """Stations whose share of failures is drawn for each hour from a beta distribution (``spread`` 0: it is the same).
-
-    Args:
-        lost: Share of the attempts that fail beside, from the first hour that is judged on.
-    """
-
-    def __init__(self, seed: int, stations: int, mean: float, spread: float, lost: float = 0.0) -> None:
-        self.random = random = Random(seed)
-        self.sizes = [200 + random.expovariate(1 / 300) for _ in range(stations)]
-        self.mean, self.spread, self.lost = mean, spread, lost
-        self.hours = [{at: self.draw(size, at) for at in self.times()} for size in self.sizes]
-
-    def times(self) -> Iterator[datetime]:
-        return (BEGIN + timedelta(hours=number) for number in range(24 * DAYS + HOURS))
-
-    def draw(self, size: float, at: datetime) -> Measured:
-        attempts = int(size * (1 + 0.4 * math.sin(at.hour / 24 * math.tau)))
-        share = self.mean
-        if self.spread:
-            sizes = 1 / self.spread - 1
-            share = self.random.betavariate(self.mean * sizes, (1 - self.mean) * sizes)
-        bad = failures(self.random, attempts, share)
-        if at >= BEGIN + timedelta(days=DAYS):
-            bad += failures(self.random, attempts - bad, self.lost)
-        return hour(at, attempts, attempts - bad)
-
-    def judged(self) -> Iterator[tuple[int, int, Comparison]]:
-        """Station, number of the hour, and how it compares."""
-        earlier: list[Hour] = []
-        for number in range(HOURS):
-            end = BEGIN + timedelta(days=DAYS, hours=number + 1)
-            judge = Hour([KPI], [], NETWORK, end, [one.sums for one in earlier])
-            wanted = [
-                end - timedelta(days=day, hours=back) for day in range(DAYS + 1) for back in range(1, max(POOLS) + 1)
-            ]
-            for station, hours in enumerate(self.hours):
-                _, found = judge.take("S1", [hours[at] for at in wanted if at in hours])
-                yield station, number, found[KPI.name]
-            earlier = [judge]
-
-    def alarms(self) -> dict[int, int]:
-        """Number of hours until each station was worse twice, of different hours."""
-        since: dict[int, datetime] = {}
-        found: dict[int, int] = {}
-        for station, number, compared in self.judged():
-            if compared.verdict.kind is not VerdictKind.WORSE:
-                since.pop(station, None)
-            elif compared.begin >= since.setdefault(station, BEGIN + timedelta(days=DAYS, hours=number + 1)):
-                found.setdefault(station, number + 1)
-        return found
-
-
 @pytest.mark.parametrize("spread", [0.0, 0.01, 0.03])
 @pytest.mark.parametrize("mean", [0.005, 0.015])
 def test_hours_whose_attempts_share_their_fate_make_no_alarm(mean: float, spread: float) -> None:
-    found = World(7, STATIONS, mean, spread).alarms()
+    found = World(7, STATIONS, HOURS, mean, spread).alarms()
     print(f"mean {mean}, spread {spread}: {len(found)} false alarms of {STATIONS} stations in {HOURS} hours")
     assert len(found) <= 10 * STATIONS * HOURS / (3100 * 168)
 
 
 @pytest.mark.parametrize(("spread", "lost", "within"), [(0.0, 0.1, 4), (0.01, 0.2, 4), (0.03, 0.25, 5)])
 def test_a_true_loss_is_found_within_hours(spread: float, lost: float, within: int) -> None:
-    world = World(11, 30, 0.01, spread, lost)
+    world = World(11, 30, HOURS, 0.01, spread, lost)
     found = world.alarms()
     assert len(found) == len(world.sizes)
     assert sum(found.values()) / len(found) <= within, sorted(found.values())
@@ -132,7 +46,7 @@ def test_a_true_loss_is_found_within_hours(spread: float, lost: float, within: i
 @pytest.mark.parametrize("spread", [0.01, 0.03])
 def test_clusters_are_estimated_from_the_hours_of_all_stations(spread: float) -> None:
     """The moments of the draw are the estimate, within a fifth."""
-    world, whole = World(3, 250, 0.02, spread), Clustering()
+    world, whole = World(3, 250, HOURS, 0.02, spread), Clustering()
     for hours in world.hours:
         alike = [one for at, one in hours.items() if at.hour == 9][:DAYS]
         whole += Clustering.of(KPI, [tally(KPI, [one]) for one in alike])
