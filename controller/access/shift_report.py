@@ -6,6 +6,7 @@ Nothing in it that people, stations or tenants wrote is more than text: HTML has
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,52 @@ from controller.access.report import as_table, as_text
 from controller.models.untrusted import visible
 
 Json = Mapping[str, Any]
+
+
+class ShiftColumn(StrEnum):
+    """The columns of its parts, by the names that they have in it."""
+
+    ABOUT = "about"
+    ALARM = "alarm"
+    AT = "at"
+    BY = "by"
+    CAUSE = "cause"
+    CELLS = "cells"
+    CLOSED = "closed"
+    DEVICES = "devices"
+    INCIDENT = "incident"
+    LAST = "last"
+    MINUTES = "minutes"
+    OF = "of"
+    OPENED = "opened"
+    OWNER = "owner"
+    PEOPLE = "people"
+    REASON = "reason"
+    SET = "set"
+    SEVERITY = "severity"
+    SINCE = "since"
+    STATE = "state"
+    TENANTS = "tenants"
+    TO = "to"
+    UNTIL = "until"
+    WAY_OUT = "who can end it"
+    WHAT = "what"
+    WHEN = "when"
+    WHERE = "where"
+    WHO = "who"
+    WHY = "why"
+
+    @classmethod
+    def is_prose(cls, name: str) -> bool:
+        """Whether cells of a column are sentences; those of a column that only a newer server has are not."""
+        return name in _PROSE
+
+
+#: Columns with sentences.
+_PROSE = frozenset(
+    {ShiftColumn.WHAT, ShiftColumn.WHY, ShiftColumn.REASON, ShiftColumn.WAY_OUT}
+    | {ShiftColumn.CAUSE, ShiftColumn.SET, ShiftColumn.OF}
+)
 
 _HTML = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title><style>

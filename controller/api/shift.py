@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from pydantic import AwareDatetime
 
 from controller.access.disclosure import TenantAlarm, TenantIncident, TenantRun
+from controller.access.shift_report import ShiftColumn
 from controller.access.timeline import TimelineEntry, joined
 from controller.api.services import Body
 from controller.api.views import AlarmView, IncidentView, RunView, View
@@ -127,7 +128,11 @@ class _Report:
         """The report."""
         sheets = {"opened": self._opened(), "closed": self._closed(), "open": self._open()}
         in_force = self._in_force() if self._host else self._in_force_for(self._who.tenant)
-        sheets["force"] = _cut("In force", ("what", "where", "until", "by", "reason"), in_force)
+        sheets["force"] = _cut(
+            "In force",
+            (ShiftColumn.WHAT, ShiftColumn.WHERE, ShiftColumn.UNTIL, ShiftColumn.BY, ShiftColumn.REASON),
+            in_force,
+        )
         if self._host:
             sheets["shelved"] = self._shelved()
         sheets |= {"waiting": self._waiting(), "promised": self._promised(), "changed": self._changed()}
@@ -152,15 +157,17 @@ class _Report:
 
     def _opened(self) -> ShiftSheet:
         found = sorted((one for one in self._found if self._in(one.opened)), key=_gravity)
-        return self._sheet("Opened", ("opened", "state"), found, self._since, _state_of)
+        return self._sheet("Opened", (ShiftColumn.OPENED, ShiftColumn.STATE), found, self._since, _state_of)
 
     def _closed(self) -> ShiftSheet:
         found = (one for one in sorted(self._found, key=_gravity) if self._in(one.closed))
-        return self._sheet("Closed", ("opened", "closed", "minutes"), found, self._lasted)
+        return self._sheet("Closed", (ShiftColumn.OPENED, ShiftColumn.CLOSED, ShiftColumn.MINUTES), found, self._lasted)
 
     def _open(self) -> ShiftSheet:
         """Incidents that stand at the end of the shift, also those of earlier shifts."""
-        return self._sheet("Still open", ("opened", "state"), self._standing(), self._since, _state_of)
+        return self._sheet(
+            "Still open", (ShiftColumn.OPENED, ShiftColumn.STATE), self._standing(), self._since, _state_of
+        )
 
     def _standing(self) -> list[_Incident]:
         return [one for one in self._found if one.opened < self._end and (not one.closed or one.closed >= self._end)]
@@ -168,7 +175,7 @@ class _Report:
     def _sheet(
         self,
         title: str,
-        columns: Sequence[str],
+        columns: Sequence[ShiftColumn],
         found: Iterable[_Incident],
         told: Callable[[Sequence[_Incident]], Row],
         state: Callable[[_Incident], str] = lambda _: "",
@@ -185,11 +192,24 @@ class _Report:
             told: The values of its own columns for some of them that are alike.
             state: What else has to be alike.
         """
-        own = ("tenants", "owner") if self._host else ()
+        own = (ShiftColumn.TENANTS, ShiftColumn.OWNER) if self._host else ()
         every = list(found)
         groups = _alike(every, lambda one: (one.severity, _place_of(_named(one))[1], state(one), *_own_of(one)[1:]))
         made = [(*_fault_of(some), *told(some), *self._effect_of(some), *_owned(some)) for some in groups]
-        sheet = _cut(title, ("incident", "severity", "where", "cause", *columns, "cells", "people", *own), made)
+        sheet = _cut(
+            title,
+            (
+                ShiftColumn.INCIDENT,
+                ShiftColumn.SEVERITY,
+                ShiftColumn.WHERE,
+                ShiftColumn.CAUSE,
+                *columns,
+                ShiftColumn.CELLS,
+                ShiftColumn.PEOPLE,
+                *own,
+            ),
+            made,
+        )
         left = sum(map(len, groups)) - len(groups)
         return sheet.model_copy(update={"severities": _severities(every), "grouped": left})
 
@@ -273,13 +293,29 @@ class _Report:
             )
             for one in found
         )
-        sheet = _cut("Shelved now", ("alarm", "severity", "where", "cause", "until", "by", "reason"), rows)
+        sheet = _cut(
+            "Shelved now",
+            (
+                ShiftColumn.ALARM,
+                ShiftColumn.SEVERITY,
+                ShiftColumn.WHERE,
+                ShiftColumn.CAUSE,
+                ShiftColumn.UNTIL,
+                ShiftColumn.BY,
+                ShiftColumn.REASON,
+            ),
+            rows,
+        )
         return sheet.model_copy(update={"severities": _severities(found)})
 
     def _waiting(self) -> ShiftSheet:
         asked = ((one.what, one.of, self._at(one.since), one.who, one.devices) for one in self._seen.asked(self._who))
         rows = [*self._waits(), *asked]
-        return _cut("Waiting now", ("what", "of", "since", "who can end it", "devices"), rows)
+        return _cut(
+            "Waiting now",
+            (ShiftColumn.WHAT, ShiftColumn.OF, ShiftColumn.SINCE, ShiftColumn.WAY_OUT, ShiftColumn.DEVICES),
+            rows,
+        )
 
     def _waits(self) -> Iterator[Row]:
         for run in _every(lambda page: self._seen.runs(page, _ACTIVE)):
@@ -290,7 +326,7 @@ class _Report:
 
     def _promised(self) -> ShiftSheet:
         rows = [*self._restored(), *self._planned(), *self._works(), *self._said()]
-        return _cut("Promised", ("to", "what", "when", "about"), rows)
+        return _cut("Promised", (ShiftColumn.TO, ShiftColumn.WHAT, ShiftColumn.WHEN, ShiftColumn.ABOUT), rows)
 
     def _restored(self) -> Iterator[Row]:
         """Until when service has to be restored; what is alike is few rows, as with incidents."""
@@ -346,7 +382,19 @@ class _Report:
 
     def _changed(self) -> ShiftSheet:
         rows = sorted([*self._runs(), *self._acts()], key=lambda row: row[0])
-        return _cut("Changed", ("at", "last", "who", "what", "set", "of", "why"), (row[1:] for row in rows))
+        return _cut(
+            "Changed",
+            (
+                ShiftColumn.AT,
+                ShiftColumn.LAST,
+                ShiftColumn.WHO,
+                ShiftColumn.WHAT,
+                ShiftColumn.SET,
+                ShiftColumn.OF,
+                ShiftColumn.WHY,
+            ),
+            (row[1:] for row in rows),
+        )
 
     def _runs(self) -> Iterator[_Act]:
         runs = (run for run in self._of_late if run.created < self._end)
@@ -420,7 +468,7 @@ def _every(read: Callable[[Page], tuple[int, Sequence[T]]], is_last: Callable[[T
             raise InputError(f"more than {_MOST_READ:,} objects belong into this report: ask for a shorter time")
 
 
-def _cut(title: str, columns: Sequence[str], rows: Iterable[Row]) -> ShiftSheet:
+def _cut(title: str, columns: Sequence[ShiftColumn], rows: Iterable[Row]) -> ShiftSheet:
     every = list(rows)
     return ShiftSheet(title=title, columns=tuple(columns), rows=tuple(every[:_MOST]), more=max(0, len(every) - _MOST))
 

@@ -16,8 +16,6 @@ shift = typer.Typer(no_args_is_help=True, help="Shifts: what whoever comes next 
 
 _FORMS = ("text", "md", "html", "json")
 _Time = "local time, as in 2026-12-26T06:00"
-#: Columns with sentences.
-_PROSE = ("what", "why", "reason", "who can end it", "cause", "set", "of")
 
 
 @shift.command("report", epilog="Example: minka shift report --format html --to shift.html")
@@ -59,14 +57,17 @@ def report(
 
 @paged()
 def _print(found: dict[str, Any]) -> None:
-    from controller.access.shift_report import counts, span, title  # noqa: PLC0415 - only for this
+    from controller.access.shift_report import ShiftColumn, counts, span, title  # noqa: PLC0415 - only for this
 
     out.print(bold(title(found)))
     out.print(span(found))
     out.print(counts(found))
     for sheet in found["sheets"].values():
         # Whoever comes next acts on any of them: on a narrow terminal they stand below their row, and none is dropped.
-        columns = [Column(name, index, prose=name in _PROSE, tells=True) for index, name in enumerate(sheet["columns"])]
+        columns = [
+            Column(name, rank, prose=ShiftColumn.is_prose(name), tells=True)
+            for rank, name in enumerate(sheet["columns"])
+        ]
         out.print()
         table(columns, sheet["rows"], sheet["title"])
         if sheet["more"]:

@@ -271,7 +271,6 @@ LEFT: tuple[tuple[str, str, str], ...] = (
         "detail.contains(",
         "devices that a row of the audit trail lists in its detail",
     ),
-    ("controller/cli/shift.py", "_PROSE", "columns of a shift report whose cells are prose"),
 )
 
 

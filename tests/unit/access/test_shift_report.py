@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import Any
 
-from controller.access.shift_report import html, markdown
+from controller.access.shift_report import ShiftColumn, html, markdown
 
 NASTY = "<script>alert(1)</script> | `rm` [x](http://e) \x1b[31m {{ 7 * 7 }}"
 
@@ -64,3 +64,10 @@ def test_parts_say_how_much_they_have_and_leave_out() -> None:
         assert "opened: 22 (2 CRITICAL, 20 MAJOR); closed: 0" in text
         assert "and 21 more" in text
         assert "none" in text
+
+
+def test_a_columns_form_is_a_matter_of_its_name_and_one_of_a_newer_server_is_no_prose() -> None:
+    assert [name for name in ShiftColumn if ShiftColumn.is_prose(name)] == [
+        *("cause", "of", "reason", "set", "who can end it", "what", "why")
+    ]
+    assert not ShiftColumn.is_prose("weather")
