@@ -43,16 +43,14 @@ def _inert(_logger: object, _method: str, record: structlog.types.EventDict) -> 
     return record
 
 
-class _Formatter(logging.Formatter):
-    """Removes control sequences and line feeds from the records of libraries."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """See ``logging.Formatter``."""
-        return _lines(super().format(record))
+def _of_library(_logger: object, _method: str, record: structlog.types.EventDict) -> structlog.types.EventDict:
+    """A record of a library: its words are no event key that anybody may count on."""
+    record["text"], record["event"] = str(record["event"]).strip(), "library.logged"
+    return record
 
 
 def set_up_logs(form: str, process: str) -> None:
-    """Send all records to standard error in one form.
+    """Send all records to standard error in one form, those of libraries and warnings of Python too.
 
     Args:
         form: ``json`` or ``console``.
@@ -68,20 +66,29 @@ def set_up_logs(form: str, process: str) -> None:
         event["process"] = process
         return event
 
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        named,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[structlog.types.Processor] = [
+        structlog.processors.format_exc_info,
+        *([] if form == "json" else [_inert]),  # JSON has escapes of its own
+        renderer,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            named,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            *([] if form == "json" else [_inert]),  # JSON has escapes of its own
-            renderer,
-        ],
+        processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", LossyStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter("%(name)s %(levelname)s %(message)s"))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _of_library],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.captureWarnings(capture=True)
