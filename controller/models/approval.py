@@ -189,6 +189,7 @@ class StationConstraints(Noun):
         tenants: Tenants whose nodes are edited or whose service is interrupted, sorted.
         windows: The weekly windows of each party; work needs a window of each.
         interrupts: Whether service is interrupted, for example because a cell goes off air.
+        restarts: Whether a device or a unit of it restarts, whoever is served there.
         asks: Tenants with the classes of action that the run was judged for, whatever their consents say; sorted.
     """
 
@@ -196,8 +197,14 @@ class StationConstraints(Noun):
     timezone: str
     tenants: tuple[str, ...] = ()
     interrupts: bool = False
+    restarts: bool = False
     windows: tuple[PartyWindows, ...] = ()
     asks: tuple[tuple[str, ActionClass], ...] = ()
+
+    @property
+    def takes_off_air(self) -> bool:
+        """Whether a public warning binds it: who has no agreement with us gets the warning by these cells, too."""
+        return self.interrupts or self.restarts
 
     @property
     def calendars(self) -> tuple[tuple[MaintenanceWindow, ...], ...]:
@@ -353,7 +360,7 @@ class Freeze(Noun):
 
     Attributes:
         warning: Id of its public warning (TS 23.041); empty for a freeze by people. A warning keeps cells on the air,
-            so it binds only work that interrupts service.
+            so it binds only work that interrupts service or restarts a device.
     """
 
     id: str

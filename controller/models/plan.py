@@ -147,6 +147,7 @@ class Change(Noun):
         left: Of an undo, entries that the run changed and that stay as they are, since something there changed later.
         as_of: Of an undo, when the newest job ended that had changed the station until then. It holds until another
             job changes the station, also where a further one then brings back what the plan found.
+        restarts: Whether the device restarts by it, so that it may not come back where its power is in danger.
         reverts: Whether the device reverts by itself if nobody confirms the change. A device that does not has only its
             inverse, and changes last in its unit, unless that has an order of its own (``plan.routers.ranks_of``). It
             has no default: whoever makes a change asks what was read of its device (``Observed.reverts``).
@@ -168,6 +169,7 @@ class Change(Noun):
     lowers: Annotated[tuple[tuple[str, str], ...] | None, Field(exclude_if=lambda found: found is None)] = None
     left: Annotated[tuple[str, ...], Field(exclude_if=lambda found: not found)] = ()
     as_of: Annotated[AwareDatetime | None, Field(exclude_if=lambda found: found is None)] = None
+    restarts: Annotated[bool, Field(exclude_if=lambda found: not found)] = False
     reverts: bool
 
     def outage_of(self, tenant: str) -> Outage:

@@ -219,6 +219,7 @@ class _Builder:
             lost=tuple(sorted(self.edits.lost)),
             removes=dict(sorted(self.edits.removes.items())),
             lowers=None if lowers == lowered(edits) else tuple(sorted(lowers)),
+            restarts=self.locks.restarts,
             reverts=self.observed.reverts(len(phases)),
         )
 

@@ -91,6 +91,7 @@ def undo_change(
         outage=outage_of(phases, change.outage.seconds),
         fingerprint=fingerprint(root, observed.tree, change.fingerprint.paths),
         checks=tuple(check for check in change.checks if _holds_again(tree, check)),
+        restarts=change.restarts,
         reverts=observed.reverts(len(phases)),
     )
 
@@ -148,6 +149,7 @@ def undo_job(
         gained=tuple(entry.node for entry in before.entries if entry.path not in removed),
         lost=(*dict.fromkeys((*absent, *sorted(removed))),),
         removes=dict(sorted(removes.items())),
+        restarts=any(part.restarts for part in parts),
         reverts=observed.reverts(len(phases)),
     )
 

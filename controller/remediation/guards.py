@@ -42,6 +42,7 @@ from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, S
 from controller.remediation.gravity import darkness, gravity
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, places_of
+from controller.runs.procedures import NO_DISTURBANCE, Disturbance
 from controller.store.lock_holders import lock_holders
 
 #: Time over which repairs are counted.
@@ -119,7 +120,7 @@ class Repair:
         same_fault: Other alarms of the same fault, for which its run works as well.
         health: What the station said of itself just now, None before it was read.
         run: The run that would be begun, None before it was prepared.
-        interrupting: Whether it is known without the run to take something off the air.
+        disturbance: What it is known to do without the run.
         on_battery: Whether the station itself says that it runs on its battery, with an alarm or without.
         limits: How much may be repaired, where the rule does not say so.
     """
@@ -134,7 +135,7 @@ class Repair:
     same_fault: tuple[Alarm, ...] = ()
     health: Health | None = None
     run: PreparedRun | None = None
-    interrupting: bool = False
+    disturbance: Disturbance = NO_DISTURBANCE
     on_battery: bool = False
 
     @property
@@ -149,8 +150,13 @@ class Repair:
     def interrupts(self) -> bool:
         """Whether its run is known to take something off the air, whether or not anybody is served there."""
         terms = None if self.run is None else self.run.constraints
-        planned = terms is not None and (bool(terms.spared) or any(group.interrupts for group in terms.groups))
-        return self.interrupting or planned
+        planned = terms is not None and (bool(terms.spared) or any(group.takes_off_air for group in terms.groups))
+        return self.disturbance.interrupts or self.disturbance.restarts or planned
+
+    @property
+    def restarts(self) -> bool:
+        """Whether its run is known to restart the device or a unit of it, whether or not anybody is served there."""
+        return self.disturbance.restarts or (self.run is not None and self.run.restarts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +371,7 @@ def _hold(ask: GuardInput) -> _Denial | None:
 
 
 def _freeze(ask: GuardInput) -> _Denial | None:
-    """A public warning binds only work that interrupts, which is known after the run is prepared."""
+    """A public warning binds only work that interrupts or restarts, which is known after the run is prepared."""
     alarm, network = ask.alarm, ask.network
     places = places_of(network, alarm.station) if network.manages(alarm.station) else ("network",)
     freezes = ask.store.freezes.find(ask.now)
@@ -393,8 +399,12 @@ def _busy(ask: GuardInput) -> _Denial | None:
 
 
 def _battery(ask: GuardInput) -> _Denial | None:
-    """A device that is restarted on battery, or with a faulty power unit, may not come back."""
-    if not ask.repair.interrupts:
+    """A device that is restarted on battery, or with a faulty power unit, may not come back.
+
+    What interrupts service otherwise ends as it does on the mains: a core link that is made anew, a cell that is locked
+    and unlocked. That of a station that still serves is repaired as elsewhere.
+    """
+    if not ask.repair.restarts:
         return None
     standing = ask.store.alarms.standing([ask.device])
     power = [one for one in standing if one.probable_cause in POWER_CAUSES and one.cleared is None]
@@ -578,10 +588,10 @@ def _unknown(ask: GuardInput) -> _Denial | None:
     return None
 
 
-def forbids(store: Store, run: Run, interrupts: bool, now: datetime) -> str:
+def forbids(store: Store, run: Run, disturbance: Disturbance, now: datetime) -> str:
     """Why a rule's run may not act for the first time now (``controller.runs.procedures.Forbids``); empty if it may."""
     alarm = store.alarms.get(run.cause.removeprefix(ALARM))
-    repair = Repair(alarm, _of(run, alarm), interrupting=interrupts)
+    repair = Repair(alarm, _of(run, alarm), disturbance=disturbance)
     ask = GuardInput(repair, alarm, store, store.networks.get()[1], now)
     started = store.repairs.of_run(run.id)
     # A rule may answer symptoms, but a root that changed since then is news to it.

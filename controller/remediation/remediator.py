@@ -598,7 +598,7 @@ class Remediator:
         if new.idle:
             return await self._nothing_to_do(repair)
         repair = replace(repair, run=new)
-        if repair.interrupts:
+        if repair.restarts:
             repair = replace(repair, on_battery=await self._checker.on_battery(alarm.station))
         approved = latest if latest is not None and latest.state is ProposalState.APPROVED else None
         acts = repair.mode is RuleMode.AUTO or (repair.mode is RuleMode.ASK and approved is not None)

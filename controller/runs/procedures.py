@@ -38,9 +38,24 @@ _BACK_ON_AIR = 120
 _POLL = 1.0
 
 
-#: Why a rule's run may not begin to act now; empty if it may. Arguments: the record, the run, whether it interrupts
-#: something, and the time.
-Forbids = Callable[[Store, Run, bool, datetime], str]
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What an act that is about to begin does to its device.
+
+    Attributes:
+        interrupts: Whether it interrupts service: a cell goes off air, a link goes down.
+        restarts: Whether the device or a unit of it restarts.
+    """
+
+    interrupts: bool = False
+    restarts: bool = False
+
+
+NO_DISTURBANCE = Disturbance()
+
+#: Why a rule's run may not begin to act now; empty if it may. Arguments: the record, the run, what its act does, and
+#: the time.
+Forbids = Callable[[Store, Run, Disturbance, datetime], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +80,7 @@ class Tools:
     findings: Findings = field(init=False)
     cancelled: Poller[str, bool] = field(init=False)
     procedure_of: Callable[[Run], Procedure] = lambda run: procedure(run.procedure)
-    forbids: Forbids = lambda _store, _run, _interrupts, _now: ""
+    forbids: Forbids = lambda _store, _run, _disturbance, _now: ""
 
     def __post_init__(self) -> None:
         """Make what jobs of this process share."""

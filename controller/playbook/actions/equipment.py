@@ -110,7 +110,7 @@ async def read_equipment(context: Context, _: NoInputs) -> EquipmentState:
     return EquipmentState(units=seen.units, slots=seen.slots, version=version, power=seen.power, licence=seen.licence)
 
 
-@action("reset-radio-unit", DeviceAccess.CHANGES, devices=DeviceKind.STATION, takes=_with_unit)
+@action("reset-radio-unit", DeviceAccess.CHANGES, devices=DeviceKind.STATION, takes=_with_unit, restarts=True)
 async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Interruption]:
     """Restart one radio unit: its cells are off the air for a while. That it restarted is read back."""
     seen = await context.equipment()
@@ -122,7 +122,14 @@ async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Inte
     return Proposal(None, said, (Operation(kind=kind, subject=unit.name, since=since, seconds=given.seconds),))
 
 
-@action("restart-station", DeviceAccess.CHANGES, devices=DeviceKind.STATION, takes=with_station, takes_all=True)
+@action(
+    "restart-station",
+    DeviceAccess.CHANGES,
+    devices=DeviceKind.STATION,
+    takes=with_station,
+    takes_all=True,
+    restarts=True,
+)
 async def restart_station(context: Context, given: Restart) -> Proposal[Interruption]:
     """Restart the station: all its cells are off the air for a while, and sessions to it end.
 

@@ -136,7 +136,14 @@ async def activate_software(context: Context, given: SlotChoice) -> Proposal[Cha
     return Proposal(None, ChangeOutput(changed=bool(wanted)), wanted)
 
 
-@action("rollback-software", DeviceAccess.CHANGES, devices=DeviceKind.STATION, takes=with_station, takes_all=True)
+@action(
+    "rollback-software",
+    DeviceAccess.CHANGES,
+    devices=DeviceKind.STATION,
+    takes=with_station,
+    takes_all=True,
+    restarts=True,
+)
 async def rollback_software(context: Context, given: SlotChoice) -> Proposal[ChangeOutput]:
     """Return to a slot that the station ran from before: activate it, restart, and check that it runs."""
     await context.ledger()

@@ -96,7 +96,8 @@ def playbook_constraints(
         off = _by_act(acts, own, loss)
         for act, there in zip(acts, off, strict=True):
             by_step[act.step].append((station, _of_all(there)))
-        effects.append(replace(effect, off=reduce(or_, off, _by_plan(planned, own))))
+        restarts = effect.restarts or any(registry.action(one.action).restarts for one in playbook.may_run(names)[0])
+        effects.append(replace(effect, off=reduce(or_, off, _by_plan(planned, own)), restarts=restarts))
         for one in {act.open for act in acts if act.open is not None and loss is None}:
             opened[one] += 1
     gone = [(effect.station, tenant, cell) for effect in effects for tenant, cell in effect.off.off]

@@ -59,7 +59,7 @@ from controller.playbook.language.registry import (
 )
 from controller.ports.store import Claim
 from controller.runs.approval.clearance import freeze_on, further_clearance, places_of
-from controller.runs.procedures import Tools
+from controller.runs.procedures import Disturbance, Tools
 from controller.runs.transaction.effects import effects
 from controller.runs.transaction.record import Alive, Record
 from controller.store.lock_holders import kept_locked, what_stays
@@ -510,10 +510,11 @@ class JobSteps:
         run, tools = self._claim.run, self._tools
         if row.undo or not run.automatic or self.begun or await self._comes_back():
             return
-        if no := await tools.store.transaction(tools.forbids, run, _interrupts(row), tools.clock.now()):
+        disturbance = Disturbance(_interrupts(row), _restarts(row))
+        if no := await tools.store.transaction(tools.forbids, run, disturbance, tools.clock.now()):
             raise RepairStoppedError(no)
         # The alarm of the station may not have come yet.
-        if _interrupts(row) and await self._on_battery():
+        if disturbance.restarts and await self._on_battery():
             raise RepairStoppedError("the station runs on its battery")
 
     async def _comes_back(self) -> bool:
@@ -696,7 +697,14 @@ def _interrupts(row: StepRecord) -> bool:
     """Whether a step interrupts service: a cell goes off air, a link goes down, the station restarts."""
     if any(operation.kind.interrupts for operation in row.operations):
         return True
-    return row.change is not None and row.change.worst_outage.interrupts
+    return row.change is not None and (row.change.restarts or row.change.worst_outage.interrupts)
+
+
+def _restarts(row: StepRecord) -> bool:
+    """Whether a step restarts the device or a unit of it, which may not come back from that on battery."""
+    if any(operation.kind.restarts for operation in row.operations):
+        return True
+    return row.change is not None and row.change.restarts
 
 
 def _again(row: StepRecord) -> StepRecord:

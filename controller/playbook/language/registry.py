@@ -463,6 +463,8 @@ class Action:
         brings: The pool that it brings a function to; None where it brings none anywhere.
         outage: How long it takes service away where it takes any, as far as that is known before its change is.
         unlocks: Whether it unlocks the cells of its input ``cells``, and so ends an outage until they are unlocked.
+        restarts: Whether it may restart the device or a unit of it (``OperationKind.restarts``). One that does so and
+            does not say it is found out when it is about to act.
         judges: What it says of inputs that are known while others are not.
     """
 
@@ -482,6 +484,7 @@ class Action:
     brings: PoolOf | None = None
     outage: Outage = NO_OUTAGE
     unlocks: bool = False
+    restarts: bool = False
     judges: Judge | None = None
 
     @property
@@ -632,6 +635,7 @@ def action(
     outage: Outage = UNKNOWN_OUTAGE,
     *,
     unlocks: bool = False,
+    restarts: bool = False,
     judges: Judge | None = None,
 ) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
@@ -656,6 +660,8 @@ def action(
         brings: The pool that it brings a function to, which can then be made ready for it.
         outage: How long it takes service away, if its class of action is ``interrupt`` or ``reduce``.
         unlocks: Whether it unlocks the cells of its input ``cells``.
+        restarts: Whether it may restart the device or a unit of it: no rule lets it do so on battery, and nobody does
+            under a public warning.
         judges: Called in a dry run instead of the function, where some inputs are not known yet: it gets those that
             are, or have a default, and raises a MinkaError if the step would fail whatever the others will be.
     """
@@ -693,6 +699,7 @@ def action(
             brings=brings,
             outage=outage if asks in (ActionClass.INTERRUPT, ActionClass.REDUCE) else NO_OUTAGE,
             unlocks=unlocks,
+            restarts=restarts,
             judges=judges,
         )
 

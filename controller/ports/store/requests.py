@@ -116,6 +116,11 @@ class PreparedRun:
     begins: Mapping[str, datetime] = field(default_factory=dict)
     content: bytes = field(init=False, repr=False, compare=False)
 
+    @property
+    def restarts(self) -> bool:
+        """Whether it may restart a device or a unit of it, whoever is served there."""
+        return self.constraints is not None and any(group.restarts for group in self.constraints.groups)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "content", b"" if self.constraints is None else packed(self.constraints))
 

@@ -122,7 +122,7 @@ def _earliest(
     calendars, zone, at = group.calendars_told(tenant), ZoneInfo(group.timezone), since
     targets = {freeze.target for freeze in freezes}
     while True:
-        freeze = freeze_on(targets, freezes, at, interrupts=group.interrupts)
+        freeze = freeze_on(targets, freezes, at, interrupts=group.takes_off_air)
         if freeze is not None:
             at = freeze.ends
             continue
@@ -180,7 +180,7 @@ def _without_notice(standing: ClearanceInput, now: datetime) -> Iterator[WaitRea
 def _frozen(standing: ClearanceInput, group: int, now: datetime, *targets: str) -> Iterator[WaitReason]:
     """The longest freeze on these targets that binds stations of a group."""
     constraints = standing.constraints.groups[group]
-    freeze = freeze_on(targets, standing.freezes, now, interrupts=constraints.interrupts)
+    freeze = freeze_on(targets, standing.freezes, now, interrupts=constraints.takes_off_air)
     if freeze is not None and standing.override is None:
         yield freeze.as_reason(constraints.timezone)
 

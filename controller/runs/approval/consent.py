@@ -66,6 +66,7 @@ class Effect:
         spared: Cells that go off the air and tenants that they do not serve anyhow: nobody is interrupted there.
         outage: How long those in ``interrupted`` are without service, apart from what is withdrawn.
         withdrawn: Tenants that lose service for good, each with the cell of the station.
+        restarts: Whether the device or a unit of it restarts, whoever is served there.
         off: Own cells of tenants that go off the air, as far as they are worked out: a plan says it by its lines.
     """
 
@@ -79,6 +80,7 @@ class Effect:
     withdrawn: frozenset[tuple[str, str]] = frozenset()
     places: frozenset[tuple[str, ActionClass, str]] = frozenset()
     off: CellsOff = NONE_OFF
+    restarts: bool = False
 
     def cells_of(self, tenant: str, action: ActionClass) -> frozenset[str]:
         """Cells that a tenant is asked about; empty for all of the station."""
@@ -142,6 +144,7 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
         outage=change.outage if interrupted else NO_OUTAGE,
         withdrawn=frozenset((tenant, cell) for tenant, found in change.withdrawn.items() for cell in found),
         places=frozenset(places),
+        restarts=change.restarts,
     )
 
 
@@ -449,6 +452,7 @@ def together(one: Effect, other: Effect) -> Effect:
             for cell in effect.cells_of(tenant, action) or {""}
         ),
         one.off | other.off,
+        one.restarts or other.restarts,
     )
 
 
@@ -549,6 +553,7 @@ def _station_constraints(
         timezone=region.timezone or network.header.timezone,
         tenants=tuple(sorted(effect.tenants)),
         interrupts=bool(effect.interrupted),
+        restarts=effect.restarts,
         windows=tuple(sorted((one for one in found if one.windows), key=repr)),
         asks=tuple(sorted(effect.asks)),
     )

@@ -318,6 +318,25 @@ def test_a_bound_holds_over_several_steps_in_an_undo_and_for_one_cell() -> None:
     assert [act.cells for act in acts] == [None, {"N1"}]
 
 
+@pytest.mark.parametrize(
+    ("steps", "restarts"),
+    [
+        ([step("restart-station")], True),
+        ([step("reset-radio-unit", unit="ru-1")], True),
+        ([step("lock-cell", cells=["N1"]), step("rollback-software", slot="s-1")], True),
+        ([{**step("restart-station"), "when": "{{ target.router }}"}], False),
+        ([step("cycle-cell", cell="N1")], False),
+    ],
+)
+def test_a_run_that_may_restart_its_device_says_so_whoever_has_nodes_there(
+    steps: list[dict[str, Any]], restarts: bool
+) -> None:
+    empty = seal(created=samples.NOW, network="test", network_digest=network_digest(NET), selector="S1", changes=())
+    for nodes in ({}, samples.ledger(NET)):
+        found = playbook_constraints(own(steps), registry(), {}, NET, empty, ["S1"], {"S1": nodes})
+        assert [group.restarts for group in found.groups] == [restarts]
+
+
 def test_nothing_is_asked_or_told_where_an_earlier_step_was_given_no_cell() -> None:
     unlock = step("unlock-cell", cells="{{ locked.cells }}")
     lock = step("lock-cell", cells="{{ locked.cells | sort }}")

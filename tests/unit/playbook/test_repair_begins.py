@@ -15,6 +15,7 @@ from controller.models.sharing import ActionClass
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FaultKind
 from controller.ports.store import AsyncStore, Claim, Store
+from controller.runs.procedures import Disturbance
 from controller.runs.transaction.record import Record, always
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.playbook.test_operations import RESET, RESTART
@@ -84,16 +85,16 @@ async def test_an_operation_that_was_sent_without_an_answer_is_not_repeated_and_
 
 
 async def test_a_guard_that_says_no_by_now_keeps_it_from_acting() -> None:
-    asked: list[tuple[str, bool]] = []
+    asked: list[tuple[str, Disturbance]] = []
 
-    def forbids(_store: Store, run: Run, interrupts: bool, _now: datetime) -> str:
-        asked.append((run.cause, interrupts))
+    def forbids(_store: Store, run: Run, disturbance: Disturbance, _now: datetime) -> str:
+        asked.append((run.cause, disturbance))
         return "its source says that it is over" if len(asked) == 1 else ""
 
     bench = PlaybookBench(RESTART, cause=ALARM)
     bench.group.forbids = forbids
     job = await bench.work()
-    assert asked == [(ALARM, True)]
+    assert asked == [(ALARM, Disturbance(interrupts=True, restarts=True))]
     assert (job.outcome, "its source says that it is over" in job.detail) == (Outcome.CANCELLED, True)
     assert bench.device.equipment.sent == []
 
@@ -107,6 +108,13 @@ async def test_a_repair_resets_nothing_on_battery_though_no_alarm_tells_of_it_ye
     bench.settled(job, outcome, "UNLOCKED")
     assert bool(bench.device.equipment.sent) is outcome.good
     assert outcome.good or "the station runs on its battery" in job.detail
+
+
+async def test_a_repair_that_restarts_nothing_acts_on_battery() -> None:
+    bench = PlaybookBench(LOCK, cause=ALARM)
+    bench.clock.pause(5)
+    bench.device.equipment.power = "BATTERY"
+    bench.settled(await bench.work(), Outcome.SUCCEEDED, "LOCKED")
 
 
 @pytest.mark.parametrize("cause", [PERSON, ALARM])

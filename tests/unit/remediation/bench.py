@@ -102,6 +102,7 @@ class FakeLauncher:
         self.idle = False
         self.repairs = True
         self.interrupts = False
+        self.restarts = False
         self.jobs: tuple[NewJob, ...] = ()
         self.spared: tuple[tuple[str, str], ...] = ()
         self.requirements: tuple[Requirement, ...] = ()
@@ -117,7 +118,9 @@ class FakeLauncher:
         plan = make_plan([STATION_ID], f"{request.parameters} {self._bench.clock.now()}")
         self._bench.store.plans.save(plan, "rule")
         windows = (PartyWindows(windows=self.calendar),) if self.calendar else ()
-        group = StationConstraints(region="cusco", timezone="UTC", interrupts=self.interrupts, windows=windows)
+        group = StationConstraints(
+            region="cusco", timezone="UTC", interrupts=self.interrupts, restarts=self.restarts, windows=windows
+        )
         spared = {STATION_ID: self.spared} if self.spared else {}
         constraints = RunConstraints(
             subject="s",

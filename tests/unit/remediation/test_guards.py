@@ -28,6 +28,7 @@ from controller.ports.store import JobResult, NewJob, Page, PreparedRun, RunRequ
 from controller.remediation import guards
 from controller.remediation.guards import GUARDS, GuardInput, Limits, Refusal, Repair, forbids, refusal
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung
+from controller.runs.procedures import Disturbance
 from controller.store.alarm_rows import alarms
 from controller.store.alarms import uncorrelated
 from tests.support.launch import prepared
@@ -98,8 +99,8 @@ def _shelved(scene: Scene) -> None:
 
 
 def _battery(scene: Scene) -> None:
-    """What follows from no loss of power, and would interrupt."""
-    scene.rule, scene.bench.launcher.interrupts = DRIFT_RULE, True
+    """What follows from no loss of power, and would restart something."""
+    scene.rule, scene.bench.launcher.restarts = DRIFT_RULE, True
     scene.alarm = scene.bench.drifts()
     scene.bench.report("station", "mains-lost")
 
@@ -404,7 +405,7 @@ async def test_who_has_not_agreed_beforehand_is_not_interrupted_by_a_rule(bench:
 async def test_a_station_that_says_itself_that_it_runs_on_its_battery_is_not_reset(bench: Bench) -> None:
     """It has no alarm of it: no run begins, and none is stopped and begun again each settle time."""
     link, scheduler = bench.breaks(), bench.scheduler(rules=(LINK_RULE,))
-    bench.launcher.interrupts = bench.checker.battery = True
+    bench.launcher.restarts = bench.checker.battery = True
     for _ in range(4):
         await bench.round(scheduler)
     assert bench.runs() == []
@@ -412,6 +413,27 @@ async def test_a_station_that_says_itself_that_it_runs_on_its_battery_is_not_res
     bench.checker.battery = False
     await bench.round(scheduler)
     assert bench.alarm(link).state is AlarmState.REPAIRING
+
+
+@pytest.mark.parametrize("told", [False, True])
+async def test_what_restarts_nothing_is_repaired_on_battery_though_it_interrupts(bench: Bench, told: bool) -> None:
+    """A core link that is made anew goes down for a moment: the station goes on, and its users get the link back."""
+    alarm = bench.drifts() if told else bench.breaks()  # drift follows from no loss of power
+    bench.launcher.interrupts = bench.checker.battery = True
+    if told:
+        bench.report("station", "mains-lost")
+    await bench.round(bench.scheduler())
+    assert bench.alarm(alarm).state is AlarmState.REPAIRING
+
+
+async def test_a_restart_waits_for_the_end_of_a_public_warning_whoever_is_served(bench: Bench) -> None:
+    """No tenant is interrupted; whoever has no agreement with us gets the warning by these cells all the same."""
+    link = bench.breaks()
+    now, bench.launcher.restarts = bench.clock.now(), True
+    bench.store.freezes.warn("tsunami-17", ["region:cusco"], now, now + timedelta(hours=1), "cbe", "Tsunami")
+    await bench.round(bench.scheduler(rules=(LINK_RULE,)))
+    assert bench.runs() == []
+    assert bench.alarm(link).note.startswith("waits: public warning tsunami-17 in region:cusco until ")
 
 
 async def test_a_rule_that_spares_whoever_is_served_asks_for_no_consent(bench: Bench) -> None:
@@ -721,8 +743,9 @@ async def test_guards_are_asked_once_more_before_a_run_acts(bench: Bench) -> Non
     await bench.round(bench.scheduler(rules=(LINK_RULE,)))
     (run,) = bench.runs()
 
-    def no(*, interrupts: bool = True) -> str:
-        return bench.store.transaction(forbids, run, interrupts, bench.clock.now())
+    def no(*, interrupts: bool = True, restarts: bool = True) -> str:
+        disturbance = Disturbance(interrupts=interrupts, restarts=interrupts and restarts)
+        return bench.store.transaction(forbids, run, disturbance, bench.clock.now())
 
     assert no() == ""
     power = bench.report("station", "3gpp-power-problem")
@@ -730,10 +753,11 @@ async def test_guards_are_asked_once_more_before_a_run_acts(bench: Bench) -> Non
     bench.store.repairs.withdraw(run.id)
     bench.store.repairs.record(LINK_RULE.name, "x", link.id, run.id)  # of a rule that answers what follows
     assert no().startswith("the station has a problem with its power (3gpp-power-problem) since")
-    assert no(interrupts=False) == ""
+    assert no(interrupts=False) == no(restarts=False) == ""
     now = bench.clock.now()
     bench.store.freezes.warn("tsunami-17", ["region:cusco"], now, now + timedelta(hours=1), "cbe", "Tsunami")
     assert no().startswith("public warning tsunami-17 in region:cusco")
+    assert no(restarts=False).startswith("public warning tsunami-17 in region:cusco")
     assert no(interrupts=False) == ""
     bench.store.switches.set(REMEDIATION_STOPPED, True, "ana", "storm")
     assert no(interrupts=False) == "automatic repair is stopped by ana: storm"
@@ -759,7 +783,7 @@ async def test_a_region_on_its_batteries_is_reset_nowhere_until_the_mains_are_ba
     rule = RULES[0].model_copy(
         update={"name": "reset", "match": Match(causes=causes), "ladder": (Rung(playbook="reset-radio-unit"),)}
     )
-    bench.launcher.interrupts = True
+    bench.launcher.restarts = True
     power = [bench.report("station", "mains-lost", station=station) for station in tiny().station_by_id]
     alarms = [
         bench.report(f"{station}/1" if cause == causes[0] else "fan", cause, station=station)

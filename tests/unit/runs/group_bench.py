@@ -101,7 +101,7 @@ class GroupBench:
     asks: tuple[tuple[str, ActionClass], ...] | None = None
     about: tuple[str, ...] = ()
     cause: str = PERSON
-    forbids: Forbids = lambda _store, _run, _interrupts, _now: ""
+    forbids: Forbids = lambda _store, _run, _disturbance, _now: ""
 
     def __post_init__(self) -> None:
         changes = Changes.of(self.scenario.change.model_copy(update={"station": job.station}) for job in self.jobs)

@@ -67,6 +67,16 @@ def test_a_warning_binds_what_interrupts_service_in_its_area(target: str, binds:
         )
 
 
+def test_a_warning_binds_a_restart_though_no_tenant_is_served_there() -> None:
+    groups = tuple(
+        group.model_copy(update={"interrupts": False, "restarts": group.region == "cusco"})
+        for group in INTERRUPTING.constraints.groups
+    )
+    constraints = INTERRUPTING.constraints.model_copy(update={"groups": groups})
+    standing = replace(INTERRUPTING, constraints=constraints, freezes=(warning("network"),))
+    assert [name for name, why in blocked(standing).items() if why] == ["A"]
+
+
 def test_a_warning_ends_by_itself_and_is_overridden_as_a_freeze_is() -> None:
     standing = replace(INTERRUPTING, freezes=(warning("network"), warning("site:a")))
     assert blocked(standing, NOW + timedelta(hours=3)) == {"A": "", "B": ""}
