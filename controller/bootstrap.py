@@ -17,7 +17,7 @@ import structlog
 from anyio import to_thread
 
 from controller.assurance.checker import Checker
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.device.callhome import Callers
 from controller.device.pool import LIMIT
 from controller.inventory.credentials import read_credentials
@@ -32,9 +32,12 @@ from controller.models.process import ProcessRole
 from controller.models.record import RecordState
 from controller.models.settings import Settings
 from controller.ports.clock import Clock, SystemClock
-from controller.ports.devices import Devices, DeviceTarget, target_of
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
 from controller.ports.store import AsyncStore, Store
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.kubernetes import KubernetesTarget
+from controller.ports.targets.netconf import NetconfTarget, station_target
+from controller.ports.targets.registry import target_of
 from controller.ports.webhook import Contacts, Webhook
 from controller.runs.planning.planner import Planner
 from controller.store import AsyncSqlStore, LoopStore, SqlStore, open_store
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from controller.assurance.collection import CollectionSchedule, Collector
     from controller.assurance.heartbeats import HeartbeatWatch
     from controller.assurance.measured_faults import MeasuredFaults
+    from controller.cloud.devices import CloudDevices
     from controller.playbook.engine.context import ActionServices
     from controller.ports.notifier import Notifier
     from controller.queue.wakeups import CeleryWakeups, SchedulerWakeups
@@ -78,7 +82,7 @@ class CallingStations:
         self._asked: float | None = None
         self._turn = asyncio.Lock()
 
-    async def news(self) -> list[DeviceTarget] | None:
+    async def news(self) -> list[NetconfTarget] | None:
         """Those of network files that came into force since the last call; None if these are the same.
 
         Thousands of stations may call at once: one of them asks the record, the others wait for its answer.
@@ -91,7 +95,7 @@ class CallingStations:
             self._asked = self._clock.monotonic()
         return found
 
-    async def _in_force(self) -> list[DeviceTarget] | None:
+    async def _in_force(self) -> list[NetconfTarget] | None:
         try:
             digest, network = await self._store.networks.get()
         except NotFoundError:
@@ -103,7 +107,7 @@ class CallingStations:
         if digest == self._digest:
             return None
         self._digest = digest
-        return [target_of(network, one.station) for one in network.endpoints if one.call_home]
+        return [station_target(network, one.station) for one in network.endpoints if one.call_home]
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Parts:
     clock: Clock
     store: SqlStore
     loop_store: LoopStore
-    devices: SshDevices
+    devices: AllDevices
     planner: Planner
     credentials: Credentials
     secrets: NamedSecrets
@@ -400,12 +404,12 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     store = await asyncio.to_thread(open_record, settings, clock, observations)
     loop_store = LoopStore(store)
     secrets = NamedSecrets(credentials, references)
-    devices = SshDevices(
+    devices = AllDevices(
         secrets,
         limit=_sessions(),
         rpc_timeout=settings.rpc_timeout,
         observations=observations,
-        cloud=lambda: _cloud(secrets, clock, settings, observations),
+        others={KubernetesTarget: lambda: _cloud(secrets, clock, settings, observations)},
         untrusted=frozenset(settings.untrusted_software.split()),
     )
     made = Parts(
@@ -426,7 +430,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         await made.close()
 
 
-def _cloud(secrets: NamedSecrets, clock: Clock, settings: Settings, observations: Observations) -> Devices:
+def _cloud(secrets: NamedSecrets, clock: Clock, settings: Settings, observations: Observations) -> CloudDevices:
     from controller.cloud.devices import CloudDevices
 
     return CloudDevices(secrets, clock, timeout=settings.rpc_timeout, observations=observations)

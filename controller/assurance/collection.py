@@ -36,10 +36,11 @@ from controller.models.network import Network
 from controller.performance.files import read_file
 from controller.performance.vocabulary import lists_to_come, measured, names_positions
 from controller.ports.clock import Clock
-from controller.ports.devices import DeviceFiles, Devices, DeviceTarget
+from controller.ports.devices import DeviceFiles, Devices
 from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore, Store
 from controller.ports.store.measurements import CollectedFile
+from controller.ports.targets.base import DeviceTarget
 
 log = structlog.get_logger()
 
@@ -290,12 +291,12 @@ class Collector:
 
     async def _collect(self, target: DeviceTarget, found: _Found) -> None:
         """Collect files if the station serves them, otherwise its latest period."""
-        if target.folder:
+        if target.serves_files:
             try:
                 async with self._devices.files(target) as files:
                     await self._take_files(files, found)
             except DeviceRefusedError as error:
-                log.debug("collection.no_files", station=target.station, reason=error.message)
+                log.debug("collection.no_files", station=target.device, reason=error.message)
             else:
                 return
         async with self._devices.aside(target) as session:

@@ -41,8 +41,8 @@ from controller.models.untrusted import visible
 from controller.models.untrusted_json import MOST_MEMBERS, HostileJsonError, members_of, parse_json
 from controller.nrm.kube import MANAGER, Object, Place
 from controller.ports.clock import Clock
-from controller.ports.devices import PoolTarget
 from controller.ports.secrets import Secrets
+from controller.ports.targets.kubernetes import PoolTarget
 
 #: Largest answer in bytes: an object has at most 1.5 MiB (etcd), and lists come in pages.
 LARGEST = 8 * 1024 * 1024
@@ -616,10 +616,10 @@ class PoolApi:
                 # A server takes a request without a token for one of anybody.
                 raise InputError(f"the token {target.credential!r} is empty: write it to its file or variable")  # noqa: TRY301
         except InputError as error:
-            failure = AuthenticationError(f"{target.station}: {error.message}")
+            failure = AuthenticationError(f"{target.device}: {error.message}")
         except (ssl.SSLError, ValueError):
             names = " or ".join(filter(None, (target.client_certificate, target.authority)))
-            failure = AuthenticationError(f"{target.station}: {names} holds no certificate, or not its key (PEM).")
+            failure = AuthenticationError(f"{target.device}: {names} holds no certificate, or not its key (PEM).")
         except OSError as error:
             failure = not_reached(target, error)
         else:
@@ -658,7 +658,7 @@ class PoolApi:
 
     @property
     def _where(self) -> str:
-        return f"{self.target.station} ({self.target.address} port {self.target.port})"
+        return f"{self.target.device} ({self.target.address} port {self.target.port})"
 
     def _expect(self, place: Place, body: Object) -> None:
         """See that an object is what was asked for, whole enough to rely on."""
@@ -724,7 +724,7 @@ class PoolApi:
         if status == _CONFLICT and body.get("reason") == "Conflict":
             return StaleError(f"{self._where}: {said}")
         if status == httpx.codes.NOT_FOUND and _part(body, "details").get("kind") == "namespaces":
-            said = f"{said}: plan and apply pool={self.target.station} first, which makes it"
+            said = f"{said}: plan and apply pool={self.target.device} first, which makes it"
         refusal = InvalidError if body.get("reason") == "Invalid" else DeviceRefusedError
         return refusal(f"{self._where}: {said}")
 

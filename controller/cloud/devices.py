@@ -22,8 +22,9 @@ from controller.models.errors import DeviceError, DeviceRefusedError
 from controller.models.metrics import Observations
 from controller.nrm.kube import Kind, Place, notable
 from controller.ports.clock import Clock
-from controller.ports.devices import CHANGED, DeviceFiles, DeviceTarget, Notification, PoolTarget
+from controller.ports.devices import CHANGED, Notification
 from controller.ports.secrets import Secrets
+from controller.ports.targets.kubernetes import KubernetesTarget, PoolTarget
 
 log = structlog.get_logger()
 
@@ -54,7 +55,7 @@ class PoolWatch:
     def __init__(self, api: PoolApi, kind: Kind, clock: Clock) -> None:
         self.api = api
         self._clock = clock
-        self._place = Place(api.target.station, kind, "", "")
+        self._place = Place(api.target.device, kind, "", "")
         self._followers: dict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
         self._version = ""
@@ -140,7 +141,9 @@ class PoolWatch:
 
 
 class CloudDevices:
-    """Sessions to functions and pools; implements ``controller.ports.devices.Devices``. Belongs to one loop.
+    """Sessions to functions and pools. Belongs to one loop.
+
+    Implements ``controller.ports.devices.DevicesOf``, with notifications.
 
     Args:
         secrets: Resolves credentials, when a pool is reached first and where a sign-in is refused.
@@ -173,16 +176,16 @@ class CloudDevices:
         self._in_use = 0
 
     @asynccontextmanager
-    async def session(self, target: DeviceTarget) -> AsyncIterator[CloudSession]:
+    async def session(self, target: KubernetesTarget) -> AsyncIterator[CloudSession]:
         """See ``Devices.session``; connections to pools are shared by all sessions."""
-        turn = self._turns.setdefault(target.station, asyncio.Lock())
+        turn = self._turns.setdefault(target.device, asyncio.Lock())
         async with turn, self.aside(target) as session:
             yield session
 
     @asynccontextmanager
-    async def aside(self, target: DeviceTarget) -> AsyncIterator[CloudSession]:
+    async def aside(self, target: KubernetesTarget) -> AsyncIterator[CloudSession]:
         """See ``Devices.aside``."""
-        apis = {pool.station: await self._api(pool) for pool in target.pools}
+        apis = {pool.device: await self._api(pool) for pool in target.pools}
         ims = None if target.ims is None else await self._api(target.ims)
         self._in_use += 1
         try:
@@ -191,11 +194,11 @@ class CloudDevices:
             self._in_use -= 1
 
     async def _api(self, pool: PoolTarget) -> PoolApi:
-        api = self._apis.get(pool.station)
+        api = self._apis.get(pool.device)
         if api is None or api.target != pool:
             if api is not None:
                 await api.close()
-            api = self._apis[pool.station] = PoolApi(
+            api = self._apis[pool.device] = PoolApi(
                 pool,
                 self._secrets,
                 self._clock,
@@ -205,21 +208,15 @@ class CloudDevices:
             )
         return api
 
-    @asynccontextmanager
-    async def files(self, target: DeviceTarget) -> AsyncIterator[DeviceFiles]:
-        """Refuse: functions and pools have no files; see ``Devices.files``."""
-        raise DeviceRefusedError(f"{target.station} serves no measurement files.")
-        yield  # a generator, as the port wants it
-
     async def notifications(
-        self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
+        self, target: KubernetesTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
         """Yield for each change of its objects from now on, and when changes may have been missed; there is no replay.
 
         It does not end by itself: an unreachable pool is tried again.
         """
         if since is not None:
-            raise DeviceRefusedError(f"{target.station} does not remember what it notified.")
+            raise DeviceRefusedError(f"{target.device} does not remember what it notified.")
         kind, namespace, name = objects_of(target).state
         place = namespace, name
         changed = asyncio.Event()
@@ -231,15 +228,15 @@ class CloudDevices:
                 listening()
             while await changed.wait():
                 changed.clear()
-                yield Notification(target.station, None, CHANGED, etree.Element(CHANGED))
+                yield Notification(target.device, None, CHANGED, etree.Element(CHANGED))
         finally:
             for watch in watches:
                 watch.leave(place, changed)
 
     async def _watch(self, pool: PoolTarget, kind: Kind) -> PoolWatch:
-        api, watch = await self._api(pool), self._watches.get((pool.station, kind))
+        api, watch = await self._api(pool), self._watches.get((pool.device, kind))
         if watch is None or watch.ended or watch.api is not api:
-            watch = self._watches[pool.station, kind] = PoolWatch(api, kind, self._clock)
+            watch = self._watches[pool.device, kind] = PoolWatch(api, kind, self._clock)
         return watch
 
     @property

@@ -48,7 +48,7 @@ async def hardware_alarms(api: PoolApi, nodes: Collection[str]) -> tuple[Hardwar
     of_resource: dict[str, str] = {}
     pools = await api.items(_INVENTORY, room)
     if len(pools) > _MOST_POOLS:
-        raise DeviceRefusedError(f"{api.target.station}: its O2 IMS names more than {_MOST_POOLS} resource pools")
+        raise DeviceRefusedError(f"{api.target.device}: its O2 IMS names more than {_MOST_POOLS} resource pools")
     for pool in pools:
         name = quote(str(pool.get("resourcePoolId"))[:_LONGEST], safe="")
         for resource in await api.items(f"{_INVENTORY}/{name}/resources", room):

@@ -51,7 +51,8 @@ from controller.nrm.profiles.function import PROFILE as FUNCTION_PROFILE
 from controller.nrm.schema import spec_of
 from controller.nrm.tree import LeafName, Path, Tree
 from controller.ports.clock import Clock
-from controller.ports.devices import Capabilities, Check, DeviceTarget, Observed
+from controller.ports.devices import Capabilities, Check, Observed
+from controller.ports.targets.kubernetes import KubernetesTarget
 
 log = structlog.get_logger()
 
@@ -103,7 +104,7 @@ class CloudSession:
 
     def __init__(
         self,
-        target: DeviceTarget,
+        target: KubernetesTarget,
         apis: Mapping[str, PoolApi],
         clock: Clock,
         patience: float,
@@ -176,7 +177,7 @@ class CloudSession:
         if len(dark) == len(self._apis):
             if len({type(one) for one in answers}) == 1 and isinstance(answers[0], _DENIED):
                 raise answers[0]
-            raise UnreachableError(next(iter(dark.values()), f"no pool is within reach of {self._target.station}"))
+            raise UnreachableError(next(iter(dark.values()), f"no pool is within reach of {self._target.device}"))
         observed = await decoded(len(found) > _MANY, lambda: self._observed(found, dark))
         self._found, self._dark, self._seen = found, dark, observed.tree
         return await self._with_hardware(observed)
@@ -185,7 +186,7 @@ class CloudSession:
         try:
             return self._objects.observed(found, dark)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
-            unfit = SessionLostError(f"{self._target.station}: objects are not as their kinds are: {in_words(error)}")
+            unfit = SessionLostError(f"{self._target.device}: objects are not as their kinds are: {in_words(error)}")
         raise unfit
 
     async def _with_hardware(self, observed: Observed) -> Observed:
@@ -334,7 +335,7 @@ class CloudSession:
                     odd.pop(self._objects.leaf_at(write.place, one) or ("", ""), None)
         for (path, _), words in odd.items():
             raise DeviceRefusedError(
-                f"{self._objects.pool_of(path) or self._target.station} would not carry {path} as asked, but with "
+                f"{self._objects.pool_of(path) or self._target.device} would not carry {path} as asked, but with "
                 f"{words}: an admission webhook, a policy or a default of the pool rewrites it. Change that, or what "
                 "is asked for."
             )
@@ -476,15 +477,15 @@ class CloudSession:
         Raises:
             DeviceRefusedError: Always.
         """
-        raise DeviceRefusedError(f"{self._target.station} has no confirmed commit")
+        raise DeviceRefusedError(f"{self._target.device} has no confirmed commit")
 
     async def confirm(self, persist: str) -> None:
         """Raises as ``commit_confirmed``."""
-        raise DeviceRefusedError(f"{self._target.station} has no confirmed commit", tag="invalid-value")
+        raise DeviceRefusedError(f"{self._target.device} has no confirmed commit", tag="invalid-value")
 
     async def cancel(self, persist: str) -> None:
         """Raises as ``commit_confirmed``."""
-        raise DeviceRefusedError(f"{self._target.station} has no confirmed commit")
+        raise DeviceRefusedError(f"{self._target.device} has no confirmed commit")
 
     async def equipment(self) -> Equipment:
         """Pods of a function, each as pool, node and name; empty for a pool.
@@ -517,7 +518,7 @@ class CloudSession:
         return [
             (place, pod)
             for place, pod in found.items()
-            if pod["metadata"]["labels"].get(FUNCTION_LABEL) == self._target.station
+            if pod["metadata"]["labels"].get(FUNCTION_LABEL) == self._target.device
             and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
         ]
 
@@ -528,7 +529,7 @@ class CloudSession:
     async def operate(self, operation: Operation) -> str:
         """Evict the pods of a function from a node, as its disruption budget allows; there are no other operations."""
         if operation.kind is not OperationKind.EVICT:
-            return f"{self._target.station} has no operation {operation}"
+            return f"{self._target.device} has no operation {operation}"
         pool, _, node = operation.subject.partition("/")
         end = self._clock.monotonic() + operation.seconds
         there = [(place, pod) for place, pod in await self._pods(pool) if pod["spec"].get("nodeName") == node]
@@ -591,11 +592,11 @@ def bare(place: Place) -> dict[str, Any]:
     return {"apiVersion": place.kind.api, "kind": place.kind.name, "metadata": {"name": place.name}}
 
 
-def objects_of(target: DeviceTarget) -> Objects:
+def objects_of(target: KubernetesTarget) -> Objects:
     """The objects of a function or pool."""
     if FUNCTION_PROFILE in target.profiles:
-        return FunctionObjects(target.station, target.namespace)
-    return PoolObjects(target.station)
+        return FunctionObjects(target.device, target.namespace)
+    return PoolObjects(target.device)
 
 
 def _asked(one: Object) -> Object:

@@ -9,19 +9,19 @@ from pydantic import SecretStr
 
 from controller.models.credentials import literal
 from controller.models.errors import AuthenticationError, InputError, SessionLostError, UnreachableError, in_words
-from controller.ports.devices import DeviceTarget, PoolTarget
 from controller.ports.secrets import Secrets
+from controller.ports.targets.base import Addressed, DeviceTarget
 
 #: Most letters that are shown of what another side said.
 _LETTERS = 200
 
 
-async def address_of(target: DeviceTarget | PoolTarget, secrets: Secrets) -> str:
+async def address_of(target: Addressed, secrets: Secrets) -> str:
     """The first of ``addresses_of``; raises as it does."""
     return (await addresses_of(target, secrets))[0]
 
 
-async def addresses_of(target: DeviceTarget | PoolTarget, secrets: Secrets) -> tuple[str, ...]:
+async def addresses_of(target: Addressed, secrets: Secrets) -> tuple[str, ...]:
     """IP addresses to connect to: the target's own, or those of its host name that its credentials allow.
 
     Callers connect to these very addresses: a second look-up of the name may give others.
@@ -51,15 +51,17 @@ async def secret_for(secrets: Secrets, target: DeviceTarget, name: str) -> Secre
         InputError: There is no such secret, it is not for all addresses of the device, or does not resolve.
     """
     try:
-        addresses = [address for one in (target.pools or (target,)) for address in await _looked_up(one)]
+        addresses = [address for one in target.addresses for address in await _looked_up(one)]
     except OSError as error:
-        raise InputError(f"the address of {target.station} is not known: {in_words(error)}") from error
+        raise InputError(f"the address of {target.device} is not known: {in_words(error)}") from error
+    if not addresses:
+        raise InputError(f"the address of {target.device} is not known: it is on no pool")
     for address in addresses:
         secrets.check(name, address)
     return secrets.resolve(name, addresses[0])
 
 
-async def _looked_up(target: DeviceTarget | PoolTarget) -> list[str]:
+async def _looked_up(target: Addressed) -> list[str]:
     if literal(target.address) is not None:
         return [target.address]
     loop = asyncio.get_running_loop()
@@ -67,7 +69,7 @@ async def _looked_up(target: DeviceTarget | PoolTarget) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
-def check(target: DeviceTarget | PoolTarget, address: str, secrets: Secrets) -> None:
+def check(target: Addressed, address: str, secrets: Secrets) -> None:
     """Check that a target's credentials may be sent to an IP address.
 
     Raises:
@@ -77,7 +79,7 @@ def check(target: DeviceTarget | PoolTarget, address: str, secrets: Secrets) -> 
         for name in target.credentials:
             secrets.check(name, address)
     except InputError as error:
-        refusal = f"{target.station}: {error.message}"
+        refusal = f"{target.device}: {error.message}"
     else:
         return
     raise AuthenticationError(refusal)
@@ -88,9 +90,9 @@ def quoted(words: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in words[:_LETTERS])
 
 
-def not_reached(target: DeviceTarget | PoolTarget, error: Exception) -> UnreachableError:
+def not_reached(target: Addressed, error: Exception) -> UnreachableError:
     """The error where no session was opened, for a reason other than host key and credentials."""
-    where = f"{target.station} ({target.address} port {target.port})"
+    where = f"{target.device} ({target.address} port {target.port})"
     match error:
         case TimeoutError():
             return UnreachableError(f"{where} did not open a session in time.")

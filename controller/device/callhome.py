@@ -28,7 +28,7 @@ from controller.models.errors import AuthenticationError, SessionLostError, Unre
 from controller.models.health import Refusal
 from controller.models.many import first_names
 from controller.models.metrics import Observations
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 
 #: Backlog of connections that the system holds until we accept them.
 BACKLOG = 4096
@@ -41,9 +41,9 @@ _STRANGERS, _TOLD = 16, 3
 
 log = structlog.get_logger()
 
-Arrival = Callable[[DeviceTarget, Connection, Transport], None]
+Arrival = Callable[[NetconfTarget, Connection, Transport], None]
 #: The stations that may call from now on; None while they are the same as before.
-Callers = Callable[[], Awaitable[Iterable[DeviceTarget] | None]]
+Callers = Callable[[], Awaitable[Iterable[NetconfTarget] | None]]
 
 
 async def _the_same() -> None:
@@ -77,7 +77,7 @@ class Visit(Protocol):
         opening: What we say before the caller said anything.
     """
 
-    target: DeviceTarget | None
+    target: NetconfTarget | None
     refusal: str
     kind: Refusal
     meant: str
@@ -108,11 +108,11 @@ class Door(Protocol):
 
     we_begin: bool
 
-    def expect(self, target: DeviceTarget) -> Hashable:
+    def expect(self, target: NetconfTarget) -> Hashable:
         """Expect a station; gives the identity by which it is known when it calls."""
         ...
 
-    def visit(self, expected: Mapping[Hashable, DeviceTarget], peer: str) -> Visit:
+    def visit(self, expected: Mapping[Hashable, NetconfTarget], peer: str) -> Visit:
         """Begin a call from an IP address; ``expected`` are the stations that may call, by identity."""
         ...
 
@@ -122,7 +122,7 @@ class _Expected:
 
     def __init__(self, make: Callable[[], Door]) -> None:
         self._make = make
-        self.by_identity: dict[Hashable, DeviceTarget] = {}
+        self.by_identity: dict[Hashable, NetconfTarget] = {}
         self._identities: dict[str, Hashable] = {}
 
     @cached_property
@@ -130,16 +130,16 @@ class _Expected:
         """How they call; made when the first one may."""
         return self._make()
 
-    def add(self, target: DeviceTarget) -> None:
+    def add(self, target: NetconfTarget) -> None:
         """Expect a station by its identity, which replaces an earlier one of the same station.
 
         An earlier one may be another station's by now, as where two stations change keys with each other.
         """
         identity = self.door.expect(target)
-        before = self.by_identity.get(self._identities.get(target.station))
-        if before is not None and before.station == target.station:
-            del self.by_identity[self._identities[target.station]]
-        self._identities[target.station] = identity
+        before = self.by_identity.get(self._identities.get(target.device))
+        if before is not None and before.device == target.device:
+            del self.by_identity[self._identities[target.device]]
+        self._identities[target.device] = identity
         self.by_identity[identity] = target
 
     def clear(self) -> None:
@@ -181,7 +181,7 @@ class CallHome:
         begun: int = 1024,
         patience: float = 10.0,
         observations: Observations | None = None,
-        departed: Callable[[DeviceTarget], None] = lambda _target: None,
+        departed: Callable[[NetconfTarget], None] = lambda _target: None,
     ) -> None:
         self._departed = departed
         #: The last refused callers that claimed to be a station of the network files, by station; and of others.
@@ -204,21 +204,21 @@ class CallHome:
         self._listeners: dict[str, socket.socket] = {}
         self._may_call: Callers = _the_same
         #: The stations of the network files in force, by id; None while nobody has said which these are.
-        self._in_force: dict[str, DeviceTarget] | None = None
+        self._in_force: dict[str, NetconfTarget] | None = None
 
     def listens(self, transport: str) -> bool:
         """Whether calls over a transport are accepted."""
         return transport in self._listeners
 
-    def expect(self, target: DeviceTarget) -> None:
+    def expect(self, target: NetconfTarget) -> None:
         """Accept a station by its identity, which replaces an earlier one of the same station."""
         self._expected[target.transport].add(target)
 
-    def expect_only(self, targets: Iterable[DeviceTarget]) -> None:
+    def expect_only(self, targets: Iterable[NetconfTarget]) -> None:
         """Accept these stations, and no others any more."""
         for expected in self._expected.values():
             expected.clear()
-        before, self._in_force = self._in_force or {}, {target.station: target for target in targets}
+        before, self._in_force = self._in_force or {}, {target.device: target for target in targets}
         for target in self._in_force.values():
             self.expect(target)
         self._refused = {station: told for station, told in self._refused.items() if station in self._in_force}
@@ -240,7 +240,7 @@ class CallHome:
             return "", None
         return f"Callers that nobody knows were refused: {first_names(others[::-1], _TOLD, '; ')}", Refusal.STRANGER
 
-    async def expect_in_force(self, target: DeviceTarget) -> None:
+    async def expect_in_force(self, target: NetconfTarget) -> None:
         """Accept a station for which somebody asks, who may have older network files than those in force.
 
         Raises:
@@ -248,12 +248,12 @@ class CallHome:
         """
         await self._look_who_may_call()
         if self._in_force is not None:
-            known = self._in_force.get(target.station)
+            known = self._in_force.get(target.device)
             if known is None:
-                raise UnreachableError(f"the network files in force have no station {target.station} that calls home.")
+                raise UnreachableError(f"the network files in force have no station {target.device} that calls home.")
             if known.identification != target.identification:
                 raise UnreachableError(
-                    f"{target.station} calls home, and the network files in force name another host key, certificate, "
+                    f"{target.device} calls home, and the network files in force name another host key, certificate, "
                     "authority or login for it than this work was planned with; plan it again."
                 )
         self.expect(target)
@@ -382,7 +382,7 @@ class CallHome:
                 connection, session = await visit.greet(caller)
         except (OSError, asyncssh.Error, SessionLostError, AuthenticationError) as error:
             reason = visit.refusal or _why(error)
-            station = visit.target.station if visit.target else None
+            station = visit.target.device if visit.target else None
             said = {"caller_said": quoted(error.reason)} if isinstance(error, asyncssh.DisconnectError) else {}
             log.warning("device.call_refused", peer=peer, station=station, transport=transport, reason=reason, **said)
             self._remember(station or visit.meant, f"{peer}: {reason}", visit.kind)
@@ -392,7 +392,7 @@ class CallHome:
             log.exception("device.call_failed", peer=peer, transport=transport)
             return "failed"
         assert visit.target is not None
-        self._refused.pop(visit.target.station, None)
+        self._refused.pop(visit.target.device, None)
         self._arrived(visit.target, connection, session)
         return "accepted"
 

@@ -35,8 +35,9 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.cli import command_lines, port_states, read_config
 from controller.nrm.profiles import root_spec, router_profile
 from controller.nrm.tree import Path, Tree, child, is_below, step
-from controller.ports.devices import Capabilities, Check, DeviceTarget, Observed
+from controller.ports.devices import Capabilities, Check, Observed
 from controller.ports.secrets import Secrets
+from controller.ports.targets.cli import CliTarget
 
 if TYPE_CHECKING:
     from controller.device.cli_line import CliLine
@@ -67,10 +68,10 @@ class CliSession:
         threads: Run the blocking calls.
     """
 
-    def __init__(self, target: DeviceTarget, line: CliLine, again: Callable[[], CliLine], threads: Executor) -> None:
+    def __init__(self, target: CliTarget, line: CliLine, again: Callable[[], CliLine], threads: Executor) -> None:
         profile = router_profile(target.profiles)
         if profile is None:
-            raise NotFoundError(f"{target.station}: {', '.join(target.profiles)} is not a router platform")
+            raise NotFoundError(f"{target.device}: {', '.join(target.profiles)} is not a router platform")
         self._target = target
         self._profile = profile
         self._root = root_spec(target.profiles)
@@ -228,7 +229,7 @@ class CliSession:
         for path, leaves in self._seen.items():
             if str(leaves.get("address", "")).partition("/")[0] not in (self._target.address, self._line.peer):
                 continue
-            vrf = child(f"/Router[{self._target.station}]", "Vrf", str(leaves["vrf"])) if "vrf" in leaves else path
+            vrf = child(f"/Router[{self._target.device}]", "Vrf", str(leaves["vrf"])) if "vrf" in leaves else path
             if any(one == path or is_below(one, vrf) for one in changed):
                 return step(path)[1][0]
         return ""
@@ -239,9 +240,9 @@ class CliSession:
         text = self._show(_SHOW_RUNNING)
         if version := _FRR_VERSION.search(text):
             self._see_daemons(int(version[1]))
-        observed = read_config(self._profile, text, self._target.station)
+        observed = read_config(self._profile, text, self._target.device)
         said = self._line.ask("show ip interface brief" if self._profile.virtual else "show interface brief")
-        return replace(observed, state=port_states(self._profile, said, self._target.station))
+        return replace(observed, state=port_states(self._profile, said, self._target.device))
 
     def _see_restarts(self) -> None:
         """Raise if watchfrr is restarting one of FRRouting's daemons.
@@ -278,7 +279,7 @@ class CliSession:
 
     def _not_whole(self, command: str, why: str = "") -> SessionLostError:
         self._line.close()
-        return SessionLostError(f"{self._target.station}: the answer to {command!r} is not whole{why}")
+        return SessionLostError(f"{self._target.device}: the answer to {command!r} is not whole{why}")
 
     def _differs_from_saved(self) -> bool:
         running, startup = (_essence(self._show(command)) for command in (_SHOW_RUNNING, _SHOW_STARTUP))
@@ -288,14 +289,14 @@ class CliSession:
         said = self._line.ask("write memory", f"{_CONFIRM}|{self._line.prompt}")
         if re.search(_CONFIRM, said):
             self._line.press("n")
-            raise DeviceRefusedError(f"{self._target.station} asks before it saves: {' '.join(said.split())[:200]}")
+            raise DeviceRefusedError(f"{self._target.device} asks before it saves: {' '.join(said.split())[:200]}")
         if "[OK]" not in said and "saved to" not in said:
-            raise DeviceRefusedError(f"{self._target.station} did not say that it saved its configuration")
+            raise DeviceRefusedError(f"{self._target.device} did not say that it saved its configuration")
         if self._profile.virtual and self._differs_from_saved():
-            raise DeviceRefusedError(f"{self._target.station} said that it saved its configuration, and did not")
+            raise DeviceRefusedError(f"{self._target.device} said that it saved its configuration, and did not")
 
     def _arm(self, persist: str, minutes: int) -> None:
-        name = self._target.station
+        name = self._target.device
         if self._differs_from_saved():
             raise DeviceRefusedError(f"{name} has unsaved changes, which the reload that guards this would lose")
         said = self._line.ask(f"reload in {minutes} {persist}", f"{_CONFIRM}|{_SAVE}|{self._line.prompt}")
@@ -323,10 +324,10 @@ class CliSession:
     def _cancel(self, persist: str) -> None:
         if not self._pending(self._line, persist):
             raise DeviceRefusedError("no reload of ours is pending")
-        saved = read_config(self._profile, self._show(_SHOW_STARTUP), self._target.station)
+        saved = read_config(self._profile, self._show(_SHOW_STARTUP), self._target.device)
         self._line.configure(command_lines(self._profile, self._read().tree, saved.tree))
         if self._differs_from_saved():
-            raise DeviceRefusedError(f"{self._target.station} is left to its reload")
+            raise DeviceRefusedError(f"{self._target.device} is left to its reload")
         self._line.ask("reload cancel")
 
     def _disarm(self) -> None:
@@ -343,6 +344,8 @@ def _essence(text: str) -> list[str]:
 
 class CliDevices:
     """Opens sessions to routers, and keeps none open, since routers have few vty lines. Belongs to one loop.
+
+    Implements ``controller.ports.devices.DevicesOf``. A command line tells nothing by itself, and serves no files.
 
     Args:
         secrets: Resolves credentials, at each connect.
@@ -366,9 +369,9 @@ class CliDevices:
         self._in_use: set[CliSession] = set()
 
     @asynccontextmanager
-    async def session(self, target: DeviceTarget) -> AsyncIterator[CliSession]:
+    async def session(self, target: CliTarget) -> AsyncIterator[CliSession]:
         """See ``Devices.session``."""
-        turn = self._turns.setdefault(target.station, asyncio.Lock())
+        turn = self._turns.setdefault(target.device, asyncio.Lock())
         async with turn, self._free:
             try:
                 line, again = await self._open(target)
@@ -384,7 +387,13 @@ class CliDevices:
                 self._in_use.discard(session)
                 self._threads.submit(session.drop)
 
-    async def _open(self, target: DeviceTarget) -> tuple[CliLine, Callable[[], CliLine]]:
+    @asynccontextmanager
+    async def aside(self, target: CliTarget) -> AsyncIterator[CliSession]:
+        """See ``Devices.aside``: nobody keeps a session to a router for long."""
+        async with self.session(target) as session:
+            yield session
+
+    async def _open(self, target: CliTarget) -> tuple[CliLine, Callable[[], CliLine]]:
         """A connection, and a function that opens another one."""
         address = await self._address_of(target)
 
@@ -404,12 +413,12 @@ class CliDevices:
             opening.add_done_callback(self._unwanted)
             raise
 
-    async def _address_of(self, target: DeviceTarget) -> str:
+    async def _address_of(self, target: CliTarget) -> str:
         try:
             async with asyncio.timeout(self._connect_timeout):
                 return await address_of(target, self._secrets)
         except OSError as error:
-            failure = UnreachableError(f"{target.station} ({target.address}) can't be reached: {in_words(error)}")
+            failure = UnreachableError(f"{target.device} ({target.address}) can't be reached: {in_words(error)}")
         raise failure
 
     def _unwanted(self, opening: asyncio.Future[CliLine]) -> None:
@@ -421,8 +430,8 @@ class CliDevices:
         """Sessions in use."""
         return len(self._in_use)
 
-    def close(self) -> None:
-        """Close all sessions at once."""
+    async def close(self) -> None:
+        """See ``Devices.close``; all at once."""
         for session in self._in_use:
             self._threads.submit(session.drop)
         self._threads.shutdown(wait=False)

@@ -28,8 +28,8 @@ from controller.models.errors import (
 )
 from controller.models.metrics import Observations
 from controller.ports.clock import SystemClock
-from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
+from controller.ports.targets.cli import CliTarget
 
 #: The prompt under any host name, since the name may change during a session. It fills the last line.
 PROMPT = r"^[\w.:/-]+(?:\([\w.:/-]+\))?[#>] ?\Z"
@@ -67,7 +67,7 @@ class Login:
     enable: SecretStr | None
 
 
-def login_of(target: DeviceTarget, address: str, secrets: Secrets) -> Login:
+def login_of(target: CliTarget, address: str, secrets: Secrets) -> Login:
     """The secrets of a target at an IP address: a password or a private key, and the enable secret.
 
     Raises:
@@ -77,7 +77,7 @@ def login_of(target: DeviceTarget, address: str, secrets: Secrets) -> Login:
         secret = secrets.resolve(target.credential, address)
         enable = secrets.resolve(target.enable_credential, address) if target.enable_credential else None
     except InputError as error:
-        failure = AuthenticationError(f"{target.station}: {error.message}")
+        failure = AuthenticationError(f"{target.device}: {error.message}")
     else:
         if "PRIVATE KEY-----" not in secret.get_secret_value():
             return Login(secret, None, enable)
@@ -86,7 +86,7 @@ def login_of(target: DeviceTarget, address: str, secrets: Secrets) -> Login:
                 return Login(None, kind.from_private_key(io.StringIO(secret.get_secret_value())), enable)
             except paramiko.SSHException:
                 continue
-        failure = AuthenticationError(f"{target.station}: the key in {target.credential} can't be read.")
+        failure = AuthenticationError(f"{target.device}: the key in {target.credential} can't be read.")
     raise failure
 
 
@@ -124,15 +124,15 @@ class CliLine:
 
     def __init__(
         self,
-        target: DeviceTarget,
+        target: CliTarget,
         login: Login,
         connect_timeout: float,
         timeout: float,
         observations: Observations | None = None,
     ) -> None:
         self._observations = observations or Observations()
-        self._station = target.station
-        self._where = f"{target.station} ({target.address} port {target.port})"
+        self._station = target.device
+        self._where = f"{target.device} ({target.address} port {target.port})"
         self._timeout = timeout
         connection = _connected(target, login, connect_timeout)
         self._client: paramiko.SSHClient = connection.remote_conn_pre
@@ -262,7 +262,7 @@ def _line_feeds(found: re.Match[str]) -> str:
     return "\n" if found[2] or not found[1] else "\n" * len(found[1])
 
 
-def _connected(target: DeviceTarget, login: Login, connect_timeout: float) -> Any:
+def _connected(target: CliTarget, login: Login, connect_timeout: float) -> Any:
     driver = type("_PinnedHere", (_Pinned,), {"pinned": (_known_as(target), _host_key(target))})
     connection = driver(
         host=target.address,
@@ -290,23 +290,23 @@ def _connected(target: DeviceTarget, login: Login, connect_timeout: float) -> An
     raise failure
 
 
-def _known_as(target: DeviceTarget) -> str:
+def _known_as(target: CliTarget) -> str:
     return target.address if target.port == 22 else f"[{target.address}]:{target.port}"
 
 
-def _host_key(target: DeviceTarget) -> paramiko.PKey:
+def _host_key(target: CliTarget) -> paramiko.PKey:
     try:
         entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{_known_as(target)} {target.host_key}")
     except (paramiko.SSHException, ValueError):
         entry = None
     if entry is None or entry.key is None:
-        raise HostKeyError(f"{target.station}: the host key in the network files can't be read.")
+        raise HostKeyError(f"{target.device}: the host key in the network files can't be read.")
     return entry.key
 
 
-def _explained(target: DeviceTarget, error: BaseException) -> DeviceError:
+def _explained(target: CliTarget, error: BaseException) -> DeviceError:
     """The error in our own words, from its first cause."""
-    where = f"{target.station} ({target.address} port {target.port})"
+    where = f"{target.device} ({target.address} port {target.port})"
     chain: list[BaseException] = []
     at: BaseException | None = error
     while at is not None:

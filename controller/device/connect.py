@@ -30,8 +30,8 @@ from controller.models.errors import (
     SessionLostError,
 )
 from controller.ports.clock import SystemClock
-from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
+from controller.ports.targets.netconf import NetconfTarget
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class Connector:
             keepalive_count_max=3,
         )
 
-    async def open(self, target: DeviceTarget) -> tuple[Connection, Transport]:
+    async def open(self, target: NetconfTarget) -> tuple[Connection, Transport]:
         """Connect over the target's transport, authenticate and exchange hellos.
 
         Raises:
@@ -104,7 +104,7 @@ class Connector:
                 return await self._tls.open(target, self._pace)
             return await self._open_ssh(target, self.session_on)
 
-    async def open_files(self, target: DeviceTarget) -> asyncssh.SSHClientConnection:
+    async def open_files(self, target: NetconfTarget) -> asyncssh.SSHClientConnection:
         """Connect to the target's file server and authenticate, as ``open`` does; raises as it does."""
 
         async def ready(_connection: asyncssh.SSHClientConnection, _station: str) -> None:
@@ -115,7 +115,7 @@ class Connector:
             return connection
 
     async def _open_ssh(
-        self, target: DeviceTarget, begin: Callable[[asyncssh.SSHClientConnection, str], Awaitable[T]]
+        self, target: NetconfTarget, begin: Callable[[asyncssh.SSHClientConnection, str], Awaitable[T]]
     ) -> tuple[asyncssh.SSHClientConnection, T]:
         pinned = _pinned(target)
         try:
@@ -126,7 +126,7 @@ class Connector:
             async with self._pace.handshake(), asyncio.timeout(self.timeout):
                 connection = await self._connect(target, reached, pinned, login)
                 try:
-                    return connection, await begin(connection, target.station)
+                    return connection, await begin(connection, target.device)
                 except BaseException:
                     connection.abort()
                     raise
@@ -134,7 +134,7 @@ class Connector:
             failure = _explained(target, error)
         raise failure
 
-    def login(self, target: DeviceTarget, address: str) -> Login:
+    def login(self, target: NetconfTarget, address: str) -> Login:
         """The target's credential, as a password or a private key.
 
         Args:
@@ -148,9 +148,9 @@ class Connector:
             secret = self._secrets.resolve(target.credential, address)
             return Login(key=_private_key(secret)) if _KEY_MARK in secret.get_secret_value() else Login(secret)
         except InputError as error:
-            failure = AuthenticationError(f"{target.station}: {error.message}")
+            failure = AuthenticationError(f"{target.device}: {error.message}")
         except ValueError:
-            failure = AuthenticationError(f"{target.station}: the key in {target.credential} can't be read.")
+            failure = AuthenticationError(f"{target.device}: the key in {target.credential} can't be read.")
         raise failure
 
     async def session_on(self, connection: asyncssh.SSHClientConnection, station: str) -> Transport:
@@ -166,7 +166,7 @@ class Connector:
         return transport
 
     async def _connect(
-        self, target: DeviceTarget, reached: socket.socket, pinned: asyncssh.SSHKey, login: Login
+        self, target: NetconfTarget, reached: socket.socket, pinned: asyncssh.SSHKey, login: Login
     ) -> asyncssh.SSHClientConnection:
         return await asyncssh.connect(
             sock=reached,
@@ -236,11 +236,11 @@ def _private_key(secret: SecretStr) -> asyncssh.SSHKey:
     return asyncssh.import_private_key(secret.get_secret_value())
 
 
-def _pinned(target: DeviceTarget) -> asyncssh.SSHKey:
+def _pinned(target: NetconfTarget) -> asyncssh.SSHKey:
     try:
         return asyncssh.import_public_key(target.host_key)
     except ValueError:
-        raise HostKeyError(f"{target.station}: the host key in the network files can't be read.") from None
+        raise HostKeyError(f"{target.device}: the host key in the network files can't be read.") from None
 
 
 def _algorithms(host_key: str) -> tuple[str, ...]:
@@ -248,9 +248,9 @@ def _algorithms(host_key: str) -> tuple[str, ...]:
     return ("rsa-sha2-512", "rsa-sha2-256") if kind == "ssh-rsa" else (kind,)
 
 
-def _explained(target: DeviceTarget, error: Exception) -> DeviceError:
+def _explained(target: NetconfTarget, error: Exception) -> DeviceError:
     """The error in our own words; the SSH library's message may name users and hosts, never secrets."""
-    where = f"{target.station} ({target.address} port {target.port})"
+    where = f"{target.device} ({target.address} port {target.port})"
     match error:
         case asyncssh.HostKeyNotVerifiable():
             return HostKeyError(f"{where} showed another host key than the network files pin; nothing was sent to it.")

@@ -18,7 +18,6 @@ import asyncssh
 
 from controller.device.callhome import Callers, CallHome, Door
 from controller.device.capabilities import KnownModules
-from controller.device.cli_devices import CliDevices
 from controller.device.connect import Connector
 from controller.device.files import files_on
 from controller.device.requests import INTERLEAVE
@@ -27,17 +26,18 @@ from controller.device.ssh_callers import SshCallers
 from controller.device.transport import Borrowed, Connection, Shared, Transport
 from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError, in_words
 from controller.models.metrics import Observations
-from controller.ports.devices import DeviceFiles, Devices, DeviceSession, DeviceTarget, Notification
+from controller.ports.devices import DeviceFiles, DeviceSession, Notification
 from controller.ports.secrets import Secrets
+from controller.ports.targets.netconf import NetconfTarget
 
 #: Most sessions at once, by default. An idle one takes 25 kB; a new one costs half as much as a transaction.
 LIMIT = 10_000
 
 
-class SshDevices:
-    """NETCONF over SSH and TLS, with other adapters for routers and Kubernetes. Belongs to one loop.
+class NetconfDevices:
+    """NETCONF over SSH and TLS. Belongs to one loop.
 
-    Implements ``controller.ports.devices.Devices``.
+    Implements ``controller.ports.devices.DevicesOf``, with files and notifications.
 
     Args:
         secrets: Resolves credentials, at each connect.
@@ -46,10 +46,8 @@ class SshDevices:
         connect_timeout: Seconds for opening a session.
         keepalive: Seconds of silence after which a connection is probed.
         call_timeout: Seconds to wait for a station that calls home; O-RAN stations try every 60 s.
-        routers: Sessions to routers at once; each needs a thread.
         connector: Replaces the network, for example in a rehearsal.
         observations: Gets the response times of devices, and the failures to open a session.
-        cloud: Makes the adapter for functions and pools, when one is reached for the first time.
         untrusted: Software whose confirmed commit is not used, see ``Capabilities.software``.
     """
 
@@ -62,16 +60,11 @@ class SshDevices:
         connect_timeout: float = 20.0,
         keepalive: float = 30.0,
         call_timeout: float = 90.0,
-        routers: int = 32,
         connector: Connector | None = None,
         observations: Observations | None = None,
-        cloud: Callable[[], Devices] | None = None,
         untrusted: frozenset[str] = frozenset(),
     ) -> None:
-        self._make_cloud = cloud
-        self._cloud: Devices | None = None
         self._observations = seen = observations or Observations()
-        self._routers = CliDevices(secrets, seen, limit=routers, timeout=rpc_timeout, connect_timeout=connect_timeout)
         self._connector = connector or Connector(secrets, connect_timeout, keepalive, rpc_timeout)
         self._patience = rpc_timeout
         self._limit = limit
@@ -80,7 +73,7 @@ class SshDevices:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_use: set[NetconfSession] = set()
         self._subscribed: set[Transport] = set()
-        self._idle: OrderedDict[str, tuple[DeviceTarget, NetconfSession]] = OrderedDict()
+        self._idle: OrderedDict[str, tuple[NetconfTarget, NetconfSession]] = OrderedDict()
         #: The latest session of each station.
         self._latest: WeakValueDictionary[str, NetconfSession] = WeakValueDictionary()
         self._known = KnownModules(untrusted=untrusted)
@@ -93,21 +86,13 @@ class SshDevices:
         )
         self._call_timeout = call_timeout
         #: Each station that called last, as it was known then, its connection, and the first session on it.
-        self._callers: dict[str, tuple[DeviceTarget, Connection, Transport]] = {}
+        self._callers: dict[str, tuple[NetconfTarget, Connection, Transport]] = {}
         self._awaited: dict[str, asyncio.Event] = {}
 
     @asynccontextmanager
-    async def session(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
+    async def session(self, target: NetconfTarget) -> AsyncIterator[DeviceSession]:
         """See ``Devices.session``."""
-        if target.transport == "kubernetes":
-            async with self._over_kubernetes(target).session(target) as device:
-                yield device
-            return
-        if target.transport == "cli":
-            async with self._routers.session(target) as router:
-                yield router
-            return
-        turn = self._turns.setdefault(target.station, asyncio.Lock())
+        turn = self._turns.setdefault(target.device, asyncio.Lock())
         async with turn, self._slot():
             session = self._warm(target) or await self._open(target)
             self._in_use.add(session)
@@ -119,19 +104,15 @@ class SshDevices:
             finally:
                 self._in_use.discard(session)
                 session.forget()
-                if session.reusable and target.station not in self._idle:
-                    self._idle[target.station] = (target, session)
+                if session.reusable and target.device not in self._idle:
+                    self._idle[target.device] = (target, session)
                 else:
                     session.drop("it can't be reused, or the station called again")
 
     @asynccontextmanager
-    async def aside(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
+    async def aside(self, target: NetconfTarget) -> AsyncIterator[DeviceSession]:
         """See ``Devices.aside``."""
-        if target.transport == "kubernetes":
-            async with self._over_kubernetes(target).aside(target) as device:
-                yield device
-            return
-        turn = self._turns.get(target.station)
+        turn = self._turns.get(target.device)
         if turn is None or not turn.locked():
             async with self.session(target) as session:
                 yield session
@@ -148,15 +129,15 @@ class SshDevices:
                     await beside.close()
 
     @asynccontextmanager
-    async def files(self, target: DeviceTarget) -> AsyncIterator[DeviceFiles]:
+    async def files(self, target: NetconfTarget) -> AsyncIterator[DeviceFiles]:
         """See ``Devices.files``; where server and session share a port, they share the connection."""
         async with AsyncExitStack() as ends:
             connection = await self._file_connection(target, ends)
-            yield await ends.enter_async_context(files_on(connection, target.station, target.folder, self._patience))
+            yield await ends.enter_async_context(files_on(connection, target.device, target.folder, self._patience))
 
-    async def _file_connection(self, target: DeviceTarget, ends: AsyncExitStack) -> asyncssh.SSHClientConnection:
+    async def _file_connection(self, target: NetconfTarget, ends: AsyncExitStack) -> asyncssh.SSHClientConnection:
         if not target.folder:
-            raise DeviceRefusedError(f"the network files name no folder of measurement files for {target.station}.")
+            raise DeviceRefusedError(f"the network files name no folder of measurement files for {target.device}.")
         connection: Connection
         if target.call_home:
             connection, _ = await self._caller(target)
@@ -164,31 +145,23 @@ class SshDevices:
             connection = await self._connector.open_files(target)
             ends.callback(connection.abort)
         else:
-            session = self._latest.get(target.station)
+            session = self._latest.get(target.device)
             if session is None or session.lost or session.target != target:
                 async with self.session(target):
-                    session = self._latest[target.station]
+                    session = self._latest[target.device]
             connection = session.connection
         if not isinstance(connection, asyncssh.SSHClientConnection):
-            raise DeviceRefusedError(f"{target.station} is not reached over SSH, so it serves no files.")
+            raise DeviceRefusedError(f"{target.device} is not reached over SSH, so it serves no files.")
         return connection
 
     def notifications(
-        self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
+        self, target: NetconfTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
         """See ``Devices.notifications``."""
-        if target.transport == "kubernetes":
-            return self._over_kubernetes(target).notifications(target, since, listening)
         opening = self._opening(target)
         if _has_one_session(target):
             opening = _interleaving(opening)
         return subscribe(opening, target, self._subscribed, since, listening)
-
-    def _over_kubernetes(self, target: DeviceTarget) -> Devices:
-        if self._make_cloud is None:
-            raise UnreachableError(f"{target.station} is reached over Kubernetes, which this process does not speak.")
-        self._cloud = self._cloud or self._make_cloud()
-        return self._cloud
 
     def listen(
         self, address: str, port: int, may_call: Callers | None = None, transport: Literal["ssh", "tls"] = "ssh"
@@ -207,16 +180,13 @@ class SshDevices:
         asked = {"may_call": may_call} if may_call else {}
         return self._home.listen(address, port, transport=transport, **asked)
 
-    def expect(self, targets: Iterable[DeviceTarget]) -> None:
+    def expect(self, targets: Iterable[NetconfTarget]) -> None:
         """Let these stations in when they call, before anybody asks for them; unknown callers are refused."""
         for target in targets:
             self._home.expect(target)
 
     async def close(self) -> None:
         """See ``Devices.close``; sessions in use are cut off."""
-        self._routers.close()
-        if self._cloud is not None:
-            await self._cloud.close()
         await self._home.close()
         for session in self._in_use:
             session.drop("the controller shuts down")
@@ -228,7 +198,7 @@ class SshDevices:
     def counts(self) -> dict[str, int]:
         """Number of sessions by state: ``in-use`` and ``idle`` for requests, ``subscribed`` for notifications."""
         return {
-            "in-use": len(self._in_use) + self._routers.count,
+            "in-use": len(self._in_use),
             "idle": len(self._idle),
             "subscribed": len(self._subscribed),
         }
@@ -242,9 +212,9 @@ class SshDevices:
             finally:
                 self._taken -= 1
 
-    def _warm(self, target: DeviceTarget) -> NetconfSession | None:
+    def _warm(self, target: NetconfTarget) -> NetconfSession | None:
         """The idle session of a target; one that ended, or was opened with other parameters, is dropped."""
-        opened_for, session = self._idle.pop(target.station, (None, None))
+        opened_for, session = self._idle.pop(target.device, (None, None))
         if session is None:
             return None
         if opened_for == target and session.reusable:
@@ -252,19 +222,19 @@ class SshDevices:
         session.drop("the target changed")
         return None
 
-    async def _open(self, target: DeviceTarget) -> NetconfSession:
+    async def _open(self, target: NetconfTarget) -> NetconfSession:
         if target.call_home:
             return await self._await_call(target)
         self._make_room()
         connection, transport = await self._opening(target)(target)
-        session = self._latest[target.station] = NetconfSession(target, connection, transport, self._known)
+        session = self._latest[target.device] = NetconfSession(target, connection, transport, self._known)
         return session
 
-    def _opening(self, target: DeviceTarget) -> Opening:
+    def _opening(self, target: NetconfTarget) -> Opening:
         """A function that opens a session, and records failures."""
         opening = self._open_beside if target.call_home else self._connector.open
 
-        async def opened(target: DeviceTarget) -> tuple[Connection, Transport]:
+        async def opened(target: NetconfTarget) -> tuple[Connection, Transport]:
             try:
                 connection, transport = await opening(target)
             except DeviceError as error:
@@ -285,7 +255,7 @@ class SshDevices:
 
     # ------------------------------------------------------------------ call home
 
-    async def _await_call(self, target: DeviceTarget) -> NetconfSession:
+    async def _await_call(self, target: NetconfTarget) -> NetconfSession:
         """The session of a station that has called or calls in time."""
         called = await self._expect_now(target)
         while (session := self._warm(target)) is None:
@@ -293,7 +263,7 @@ class SshDevices:
             await self._next_call(target, called)
         return session
 
-    async def _caller(self, target: DeviceTarget) -> tuple[Connection, Transport]:
+    async def _caller(self, target: NetconfTarget) -> tuple[Connection, Transport]:
         """The connection that a station opened to us, with its first session."""
         called = await self._expect_now(target)
         while (found := self._open_call(target)) is None:
@@ -301,78 +271,78 @@ class SshDevices:
             await self._next_call(target, called)
         return found
 
-    def _open_call(self, target: DeviceTarget) -> tuple[Connection, Transport] | None:
+    def _open_call(self, target: NetconfTarget) -> tuple[Connection, Transport] | None:
         """The open connection of a station that called; None if it was known by something else then."""
-        caller, connection, first = self._callers.get(target.station, (None, None, None))
+        caller, connection, first = self._callers.get(target.device, (None, None, None))
         if caller is None or connection is None or first is None:
             return None
         same = caller.identification == target.identification
         return (connection, first) if same and not _has_ended(connection, first) else None
 
-    async def _open_beside(self, target: DeviceTarget) -> tuple[Connection, Transport]:
+    async def _open_beside(self, target: NetconfTarget) -> tuple[Connection, Transport]:
         """Open one more session on the connection that a station opened to us; over TLS there is but one to share."""
         connection, first = await self._caller(target)
         if not isinstance(connection, asyncssh.SSHClientConnection):
             return Shared(), first
         try:
             async with asyncio.timeout(self._connector.timeout):
-                return Borrowed(), await self._connector.session_on(connection, target.station)
+                return Borrowed(), await self._connector.session_on(connection, target.device)
         except (OSError, asyncssh.Error, SessionLostError) as error:
-            failure = UnreachableError(f"{target.station} opened no further session: {in_words(error)}")
+            failure = UnreachableError(f"{target.device} opened no further session: {in_words(error)}")
         raise failure
 
-    async def _expect_now(self, target: DeviceTarget) -> asyncio.Event:
+    async def _expect_now(self, target: NetconfTarget) -> asyncio.Event:
         if not self._home.listens(target.transport):
             setting = "MINKA_CALL_HOME_TLS" if target.transport == "tls" else "MINKA_CALL_HOME"
             raise UnreachableError(
-                f"{target.station} calls home over {target.transport.upper()}, and this process accepts no such calls: "
+                f"{target.device} calls home over {target.transport.upper()}, and this process accepts no such calls: "
                 f"set {setting}."
             )
         await self._home.expect_in_force(target)
-        return self._awaited.setdefault(target.station, asyncio.Event())
+        return self._awaited.setdefault(target.device, asyncio.Event())
 
-    async def _next_call(self, target: DeviceTarget, called: asyncio.Event) -> None:
+    async def _next_call(self, target: NetconfTarget, called: asyncio.Event) -> None:
         since = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._call_timeout):
                 await called.wait()
         except TimeoutError:
-            said = f"{target.station} did not call home within {self._call_timeout:g} s."
-            refused, kind = self._home.refused_since(target.station, since)
+            said = f"{target.device} did not call home within {self._call_timeout:g} s."
+            refused, kind = self._home.refused_since(target.device, since)
             failure = UnreachableError(f"{said} {refused}.".removesuffix(" ."), kind or "")
         else:
             return
         raise failure
 
-    def _known_otherwise(self, target: DeviceTarget) -> None:
+    def _known_otherwise(self, target: NetconfTarget) -> None:
         """End the sessions of a station that called, and that the network files in force know by something else."""
-        why, station = "the network files in force know the station by another key or certificate", target.station
+        why, station = "the network files in force know the station by another key or certificate", target.device
         opened_for, idle = self._idle.get(station, (None, None))
         if opened_for is not None and idle is not None and opened_for.identification == target.identification:
             del self._idle[station]
             idle.drop(why)
         for session in tuple(self._in_use):
-            if session.target.station == station and session.target.identification == target.identification:
+            if session.target.device == station and session.target.identification == target.identification:
                 session.drop(why)
         caller, connection, _ = self._callers.get(station, (None, None, None))
         if caller is not None and connection is not None and caller.identification == target.identification:
             del self._callers[station]
             connection.abort()
 
-    def _called(self, target: DeviceTarget, connection: Connection, transport: Transport) -> None:
+    def _called(self, target: NetconfTarget, connection: Connection, transport: Transport) -> None:
         """Keep the session of a station that called, in place of an older idle one."""
         transport.observations = self._observations
         session = NetconfSession(target, connection, transport, self._known)
-        _, older = self._idle.pop(target.station, (None, None))
+        _, older = self._idle.pop(target.device, (None, None))
         if older is not None:
             older.drop("the station called again")
-        waited_for = target.station in self._turns
+        waited_for = target.device in self._turns
         if not waited_for and len(self._idle) + self._taken >= self._limit:
             session.drop("there are too many sessions")
             return
-        self._idle[target.station] = (target, session)
-        self._callers[target.station] = target, connection, transport
-        if called := self._awaited.get(target.station):
+        self._idle[target.device] = (target, session)
+        self._callers[target.device] = target, connection, transport
+        if called := self._awaited.get(target.device):
             called.set()
 
 
@@ -387,7 +357,7 @@ def _has_ended(connection: Connection, first: Transport) -> bool:
     return connection.is_closed() if isinstance(connection, asyncssh.SSHClientConnection) else first.lost
 
 
-def _has_one_session(target: DeviceTarget) -> bool:
+def _has_one_session(target: NetconfTarget) -> bool:
     """Whether all that is done on a station has to share one session: TLS carries one, and we can't connect to it."""
     return target.call_home and target.transport == "tls"
 
@@ -395,11 +365,11 @@ def _has_one_session(target: DeviceTarget) -> bool:
 def _interleaving(opening: Opening) -> Opening:
     """Open a session for notifications that others go on to use (RFC 5277 §6)."""
 
-    async def opened(target: DeviceTarget) -> tuple[Connection, Transport]:
+    async def opened(target: NetconfTarget) -> tuple[Connection, Transport]:
         connection, transport = await opening(target)
         if INTERLEAVE not in transport.hello:
             raise DeviceRefusedError(
-                f"{target.station} has one session, on which it takes no requests beside a subscription (interleave)."
+                f"{target.device} has one session, on which it takes no requests beside a subscription (interleave)."
             )
         return connection, transport
 

@@ -34,7 +34,8 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.alarm_list import FM_FEATURE, encode_acknowledgement
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Path, Tree, child, shared, with_unknown
-from controller.ports.devices import Capabilities, Check, DeviceTarget, Notification, Observed
+from controller.ports.devices import Capabilities, Check, Notification, Observed
+from controller.ports.targets.netconf import NetconfTarget
 
 log = structlog.get_logger()
 
@@ -50,7 +51,7 @@ _NOTIFICATION = f"{{{NOTIFICATIONS}}}"
 
 
 #: Opens a session to a target.
-Opening = Callable[[DeviceTarget], Awaitable[tuple[Connection, Transport]]]
+Opening = Callable[[NetconfTarget], Awaitable[tuple[Connection, Transport]]]
 
 
 class NetconfSession:
@@ -62,11 +63,11 @@ class NetconfSession:
     """
 
     def __init__(
-        self, target: DeviceTarget, connection: Connection, transport: Transport, known: KnownModules | None = None
+        self, target: NetconfTarget, connection: Connection, transport: Transport, known: KnownModules | None = None
     ) -> None:
         self.target = target
         self.connection = connection
-        self._station = target.station
+        self._station = target.device
         self._root = root_spec(target.profiles)
         self._transport = transport
         self._locked: list[str] = []
@@ -367,7 +368,7 @@ class NetconfSession:
 
 async def subscribe(
     opening: Opening,
-    target: DeviceTarget,
+    target: NetconfTarget,
     subscribed: set[Transport],
     since: datetime | None = None,
     listening: Callable[[], None] | None = None,
@@ -379,15 +380,15 @@ async def subscribe(
     """
     connection, transport = await opening(target)
     if transport in subscribed:
-        raise DeviceRefusedError(f"{target.station} has one session, on which somebody follows notifications already.")
+        raise DeviceRefusedError(f"{target.device} has one session, on which somebody follows notifications already.")
     shared = isinstance(connection, Shared)
     subscribed.add(transport)
     try:
-        await _begin(transport, target.station, since)
+        await _begin(transport, target.device, since)
         if listening is not None:
             listening()
         while True:
-            for notification in _parsed(target.station, await transport.notification()):
+            for notification in _parsed(target.device, await transport.notification()):
                 yield notification
     finally:
         subscribed.discard(transport)

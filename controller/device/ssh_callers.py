@@ -12,7 +12,7 @@ from controller.device.connect import HOST_KEYS, Connector, LightClient, Login
 from controller.device.transport import Transport
 from controller.models.errors import AuthenticationError
 from controller.models.health import Refusal
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 
 
 class SshCallers:
@@ -27,11 +27,11 @@ class SshCallers:
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
 
-    def expect(self, target: DeviceTarget) -> bytes:
+    def expect(self, target: NetconfTarget) -> bytes:
         """See ``Door.expect``."""
         return base64.b64decode(target.host_key.split()[1])
 
-    def visit(self, expected: Mapping[Hashable, DeviceTarget], peer: str) -> SshVisit:
+    def visit(self, expected: Mapping[Hashable, NetconfTarget], peer: str) -> SshVisit:
         """See ``Door.visit``."""
         return SshVisit(expected, self._connector, peer)
 
@@ -49,13 +49,13 @@ class SshVisit(LightClient):
 
     opening = b""
 
-    def __init__(self, expected: Mapping[Hashable, DeviceTarget], connector: Connector, peer: str) -> None:
+    def __init__(self, expected: Mapping[Hashable, NetconfTarget], connector: Connector, peer: str) -> None:
         self._expected = expected
         self._connector = connector
         self._peer = peer
         self._connection: asyncssh.SSHClientConnection | None = None
         self._login = Login()
-        self.target: DeviceTarget | None = None
+        self.target: NetconfTarget | None = None
         self.refusal = ""
         self.kind = Refusal.BROKE_OFF
         self.meant = ""
@@ -85,7 +85,7 @@ class SshVisit(LightClient):
             raise
         try:
             assert self.target is not None
-            return connection, await self._connector.session_on(connection, self.target.station)
+            return connection, await self._connector.session_on(connection, self.target.device)
         except BaseException:
             connection.abort()
             raise

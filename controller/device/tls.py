@@ -28,8 +28,8 @@ from controller.models.errors import (
     InputError,
     SessionLostError,
 )
-from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
+from controller.ports.targets.netconf import NetconfTarget
 
 _READ = 64 * 1024
 
@@ -43,7 +43,7 @@ class TlsConnector:
         self._keepalive = max(1, round(keepalive))
         self._patience = patience
 
-    async def open(self, target: DeviceTarget, pace: Pace) -> tuple[Connection, Transport]:
+    async def open(self, target: NetconfTarget, pace: Pace) -> tuple[Connection, Transport]:
         """Connect, authenticate both sides and exchange hellos.
 
         An authority's signature is checked before our certificate is shown. A fingerprint is compared after the
@@ -67,23 +67,23 @@ class TlsConnector:
             failure = _explained(target, (wire and wire.broken) or error)
         raise failure
 
-    def _admit(self, side: _Side, target: DeviceTarget) -> Transport:
+    def _admit(self, side: _Side, target: NetconfTarget) -> Transport:
         """The session with the station, which is the pinned one."""
         # Without an authority nothing else says who it is, so a target without either admits nobody.
         if target.certificate or not target.authority:
             _compare(side.certificate, target.certificate)
-        return Transport(target.station, self._patience)
+        return Transport(target.device, self._patience)
 
-    def _context(self, target: DeviceTarget, address: str) -> ssl.SSLContext:
+    def _context(self, target: NetconfTarget, address: str) -> ssl.SSLContext:
         try:
             ours = self._secrets.resolve(target.client_certificate, address)
             authority = self._secrets.resolve(target.authority, address) if target.authority else None
             return tls_context(ours, authority)
         except InputError as error:
-            failure = AuthenticationError(f"{target.station}: {error.message}")
+            failure = AuthenticationError(f"{target.device}: {error.message}")
         except (ssl.SSLError, ValueError):
             wanted = " or ".join(filter(None, (target.client_certificate, target.authority)))
-            failure = AuthenticationError(f"{target.station}: {wanted} holds no certificate, or not its key (PEM).")
+            failure = AuthenticationError(f"{target.device}: {wanted} holds no certificate, or not its key (PEM).")
         raise failure
 
 
@@ -329,8 +329,8 @@ def _compare(certificate: bytes, pinned: str) -> None:
         raise ssl.SSLCertVerificationError("another certificate than the pinned one")
 
 
-def _explained(target: DeviceTarget, error: Exception) -> DeviceError:
-    where = f"{target.station} ({target.address} port {target.port})"
+def _explained(target: NetconfTarget, error: Exception) -> DeviceError:
+    where = f"{target.device} ({target.address} port {target.port})"
     match error:
         case ssl.SSLCertVerificationError():
             # OpenSSL's reason if OpenSSL refused it, else our own.

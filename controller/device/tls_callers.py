@@ -31,8 +31,8 @@ from controller.models.errors import AuthenticationError, InputError
 from controller.models.health import Refusal
 from controller.models.many import first_names
 from controller.models.scalars import canonical_host
-from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
+from controller.ports.targets.netconf import NetconfTarget
 
 T = TypeVar("T")
 
@@ -90,17 +90,17 @@ class TlsCallers:
         self._patience = patience
         self._authorities: dict[str, None] = {}
         #: Stations by their ids and addresses, to tell who a caller may have meant to be.
-        self._meant: dict[str, DeviceTarget] = {}
+        self._meant: dict[str, NetconfTarget] = {}
 
-    def expect(self, target: DeviceTarget) -> Identity:
+    def expect(self, target: NetconfTarget) -> Identity:
         """See ``Door.expect``."""
-        self._meant |= dict.fromkeys(map(canonical_host, (target.station, target.address)), target)
+        self._meant |= dict.fromkeys(map(canonical_host, (target.device, target.address)), target)
         if target.authority:
             # It may stay when no station has it any more, since each station is checked by its own.
             self._authorities[target.authority] = None
         return _identity(target)
 
-    def visit(self, expected: Mapping[Hashable, DeviceTarget], peer: str) -> TlsVisit:
+    def visit(self, expected: Mapping[Hashable, NetconfTarget], peer: str) -> TlsVisit:
         """See ``Door.visit``."""
         known = _Known(expected, self._secrets, peer, self._meant)
         return TlsVisit(known, known.resolved(self._authorities), self._keepalive, self._patience)
@@ -111,10 +111,10 @@ class _Known:
 
     def __init__(
         self,
-        expected: Mapping[Hashable, DeviceTarget],
+        expected: Mapping[Hashable, NetconfTarget],
         secrets: Secrets,
         peer: str,
-        meant: Mapping[str, DeviceTarget] = MappingProxyType({}),
+        meant: Mapping[str, NetconfTarget] = MappingProxyType({}),
     ) -> None:
         self._expected = expected
         self._secrets = secrets
@@ -131,7 +131,7 @@ class _Known:
                 found.append(authority)
         return tuple(found)
 
-    def caller(self, certificate: crypto.X509) -> tuple[DeviceTarget | None, str]:
+    def caller(self, certificate: crypto.X509) -> tuple[NetconfTarget | None, str]:
         """The station with a certificate, and the fingerprint: the one that is pinned, else the only one of its names.
 
         Nothing is verified yet; see ``doubt``.
@@ -151,22 +151,22 @@ class _Known:
             one = self._expected.get(Identity("name", name))
             # Nobody vouches for a name but an authority.
             if one is not None and one.authority:
-                named[one.station] = one
+                named[one.device] = one
         (only,) = named.values() if len(named) == 1 else (None,)
         return only, shown
 
-    def named_by(self, certificate: crypto.X509) -> DeviceTarget | None:
+    def named_by(self, certificate: crypto.X509) -> NetconfTarget | None:
         """The expected station whose id or address a certificate names; nobody vouches for that."""
         targets = (self._meant.get(name) for name in sorted(_names(certificate)))
         return next((one for one in targets if one is not None and self._expected.get(_identity(one)) is one), None)
 
-    def authority_of(self, target: DeviceTarget) -> str:
+    def authority_of(self, target: NetconfTarget) -> str:
         """The certificates of a station's authority, in words."""
         with suppress(AuthenticationError, *_UNREADABLE):
             return self._of(target, target.authority, _subjects)
         return "nothing that can be read"
 
-    def doubt(self, target: DeviceTarget, leaf: crypto.X509, chain: Sequence[crypto.X509]) -> str:
+    def doubt(self, target: NetconfTarget, leaf: crypto.X509, chain: Sequence[crypto.X509]) -> str:
         """Why the station's own authority does not vouch for its certificate, whoever else does; empty if it does.
 
         Raises:
@@ -179,7 +179,7 @@ class _Known:
             return str(error)
         return ""
 
-    def ours(self, target: DeviceTarget) -> SSL.Context:
+    def ours(self, target: NetconfTarget) -> SSL.Context:
         """A context with the certificate of ours that the station may see.
 
         Raises:
@@ -187,13 +187,13 @@ class _Known:
         """
         return self._of(target, target.client_certificate, _ours)
 
-    def _of(self, target: DeviceTarget, name: str, make: Callable[[SecretStr], T]) -> T:
+    def _of(self, target: NetconfTarget, name: str, make: Callable[[SecretStr], T]) -> T:
         try:
             return make(self._secrets.resolve(name, self._peer))
         except InputError as error:
-            failure = AuthenticationError(f"{target.station}: {error.message}")
+            failure = AuthenticationError(f"{target.device}: {error.message}")
         except (SSL.Error, crypto.Error):
-            failure = AuthenticationError(f"{target.station}: {name} holds no certificate, or not its key (PEM).")
+            failure = AuthenticationError(f"{target.device}: {name} holds no certificate, or not its key (PEM).")
         raise failure
 
 
@@ -225,7 +225,7 @@ class TlsVisit:
         self._tls.set_app_data(self)
         self._tls.set_connect_state()
         self._heard = 0
-        self.target: DeviceTarget | None = None
+        self.target: NetconfTarget | None = None
         self.refusal = ""
         self.kind = Refusal.BROKE_OFF
         self.meant = ""
@@ -244,7 +244,7 @@ class TlsVisit:
         if self.target is None:
             raise ssl.SSLError(self.refusal or "the caller showed no certificate")
         self.proved = True
-        return Transport(self.target.station, self._patience)
+        return Transport(self.target.device, self._patience)
 
     # ----------------------------------------------------------- who calls
 
@@ -284,7 +284,7 @@ class TlsVisit:
             return
         self.target = target
         if target.certificate and target.certificate != own:
-            right = f"the network files pin {target.certificate} for {target.station}"
+            right = f"the network files pin {target.certificate} for {target.device}"
             self._refuse(Refusal.OTHER_CERTIFICATE, f"its certificate {_shown(shown[0])} is another one: {right}")
         elif why := _burden(shown):
             self._refuse(Refusal.COSTLY, why)
@@ -295,19 +295,19 @@ class TlsVisit:
         named = self._known.named_by(certificate)
         if named is None:
             return f"{said}; it names no station that calls home by the network files"
-        self.meant = named.station
+        self.meant = named.device
         if named.certificate:
-            return f"{said}; it names {named.station}, for which the network files pin {named.certificate}"
-        return f"{said}; it names {named.station}, for which {named.authority} has to vouch for {named.address} alone"
+            return f"{said}; it names {named.device}, for which the network files pin {named.certificate}"
+        return f"{said}; it names {named.device}, for which {named.authority} has to vouch for {named.address} alone"
 
-    def _judge(self, target: DeviceTarget, shown: Sequence[crypto.X509], error: int, depth: int) -> None:
+    def _judge(self, target: NetconfTarget, shown: Sequence[crypto.X509], error: int, depth: int) -> None:
         """Refuse a caller that is not the station that is meant; else show our certificate from now on."""
         if target.authority and (error or not depth):
             self._doubt(target, shown, error)
         if not (depth or error or self.refusal):
             self._tls.set_context(self._known.ours(target))
 
-    def _doubt(self, target: DeviceTarget, shown: Sequence[crypto.X509], error: int) -> None:
+    def _doubt(self, target: NetconfTarget, shown: Sequence[crypto.X509], error: int) -> None:
         """Refuse the caller if the authority's word does not count."""
         if canonical_host(target.address) not in (names := _names(shown[0])):
             has = ", ".join(map(_printable, sorted(names)[:_TOLD])) or "nobody"
@@ -380,7 +380,7 @@ def _reason(error: SSL.Error) -> str:
     return str(said[0][-1]) if isinstance(said, list) and said else ", ".join(map(str, error.args))
 
 
-def _identity(target: DeviceTarget) -> Identity:
+def _identity(target: NetconfTarget) -> Identity:
     """By what a station is known."""
     if target.certificate:
         return Identity("certificate", target.certificate)

@@ -28,9 +28,11 @@ from controller.observe.presence import Presence
 from controller.observe.rounds import Rounds
 from controller.observe.watchdog import watched
 from controller.ports.clock import Clock
-from controller.ports.devices import CHANGED, Devices, DeviceTarget, Notification, target_of
+from controller.ports.devices import CHANGED, Devices, Notification
 from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.registry import target_of
 
 log = structlog.get_logger()
 

@@ -11,8 +11,9 @@ import structlog
 from controller.models.errors import MinkaError
 from controller.models.network import Network
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceTarget, Notification
+from controller.ports.devices import Devices, Notification
 from controller.ports.store import AsyncStore
+from controller.ports.targets.base import DeviceTarget
 
 log = structlog.get_logger()
 

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple, Protocol, assert_never
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from lxml import etree
 
 from controller.models.behaviour import FollowUp
-from controller.models.cloud import Pool
-from controller.models.credentials import ManagementDefaults
 from controller.models.equipment import Equipment, Operation
-from controller.models.errors import NotFoundError
 from controller.models.measurement import Period
-from controller.models.network import DeviceKind, Endpoint, Network, PerformanceData, Router
 from controller.models.plan import Edit
-from controller.nrm.profiles.function import PROFILE as FUNCTION_PROFILE
-from controller.nrm.profiles.pool import PROFILE as POOL_PROFILE
-from controller.nrm.profiles.pool import namespace_of
 from controller.nrm.tree import Observed, Path, Tree
+from controller.ports.targets.base import DeviceTarget
 
 __all__ = [
     "CHANGED",
@@ -30,233 +23,24 @@ __all__ = [
     "Check",
     "DeviceFiles",
     "DeviceSession",
-    "DeviceTarget",
     "Devices",
+    "DevicesOf",
+    "FileServing",
     "Notification",
+    "Notifying",
     "Observed",
-    "PoolTarget",
     "RemoteFile",
     "plain_name",
-    "target_of",
 ]
 
+#: The targets of one kind.
+T_contra = TypeVar("T_contra", bound=DeviceTarget, contravariant=True)
 #: Raises if nothing more may be sent.
 Check = Callable[[], Awaitable[None]]
 #: Name of a notification that says only that something changed, or may have changed.
 CHANGED = "{urn:minka:devices}changed"
 #: The longest name of a file, in characters.
 _LONGEST_NAME = 255
-
-
-@dataclass(frozen=True, slots=True)
-class PoolTarget:
-    """How to reach the Kubernetes API of a pool.
-
-    Attributes:
-        station: Id of the pool.
-        path: Path below which the API is; empty for all of an address.
-        authority: Name of the certificates of the authority that vouches for its certificate.
-        certificate: The only certificate accepted, as in ``DeviceTarget``; empty for any that the authority vouches
-            for.
-        credential: Name of the bearer token; empty where our certificate is enough.
-        client_certificate: Name of our certificate and its private key; empty where the token is enough.
-    """
-
-    station: str
-    address: str
-    port: int
-    authority: str
-    certificate: str = ""
-    credential: str = ""
-    client_certificate: str = ""
-    path: str = ""
-
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """Names of the secrets that a session needs."""
-        return tuple(filter(None, (self.authority, self.credential, self.client_certificate)))
-
-    @classmethod
-    def of(cls, pool: Pool) -> PoolTarget:
-        """The target of a pool's API."""
-        return cls(
-            station=pool.id,
-            address=pool.address,
-            port=pool.port,
-            authority=pool.authority,
-            certificate=pool.certificate or "",
-            credential=pool.credential or "",
-            client_certificate=pool.client_certificate or "",
-            path=pool.path or "",
-        )
-
-    @classmethod
-    def of_ims(cls, pool: Pool) -> PoolTarget | None:
-        """The target of a pool's O2 IMS; None if the pool has none."""
-        if pool.ims_address is None or pool.ims_credential is None:
-            return None
-        return cls(
-            station=f"{pool.id} (O2 IMS)",
-            address=pool.ims_address,
-            port=pool.ims_port,
-            authority=pool.ims_authority or pool.authority,
-            credential=pool.ims_credential,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceTarget:
-    """How to reach a device, and which protocol it speaks.
-
-    Attributes:
-        host_key: OpenSSH public key line without comment; the only key accepted over SSH.
-        credential: Name of the secret for login, never the secret itself; empty over TLS.
-        profiles: Names of the profiles that describe its nodes.
-        transport: ``ssh`` (RFC 6242), ``tls`` (RFC 7589), ``cli``: a router's command line over SSH, or ``kubernetes``:
-            the APIs of ``pools``, where address, port and credentials are those of each pool.
-        certificate: Over TLS the only certificate accepted, ``sha256:`` and its fingerprint; empty for any
-            that the authority vouches for.
-        authority: Name of the authority's certificates; empty where the fingerprint is enough.
-        client_certificate: Name of our certificate and its private key.
-        call_home: Whether the station connects to us (RFC 8071); then we never connect to it, and over TLS ``address``
-            is only the name for which an authority has to vouch.
-        carries: Whether changes write their generation on it (``controller.nrm.generation``).
-        enable_credential: Name of a router's enable secret; empty if a login is privileged already.
-        file_port: Port of its file server (SFTP), which has the same host key and login.
-        folder: Folder of its measurement files there; empty if it serves none.
-        pools: Pools that a function may run on, or the pool itself.
-        namespace: Namespace of a function on its pools.
-        ims: The O2 IMS of a pool, if it has one.
-    """
-
-    station: str
-    address: str
-    port: int
-    host_key: str
-    username: str
-    credential: str
-    profiles: tuple[str, ...]
-    transport: Literal["ssh", "tls", "cli", "kubernetes"] = "ssh"
-    certificate: str = ""
-    authority: str = ""
-    client_certificate: str = ""
-    call_home: bool = False
-    enable_credential: str = ""
-    carries: bool = False
-    file_port: int = 0
-    folder: str = ""
-    pools: tuple[PoolTarget, ...] = ()
-    namespace: str = ""
-    ims: PoolTarget | None = None
-
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """Names of the secrets that a session needs."""
-        return tuple(filter(None, (self.credential, self.client_certificate, self.authority, self.enable_credential)))
-
-    @property
-    def identification(self) -> tuple[str, ...]:
-        """By what a device that calls home is known, and by what we are known to it."""
-        name = self.address if self.transport == "tls" else ""
-        known_by = (self.transport, name, self.host_key, self.certificate, self.authority)
-        return (*known_by, self.username, self.credential, self.client_certificate)
-
-    @property
-    def identity(self) -> str:
-        """Digest of that by which the device is accepted: another key, certificate or authority is another device."""
-        name = self.address if self.transport == "tls" else ""
-        known_by = (self.transport, name, self.host_key, self.certificate, self.authority)
-        return hashlib.sha256("\n".join(known_by).encode()).hexdigest()[:16]
-
-    @classmethod
-    def at(
-        cls,
-        endpoint: Endpoint,
-        defaults: ManagementDefaults,
-        profiles: Sequence[str],
-        performance: PerformanceData | None = None,
-    ) -> DeviceTarget:
-        """The target of a station at an endpoint; the network's defaults fill in what the endpoint leaves out."""
-        names = endpoint.credentials(defaults)
-        files = performance if endpoint.transport == "ssh" else None
-        return cls(
-            station=endpoint.station,
-            address=endpoint.certified_name if endpoint.transport == "tls" else endpoint.address or "",
-            port=endpoint.port,
-            host_key=endpoint.host_key or "",
-            username=endpoint.username or defaults.username,
-            credential=names.get("credential", ""),
-            profiles=tuple(profiles),
-            transport=endpoint.transport,
-            certificate=endpoint.certificate or "",
-            authority=names.get("authority", ""),
-            client_certificate=names.get("client_certificate", ""),
-            call_home=endpoint.call_home,
-            file_port=(endpoint.file_port or files.file_port or endpoint.port) if files else 0,
-            folder=(endpoint.folder or files.folder) if files else "",
-        )
-
-    @classmethod
-    def of_router(cls, router: Router, defaults: ManagementDefaults) -> DeviceTarget:
-        """The target of a router; the network's management defaults fill in what its row leaves out."""
-        names = router.credentials(defaults)
-        return cls(
-            station=router.id,
-            address=router.address,
-            port=router.port,
-            host_key=router.host_key or "",
-            username=router.username or defaults.username,
-            credential=names["credential"],
-            profiles=(router.platform,),
-            transport="cli",
-            enable_credential=names.get("enable_credential", ""),
-        )
-
-    @classmethod
-    def on_pools(cls, device: str, profile: str, pools: Sequence[Pool], namespace: str = "") -> DeviceTarget:
-        """The target of a function on the pools that it may run on, or of a pool."""
-        return cls(
-            station=device,
-            address="",
-            port=0,
-            host_key="",
-            username="",
-            credential="",
-            profiles=(profile,),
-            transport="kubernetes",
-            pools=tuple(map(PoolTarget.of, pools)),
-            namespace=namespace,
-        )
-
-
-def target_of(network: Network, station: str) -> DeviceTarget:
-    """The target of a device; the network's management defaults fill in what its row leaves out.
-
-    Raises:
-        NotFoundError: The network has no such station, or no endpoint for it.
-    """
-    kind = network.kind_of(station)
-    match kind:
-        case DeviceKind.STATION:
-            endpoint = network.endpoint_by_station.get(station)
-            known = network.station_by_id.get(station)
-            if endpoint is None or known is None:
-                raise NotFoundError(
-                    f"the network has no management endpoint for station {station!r}: give it a row in endpoints.csv, "
-                    "and load both (minka network load DIRECTORY --endpoints FILE)"
-                )
-            return DeviceTarget.at(endpoint, network.header.management, known.profiles, network.header.performance)
-        case DeviceKind.ROUTER:
-            return DeviceTarget.of_router(network.router_by_id[station], network.header.management)
-        case DeviceKind.FUNCTION:
-            pools = [network.pool_by_id[pool] for pool in network.delays.pools_asked[station]]
-            namespace = namespace_of(network.function_by_id[station].side)
-            return DeviceTarget.on_pools(station, FUNCTION_PROFILE, pools, namespace)
-        case DeviceKind.POOL:
-            pool = network.pool_by_id[station]
-            return replace(DeviceTarget.on_pools(station, POOL_PROFILE, [pool]), ims=PoolTarget.of_ims(pool))
-        case _:
-            assert_never(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,10 +229,10 @@ class DeviceFiles(Protocol):
         ...
 
 
-class Devices(Protocol):
-    """Opens sessions, and keeps some open for later use."""
+class DevicesOf(Protocol[T_contra]):
+    """Opens sessions to devices of one kind of target, and keeps some open for later use."""
 
-    def session(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceSession]:
+    def session(self, target: T_contra) -> AbstractAsyncContextManager[DeviceSession]:
         """A session for the caller alone; an open one if there is one.
 
         Raises on entering: UnreachableError, HostKeyError, AuthenticationError, SessionLostError.
@@ -456,28 +240,42 @@ class Devices(Protocol):
         """
         ...
 
-    def aside(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceSession]:
-        """A session to read a station with, although another caller may keep the station's session for long.
+    def aside(self, target: T_contra) -> AbstractAsyncContextManager[DeviceSession]:
+        """A session to read a device with, although another caller may keep the device's session for long.
 
         Raises the errors of ``session``.
         """
         ...
 
-    def files(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceFiles]:
+    async def close(self) -> None:
+        """Close all sessions."""
+        ...
+
+
+@runtime_checkable
+class FileServing(Protocol[T_contra]):
+    """Fetches measurement files of devices of one kind of target."""
+
+    def files(self, target: T_contra) -> AbstractAsyncContextManager[DeviceFiles]:
         """The folder of a station's measurement files, even if another caller has the station's session.
 
         Raises on entering the errors of ``session``, and DeviceRefusedError if the station serves no files.
         """
         ...
 
+
+@runtime_checkable
+class Notifying(Protocol[T_contra]):
+    """Follows what devices of one kind of target tell by themselves."""
+
     def notifications(
-        self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
+        self, target: T_contra, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
         """Subscribe on a session of its own, and yield notifications until that session ends.
 
         Args:
-            target: The station.
-            since: A time of the station's clock. Notifications since then come first (replay); stations that can't
+            target: The device.
+            since: A time of the device's clock. Notifications since then come first (replay); devices that can't
                 replay them refuse.
             listening: Called when the subscription is accepted.
 
@@ -486,6 +284,6 @@ class Devices(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """Close all sessions."""
-        ...
+
+class Devices(DevicesOf[DeviceTarget], FileServing[DeviceTarget], Notifying[DeviceTarget], Protocol):
+    """Devices of all kinds; refuses files and notifications of devices whose kind has none (DeviceRefusedError)."""

@@ -42,7 +42,9 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, class_of, is_below, parent, step
 from controller.ports.clock import Clock
-from controller.ports.devices import Capabilities, Check, DeviceSession, DeviceTarget, Notification, RemoteFile
+from controller.ports.devices import Capabilities, Check, DeviceSession, Notification, RemoteFile
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 
 #: What a well-behaved station offers.
 SAFE = Capabilities(candidate=True, confirmed_commit=True, writable_running=False, startup=False, validate=True)
@@ -778,11 +780,11 @@ class FakeDevices:
 
     @asynccontextmanager
     async def _session(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
-        device = self._devices.get(target.station)
+        device = self._devices.get(target.device)
         if device is None or device.unreachable:
-            raise UnreachableError(f"{target.station}: {device.unreachable if device else 'there is no such station'}")
-        if device.host_key not in ("", target.host_key):
-            raise HostKeyError(f"{target.station} showed another host key than the inventory pins")
+            raise UnreachableError(f"{target.device}: {device.unreachable if device else 'there is no such station'}")
+        if device.host_key and not (isinstance(target, NetconfTarget) and device.host_key == target.host_key):
+            raise HostKeyError(f"{target.device} showed another host key than the inventory pins")
         session = FakeSession(device, self._clock)
         try:
             yield session
@@ -793,9 +795,9 @@ class FakeDevices:
     async def files(self, target: DeviceTarget) -> AsyncIterator[FakeFiles]:
         """See ``Devices.files``."""
         async with self._session(target):
-            device = self._devices[target.station]
-            if device.files is None or not target.folder:
-                raise DeviceRefusedError(f"{target.station} opened no channel for subsystem sftp: it serves no files")
+            device = self._devices[target.device]
+            if device.files is None or not target.serves_files:
+                raise DeviceRefusedError(f"{target.device} opened no channel for subsystem sftp: it serves no files")
             yield FakeFiles(device, self._clock)
 
     def notify(self, station: str, content: etree._Element) -> None:
@@ -813,18 +815,18 @@ class FakeDevices:
     ) -> AsyncIterator[Notification]:
         """See ``Devices.notifications``; fake stations have no replay."""
         if since is not None:
-            raise DeviceRefusedError(f"operation-failed: {target.station} does not support replay")
+            raise DeviceRefusedError(f"operation-failed: {target.device} does not support replay")
         arrived: asyncio.Queue[Notification | None] = asyncio.Queue()
         async with self._session(target):
-            self._listeners[target.station].append(arrived)
+            self._listeners[target.device].append(arrived)
             if listening is not None:
                 listening()
             try:
                 while (notification := await arrived.get()) is not None:
                     yield notification
             finally:
-                self._listeners[target.station].remove(arrived)
-        raise SessionLostError(f"the notification session to {target.station} has ended")
+                self._listeners[target.device].remove(arrived)
+        raise SessionLostError(f"the notification session to {target.device} has ended")
 
     async def close(self) -> None:
         """See ``Devices.close``."""

@@ -23,11 +23,11 @@ from controller.models.rule import EVERYWHERE, REGION, RuleMode
 from controller.models.settings import Settings
 from controller.observe.rounds import Rounds
 from controller.ports.clock import Clock, VirtualClock
-from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import AuditQuery, Page, Store
+from controller.ports.targets.registry import target_of
 from controller.ports.webhook import Contacts, FakeContacts, FakeWebhook, Webhook
 from controller.rehearsal.day import Day, Restriction
 from controller.rehearsal.people import Word

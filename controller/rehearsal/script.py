@@ -16,7 +16,8 @@ from controller.models.network import Network
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import administrative_leaf
 from controller.nrm.tree import Observed, Path, is_below, path_of
-from controller.ports.devices import DeviceSession, target_of
+from controller.ports.devices import DeviceSession
+from controller.ports.targets.registry import target_of
 from controller.rehearsal.day import Day
 from controller.rehearsal.play import DAY_BEGINS, Stage, begin
 from controller.rehearsal.timeline import VirtualLoop

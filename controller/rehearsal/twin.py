@@ -16,7 +16,7 @@ from typing import Any
 
 from lxml import etree
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.device.connect import Connector
 from controller.device.transport import Connection, Transport
 from controller.intent import compile_intent
@@ -27,8 +27,10 @@ from controller.nrm.codec import encode_edit
 from controller.nrm.profiles import Rendered, render, root_spec
 from controller.nrm.schema import LeafRole, NodeSpec, spec_of
 from controller.nrm.tree import child
-from controller.ports.devices import DeviceFiles, DeviceTarget, RemoteFile
+from controller.ports.devices import DeviceFiles, RemoteFile
 from controller.ports.secrets import FakeSecrets
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from simulators.clock import VirtualClock
 from simulators.connections import Outage
 from simulators.datastore import Config
@@ -103,16 +105,16 @@ class MemoryConnector(Connector):
         super().__init__(FakeSecrets({}), timeout=20.0, keepalive=30.0, patience=_PATIENCE)
         self._fleet = fleet
 
-    async def open(self, target: DeviceTarget) -> tuple[Connection, Transport]:
+    async def open(self, target: NetconfTarget) -> tuple[Connection, Transport]:
         """See ``Connector.open``. Raises UnreachableError."""
-        server = self._fleet.stations[target.station].server
-        reach = self._fleet.transport.connections[target.station]
+        server = self._fleet.stations[target.device].server
+        reach = self._fleet.transport.connections[target.device]
         if reach.outage is Outage.SILENCE:
             await asyncio.sleep(self.timeout)
-            raise UnreachableError(f"{target.station} did not answer within {self.timeout:g} s.")
+            raise UnreachableError(f"{target.device} did not answer within {self.timeout:g} s.")
         if reach.outage is Outage.REFUSAL or server.equipment.down:
-            raise UnreachableError(f"{target.station} refused the connection.")
-        transport = Transport(target.station, _PATIENCE)
+            raise UnreachableError(f"{target.device} refused the connection.")
+        transport = Transport(target.device, _PATIENCE)
         wire = _Wire(transport)
         wire.connect(reach.accept(lambda: _Login(server)))
         try:
@@ -120,11 +122,11 @@ class MemoryConnector(Connector):
                 await transport.greet()
         except (SessionLostError, TimeoutError) as error:
             wire.abort()
-            raise UnreachableError(f"{target.station} said no hello: {error}") from None
+            raise UnreachableError(f"{target.device} said no hello: {error}") from None
         return wire, transport
 
 
-class MemoryDevices(SshDevices):
+class MemoryDevices(AllDevices):
     """Sessions with the stations of a fleet, and their measurement files, without sockets."""
 
     def __init__(self, fleet: Fleet) -> None:
@@ -135,7 +137,7 @@ class MemoryDevices(SshDevices):
     async def files(self, target: DeviceTarget) -> AsyncIterator[DeviceFiles]:
         """See ``Devices.files``."""
         async with self.session(target):  # raises if it can't be reached
-            station = self._fleet.stations[target.station]
+            station = self._fleet.stations[target.device]
             yield _Folder(station.equipment.files(station.server.profile.files))
 
 

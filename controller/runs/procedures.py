@@ -17,8 +17,9 @@ from controller.models.run import UNDO, Policy, Run, Strategy
 from controller.models.shipped import shipped
 from controller.models.step import RunPlaybook
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceTarget
+from controller.ports.devices import Devices
 from controller.ports.store import AsyncStore, Claim, JobResult, NewJob, PreparedRun, RunRequest, Store
+from controller.ports.targets.base import DeviceTarget
 from controller.runs.approval.consent import RunOccasion, plan_constraints
 from controller.runs.poller import Poller
 from controller.runs.rollout.timers import fitted

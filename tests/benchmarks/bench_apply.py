@@ -22,16 +22,16 @@ from pathlib import Path
 
 import structlog
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.inventory.load import load_network
 from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
 from controller.ports.clock import SystemClock
-from controller.ports.devices import target_of
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import RunRequest
+from controller.ports.targets.registry import target_of
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
@@ -71,7 +71,7 @@ class _Meter:
         return per
 
 
-async def _bare(network: Network, plan: Plan, devices: SshDevices) -> None:
+async def _bare(network: Network, plan: Plan, devices: AllDevices) -> None:
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(change: Change) -> None:
@@ -85,7 +85,7 @@ async def _bare(network: Network, plan: Plan, devices: SshDevices) -> None:
     await asyncio.gather(*map(one, plan.changes))
 
 
-async def _apply(store: SqlStore, loop_store: LoopStore, devices: SshDevices, plan: Plan) -> None:
+async def _apply(store: SqlStore, loop_store: LoopStore, devices: AllDevices, plan: Plan) -> None:
     clock, wakeups = SystemClock(), FakeWakeups()
     worker = WorkerLoop("bench", Tools(loop_store, devices, clock, target_of), wakeups, capacity=_AT_ONCE)
     stop = asyncio.Event()
@@ -104,7 +104,7 @@ async def _apply(store: SqlStore, loop_store: LoopStore, devices: SshDevices, pl
 async def _measure(folder: Path, network: Network) -> None:
     count = len(network.stations)
     store = open_store(f"sqlite:///{folder / 'bench.sqlite3'}")
-    loop_store, devices = LoopStore(store), SshDevices(FakeSecrets({"device": "minka-sim"}))
+    loop_store, devices = LoopStore(store), AllDevices(FakeSecrets({"device": "minka-sim"}))
     planner = Planner(loop_store, devices, SystemClock(), target_of)
     store.networks.save(network, network_digest(network), "bench")
     meter = _Meter()

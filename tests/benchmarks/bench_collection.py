@@ -26,12 +26,12 @@ import structlog
 
 from controller.assurance.collection import Collector
 from controller.bootstrap import collect_rarely
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.inventory.load import load_network
 from controller.models.collection import Collection
 from controller.models.network import Endpoint, Network, PerformanceData, network_digest
 from controller.ports.clock import SystemClock
-from controller.ports.devices import target_of
+from controller.ports.targets.registry import target_of
 from controller.rehearsal.twin import provisioned
 from controller.store import LoopStore, open_store
 from simulators.clock import VirtualClock
@@ -123,7 +123,7 @@ async def bench(pipe: Connection, network: Network, url: str) -> None:
     with closing(open_store(url, clock)) as store:
         record = LoopStore(store)
         store.networks.save(network, network_digest(network), "bench")
-        devices = SshDevices(LocalSecrets(device="env:MINKA_DEVICE_PASSWORD"))
+        devices = AllDevices(LocalSecrets(device="env:MINKA_DEVICE_PASSWORD"))
         collector = Collector("bench", record, devices, clock, target_of)
         collect_rarely()
         for what, dark in (("connects", []), ("warm", []), ("a tenth dark", names[::10])):

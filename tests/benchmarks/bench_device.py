@@ -24,14 +24,15 @@ from typing import Any
 
 from lxml import etree
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.device.session import NetconfSession
 from controller.models.plan import Edit, Op
 from controller.nrm.codec import encode_edit, read_filter
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import child
-from controller.ports.devices import DeviceSession, DeviceTarget
+from controller.ports.devices import DeviceSession
 from controller.ports.secrets import FakeSecrets
+from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings, anywhere
 from simulators.netconf.certificates import Authority
 from simulators.network import SimulatedNetwork, StationRecord
@@ -129,10 +130,10 @@ async def fill(session: DeviceSession, station: str, _name: str) -> None:
         await session.commit()
 
 
-def target_of(endpoint: dict[str, Any], *, tls: bool) -> DeviceTarget:
+def target_of(endpoint: dict[str, Any], *, tls: bool) -> NetconfTarget:
     """How a station is reached over SSH, or over TLS."""
-    ssh = DeviceTarget(
-        endpoint["station"], endpoint["address"], endpoint["port"], endpoint["host_key"], "minka", "device", _PROFILES
+    ssh = NetconfTarget(
+        endpoint["station"], _PROFILES, endpoint["address"], endpoint["port"], endpoint["host_key"], "minka", "device"
     )
     if not tls:
         return ssh
@@ -143,7 +144,7 @@ def target_of(endpoint: dict[str, Any], *, tls: bool) -> DeviceTarget:
 
 
 async def everywhere(
-    devices: SshDevices, endpoints: list[dict[str, Any]], work: Work, name: str, *, tls: bool = False
+    devices: AllDevices, endpoints: list[dict[str, Any]], work: Work, name: str, *, tls: bool = False
 ) -> None:
     """Do the work on all stations, some at once."""
     turns = asyncio.Semaphore(_AT_ONCE)
@@ -151,7 +152,7 @@ async def everywhere(
     async def one(endpoint: dict[str, Any]) -> None:
         target = target_of(endpoint, tls=tls)
         async with turns, devices.session(target) as session:
-            await work(session, target.station, name)
+            await work(session, target.device, name)
 
     await asyncio.gather(*(one(endpoint) for endpoint in endpoints))
 
@@ -162,7 +163,7 @@ def ours(
     """Wall and CPU seconds of our client, with sessions that are open already or opened and closed for it."""
 
     async def measure() -> tuple[float, float]:
-        devices = SshDevices(FakeSecrets({"device": _PASSWORD, "certificate": Authority("bench").client("minka")}))
+        devices = AllDevices(FakeSecrets({"device": _PASSWORD, "certificate": Authority("bench").client("minka")}))
         if warm:
             await everywhere(devices, endpoints, fill, name, tls=tls)
         started = time.perf_counter(), time.process_time()

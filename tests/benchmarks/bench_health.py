@@ -20,8 +20,8 @@ from controller.nrm.profiles import links, render, root_spec
 from controller.nrm.tree import Observed
 from controller.plan import adopted_nodes
 from controller.ports.clock import SystemClock
-from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices
+from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, open_store
 

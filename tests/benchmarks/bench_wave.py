@@ -35,7 +35,7 @@ import structlog
 from lxml import etree
 
 from controller.bootstrap import collect_rarely, parts
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.device.session import NetconfSession
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
@@ -47,9 +47,10 @@ from controller.nrm.codec import encode_edit, read_filter
 from controller.nrm.profiles import root_spec
 from controller.plan import PlanOptions, StationView, make_plan, plan_from_json, plan_to_json
 from controller.ports.clock import SystemClock
-from controller.ports.devices import DeviceSession, target_of
+from controller.ports.devices import DeviceSession
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import RunRequest
+from controller.ports.targets.registry import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.store import LoopStore, SqlStore, open_store
 from simulators.fleet.fleet import FleetSettings
@@ -173,12 +174,12 @@ def write_network(folder: Path, count: int) -> None:
 Work = Callable[[DeviceSession, str], Awaitable[None]]
 
 
-def _devices() -> SshDevices:
+def _devices() -> AllDevices:
     """Sessions that wait for long: simulators and clients share a machine, which may have other work too."""
-    return SshDevices(LocalSecrets(), rpc_timeout=300, connect_timeout=300)
+    return AllDevices(LocalSecrets(), rpc_timeout=300, connect_timeout=300)
 
 
-async def _at_all(devices: SshDevices, network: Network, stations: Iterable[str], work: Work) -> None:
+async def _at_all(devices: AllDevices, network: Network, stations: Iterable[str], work: Work) -> None:
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def one(station: str) -> None:
@@ -209,7 +210,7 @@ async def prepare(scene: Scene) -> None:
     store.close()
 
 
-async def _fill(network: Network, devices: SshDevices, stations: Sequence[str]) -> None:
+async def _fill(network: Network, devices: AllDevices, stations: Sequence[str]) -> None:
     views: dict[str, StationView] = {}
 
     async def look(session: DeviceSession, station: str) -> None:

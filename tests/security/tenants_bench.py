@@ -41,10 +41,10 @@ from controller.observe.exposition import exposition
 from controller.performance.judgement import Hour, Judgement
 from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import JobResult, NewJob, Page, RunRequest, Transition
+from controller.ports.targets.registry import target_of
 from controller.runs.approval.consent import RunOccasion, plan_constraints
 from controller.runs.launch import prepare_plan
 from controller.runs.planning.importer import Importer

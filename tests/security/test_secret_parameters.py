@@ -40,10 +40,11 @@ from controller.playbook.language.registry import (
     UnmetCondition,
     action,
 )
-from controller.ports.devices import Capabilities, PoolTarget
+from controller.ports.devices import Capabilities
 from controller.ports.fake_devices import SAFE, Fault
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import Page
+from controller.ports.targets.kubernetes import KubernetesTarget, PoolTarget
 from tests.support.definitions import load_rules, shipped_files
 from tests.unit.api.bench import ApiBench, open_bench
 from tests.unit.api.test_routes import load
@@ -311,9 +312,12 @@ async def test_all_pools_of_a_function_must_be_such_that_may_get_it() -> None:
     known = FakeSecrets({"portal": SENTINEL}, ["127.0.0.0/8"])
     assert (await secret_for(known, TARGET, "portal")).get_secret_value() == SENTINEL
     here, there = (PoolTarget(name, address, 6443, "pool-authority") for name, address in PLACES)
-    assert (await secret_for(known, replace(TARGET, pools=(here,)), "portal")).get_secret_value() == SENTINEL
+    function = KubernetesTarget("UP-1", ("function",), (here,))
+    assert (await secret_for(known, function, "portal")).get_secret_value() == SENTINEL
     with pytest.raises(InputError, match=r"192\.0\.2\.1 is outside of the networks"):
-        await secret_for(known, replace(TARGET, pools=(here, there)), "portal")
+        await secret_for(known, replace(function, pools=(here, there)), "portal")
+    with pytest.raises(InputError, match="the address of UP-1 is not known: it is on no pool"):
+        await secret_for(known, replace(function, pools=()), "portal")
     with pytest.raises(InputError, match="the address of S1 is not known"):
         await secret_for(known, replace(TARGET, address="nowhere.invalid"), "portal")
 

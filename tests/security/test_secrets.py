@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.models.errors import AuthenticationError, DeviceError
 from controller.models.people import Permission, Role
-from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import Page
+from controller.ports.targets.cli import CliTarget
+from controller.ports.targets.netconf import NetconfTarget
 from tests.security.app_requests import Answer, ask
 from tests.support.callers import admit
 from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench
@@ -64,7 +65,7 @@ async def test_who_may_only_plan_sends_no_secret_anywhere(bench: ApiBench, token
 async def test_files_that_ask_for_more_are_refused(
     bench: ApiBench, monkeypatch: pytest.MonkeyPatch, address: str, credential: str, said: str
 ) -> None:
-    asked: list[DeviceTarget] = []
+    asked: list[NetconfTarget] = []
     monkeypatch.setattr(FakeDevices, "session", lambda _, target: asked.append(target))
     endpoints = rows(address, credential)
     for method, path, files in (("POST", "/v1/network/import", FRAME), ("PUT", "/v1/network", files_of(TINY))):
@@ -90,9 +91,11 @@ async def test_where_secrets_go_is_on_record(bench: ApiBench) -> None:
 # ---------------------------------------------------------------- at the moment of connecting
 
 
-def target(port: int, **fields: Any) -> DeviceTarget:
-    plain = {"credential": "device", "address": "127.0.0.1", "transport": "ssh"} | fields
-    return DeviceTarget(station="S", port=port, host_key=KEY, username="minka", profiles=("lte-28658",), **plain)
+def target(
+    port: int, kind: type[NetconfTarget | CliTarget] = NetconfTarget, **fields: Any
+) -> NetconfTarget | CliTarget:
+    plain = {"credential": "device", "address": "127.0.0.1"} | fields
+    return kind(device="S", port=port, host_key=KEY, username="minka", profiles=("lte-28658",), **plain)
 
 
 @asynccontextmanager
@@ -115,14 +118,14 @@ async def listening() -> AsyncIterator[tuple[int, list[object]]]:
     "way",
     [
         {},
-        {"transport": "cli"},
+        {"kind": CliTarget},
         {"transport": "tls", "credential": "", "client_certificate": "device", "certificate": f"sha256:{'0a' * 32}"},
     ],
     ids=["ssh", "cli", "tls"],
 )
-async def test_nobody_outside_of_the_networks_is_even_connected_to(way: dict[str, str]) -> None:
+async def test_nobody_outside_of_the_networks_is_even_connected_to(way: dict[str, Any]) -> None:
     async with listening() as (port, came):
-        devices = SshDevices(FakeSecrets({"device": "secret", "other": "secret"}, ["10.0.0.0/8"]), connect_timeout=5)
+        devices = AllDevices(FakeSecrets({"device": "secret", "other": "secret"}, ["10.0.0.0/8"]), connect_timeout=5)
         for address in ("127.0.0.1", "localhost", "127.1", "0x7f000001"):
             with pytest.raises(AuthenticationError, match="is outside of the networks of credential 'device'"):
                 async with devices.session(target(port, address=address, **way)):
@@ -145,7 +148,7 @@ async def test_a_name_leads_to_the_very_address_that_was_checked(monkeypatch: py
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     async with listening() as (port, came):
-        devices = SshDevices(FakeSecrets({"device": "secret"}), connect_timeout=5)
+        devices = AllDevices(FakeSecrets({"device": "secret"}), connect_timeout=5)
         with pytest.raises(DeviceError):
             async with devices.session(target(port, address="device.example")):
                 pass

@@ -48,10 +48,10 @@ from controller.nrm.profiles import links, root_spec
 from controller.observe.exposition import EVERYTHING, exposition
 from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import Claim, JobResult, Page
+from controller.ports.targets.registry import target_of
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
 from controller.store import open_store

@@ -14,7 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from controller.models.network import ManagementDefaults, Router
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.cli import CliTarget
 from tests.support.openssh import OpenSsh, openssh
 
 _DAEMONS = ("mgmtd", "zebra", "staticd")
@@ -48,10 +48,10 @@ class Frr:
     name: str
     saved: Path
 
-    def target(self, router: str) -> DeviceTarget:
+    def target(self, router: str) -> CliTarget:
         """The router as a target."""
         row = Router.model_validate({"id": router, "site": "lima", **self.fields()})
-        return DeviceTarget.of_router(row, ManagementDefaults())
+        return CliTarget.of(row, ManagementDefaults())
 
     def fields(self) -> dict[str, str]:
         """The router as fields of a row of ``routers.csv``."""

@@ -32,7 +32,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from tests.support.hello_gap import hello_gap
 from tests.support.openssh import OpenSsh, openssh, stop
 from tests.support.ports import free_port
@@ -73,10 +73,10 @@ class Netconfd:
     ssh: OpenSsh
     log: Path
 
-    def target(self, station: str, profiles: tuple[str, ...] = ("lte-28658", "nr-28541")) -> DeviceTarget:
+    def target(self, station: str, profiles: tuple[str, ...] = ("lte-28658", "nr-28541")) -> NetconfTarget:
         """How the controller reaches it; it carries any station, since it starts without configuration."""
-        return DeviceTarget(
-            station=station,
+        return NetconfTarget(
+            device=station,
             address="127.0.0.1",
             port=self.ssh.port,
             host_key=self.ssh.host_key,

@@ -15,8 +15,9 @@ from controller.nrm.profiles import PROFILES
 from controller.nrm.tree import with_unknown
 from controller.plan.network_import import ImportedNetwork, import_network
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceTarget, Observed
+from controller.ports.devices import Devices, Observed
 from controller.ports.store import AsyncStore
+from controller.ports.targets.registry import target_at
 
 log = structlog.get_logger()
 
@@ -75,6 +76,6 @@ class Importer:
         return await self._read(frame, endpoint, names[-1:])
 
     async def _read(self, frame: Frame, endpoint: Endpoint, profiles: Sequence[str]) -> Observed:
-        target = DeviceTarget.at(endpoint, frame.network.header.management, profiles)
+        target = target_at(endpoint, frame.network.header.management, profiles)
         async with self._devices.session(target) as session:
             return with_unknown(await session.read(), await session.elements_beside())

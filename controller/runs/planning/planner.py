@@ -64,8 +64,9 @@ from controller.plan import (
 )
 from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceTarget, Observed
+from controller.ports.devices import Devices, Observed
 from controller.ports.store import EVER, AsyncStore, Device, Store
+from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.adoption import AdoptionOutcome
 from controller.runs.transaction.probe import server_of
 from controller.store.lock_holders import LeftLocked, left_by_diverged, lock_holders

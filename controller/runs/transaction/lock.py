@@ -16,7 +16,8 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.containers import made_by, sparing
 from controller.nrm.profiles import root_spec
 from controller.ports.clock import Clock
-from controller.ports.devices import DeviceSession, DeviceTarget
+from controller.ports.devices import DeviceSession
+from controller.ports.targets.base import DeviceTarget
 from controller.runs.transaction.probe import cancel_probe
 from controller.runs.transaction.record import Record
 
@@ -46,7 +47,7 @@ class Lock:
         self, target: DeviceTarget, record: Record, clock: Clock, patience: float, change: Change | None = None
     ) -> None:
         self._root = root_spec(target.profiles)
-        self._station = target.station
+        self._station = target.device
         self._change = change
         self._record = record
         self._clock = clock

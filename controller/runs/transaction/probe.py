@@ -23,7 +23,8 @@ from controller.models.behaviour import UNTRUSTED, Behaviour, FollowUp, Server
 from controller.models.errors import DeviceRefusedError
 from controller.models.run import JournalStep
 from controller.ports.clock import Clock
-from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Observed
+from controller.ports.devices import Capabilities, DeviceSession, Observed
+from controller.ports.targets.base import DeviceTarget
 from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
@@ -47,7 +48,7 @@ def server_of(target: DeviceTarget, capabilities: Capabilities, seen: Observed) 
     # What was learned without a confirmed commit to rely on says nothing of one.
     offered = "" if capabilities.safe_commit else "no confirmed commit"
     software = ":".join(filter(None, (capabilities.software, next(releases, ""), offered)))
-    return Server(target.station, target.identity, software)
+    return Server(target.device, target.identity, software)
 
 
 async def learn_no_places(session: DeviceSession, target: DeviceTarget, record: Record, seen: Observed) -> None:

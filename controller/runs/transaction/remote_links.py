@@ -22,7 +22,8 @@ from controller.nrm.profiles import leaf_of, link_state, links
 from controller.nrm.schema import LeafRole
 from controller.nrm.tree import Leaves, Observed, Path
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceSession, DeviceTarget
+from controller.ports.devices import Devices, DeviceSession
+from controller.ports.targets.base import DeviceTarget
 
 #: Seconds for which a link must be up without a break: a link that lost its path needs a while to notice.
 STEADY = 15.0
@@ -113,7 +114,7 @@ class _Watching:
                 observed = await session.read()
         except DeviceError:
             return {}
-        found = {f"{target.station}{link.path}": link_state(observed, link.path) for link in links(observed.tree)}
+        found = {f"{target.device}{link.path}": link_state(observed, link.path) for link in links(observed.tree)}
         return {path: state for path, state in found.items() if path in self._links}
 
 

@@ -35,8 +35,9 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.schema import lasting
 from controller.nrm.tree import Tree, child
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
+from controller.ports.devices import Devices, DeviceSession, Observed
 from controller.ports.store import Claim, JobResult
+from controller.ports.targets.base import DeviceTarget
 from controller.runs.poller import Poller
 from controller.runs.transaction import checks
 from controller.runs.transaction.completion import BY_ITSELF, PLACE_REFUSED, Completion
@@ -98,7 +99,7 @@ class Transaction:
         ensure, learn = self._lock.ensure, self._learn_no_places
         self._completion = Completion(self._root, self._change, record, clock, self._timer, ensure, learn)
         self._whole = self._completion.whole
-        self._log = log.bind(station=target.station, run=claim.run.id, transaction=claim.transaction)
+        self._log = log.bind(station=target.device, run=claim.run.id, transaction=claim.transaction)
 
     async def run(self) -> JobResult:
         """Work until the outcome is known.
@@ -162,7 +163,7 @@ class Transaction:
         if self._lock.foreign and mark is not None:
             return await self._completion.withdraw(session, mark, self._lock.foreign)
         observed = await self._clean(session)
-        await self._record.check_generation(generation_of(self._root, observed, self._target.station))
+        await self._record.check_generation(generation_of(self._root, observed, self._target.device))
         result = None
         if mark is not None:
             result = await self._recover(session, observed, mark)
@@ -220,7 +221,7 @@ class Transaction:
         if self._gate is not None and not (safe or self._confirmed) and await self._gate.goes_last():
             raise OutOfTurnError
         if self._target.carries:
-            self._generation = generation_edit(self._root, observed, self._target.station, self._claim.fence)
+            self._generation = generation_edit(self._root, observed, self._target.device, self._claim.fence)
         await self._record.write(
             JournalStep.READ,
             decided=self._confirmed,
@@ -242,7 +243,7 @@ class Transaction:
             return JobResult(Outcome.REFUSED, later) if later else None
         if self._whole.after_holds(observed.tree):
             return self._completion.success(Outcome.UNCHANGED, "the device carries this already")
-        if child("", self._root.name, self._target.station) not in observed.tree:
+        if child("", self._root.name, self._target.device) not in observed.tree:
             return JobResult(Outcome.DIVERGED, "the station carries nothing any more", beyond=True)
         return JobResult(Outcome.REFUSED, "the station changed since the plan was made (fingerprint): make a new plan")
 

@@ -17,10 +17,12 @@ from typing import Any, TypeVar
 
 from controller.models.errors import StoreError
 from controller.ports.clock import Clock, VirtualClock
-from controller.ports.devices import DeviceSession, DeviceTarget
+from controller.ports.devices import DeviceSession
 from controller.ports.fake_devices import FakeDevices, FakeSession
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import Store
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner
 from controller.runs.planning.validity import Validity
@@ -282,4 +284,4 @@ class FaultBench:
 
 def target(station: str) -> DeviceTarget:
     """Where a station is."""
-    return DeviceTarget(station, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", samples.PROFILES)
+    return NetconfTarget(station, samples.PROFILES, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device")

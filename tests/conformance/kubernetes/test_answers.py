@@ -20,7 +20,7 @@ from controller.models.errors import (
 from controller.nrm.kube import NF_DEPLOYMENT, FunctionObjects, Place, writers_of
 from controller.nrm.profiles.function import deployment_path
 from controller.ports.clock import SystemClock
-from controller.ports.devices import PoolTarget
+from controller.ports.targets.kubernetes import PoolTarget
 from tests.conformance.kubernetes.replay import RECORDINGS
 from tests.unit.cloud.server import POOL, SECRETS
 

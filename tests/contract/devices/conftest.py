@@ -9,10 +9,11 @@ from uuid import uuid4
 
 import pytest
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Devices, DeviceTarget
+from controller.ports.devices import Devices
 from controller.ports.fake_devices import FakeDevices
+from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import element_path, managed_element
@@ -33,7 +34,7 @@ class Station:
     """
 
     kind: str
-    target: DeviceTarget
+    target: NetconfTarget
     devices: Devices
     others: Devices
     wait: Callable[[float], Awaitable[None]]
@@ -53,16 +54,16 @@ async def station(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         clock = VirtualClock()
         fakes = FakeDevices(clock)
         fakes.add(name, PROFILES, {element_path(name): {"priorityLabel": "1"}})
-        target = DeviceTarget(name, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", PROFILES)
+        target = NetconfTarget(name, PROFILES, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device")
         yield Station("fake", target, fakes, fakes, clock.advance)
         return
-    real = [SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10) for _ in range(2)]
+    real = [AllDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10) for _ in range(2)]
     try:
         if request.param == "simulator":
             record = StationRecord(name, "site", PROFILES, "10.0.0.1", ("1",))
             async with Fleet(SimulatedNetwork("test", (record,), (), {})) as fleet:
                 at = fleet.endpoint(name)
-                target = DeviceTarget(name, at.address, at.port, at.host_key, "minka", "device", PROFILES)
+                target = NetconfTarget(name, PROFILES, at.address, at.port, at.host_key, "minka", "device")
                 yield Station("simulator", target, real[0], real[1], asyncio.sleep)
         else:
             server: Netconfd = request.getfixturevalue("netconfd_server")

@@ -20,14 +20,14 @@ async def tree(session: DeviceSession) -> Tree:
 
 
 async def name_of(session: DeviceSession, station: Station) -> object:
-    return (await tree(session)).get(function_path(station.target.station), {}).get("eNBName")
+    return (await tree(session)).get(function_path(station.target.device), {}).get("eNBName")
 
 
 async def commit(session: DeviceSession, station: Station, persist: str, timeout: int = 60) -> None:
     """Lock, edit and commit, until confirmed."""
     await session.lock()
     await session.discard()
-    await session.edit([*function(station.target.station), *cell(station.target.station)])
+    await session.edit([*function(station.target.device), *cell(station.target.device)])
     await session.commit_confirmed(persist, timeout)
 
 
@@ -54,7 +54,7 @@ async def test_a_follow_up_goes_on_and_a_cancel_goes_all_the_way_back(station: S
     async with station.devices.session(station.target) as session:
         before = await tree(session)
         await commit(session, station, "both")
-        await session.edit([rename(station.target.station, "first", "second")])
+        await session.edit([rename(station.target.device, "first", "second")])
         await session.commit_confirmed("both", 60, follow_up=FollowUp.BOTH)
         assert await name_of(session, station) == "second"
         await session.cancel("both")
@@ -82,7 +82,7 @@ async def test_an_abandoned_session_leaves_neither_edits_nor_locks(station: Stat
     async with station.devices.session(station.target) as session:
         await session.lock()
         untouched = await session.read_candidate()
-        await session.edit(function(station.target.station))
+        await session.edit(function(station.target.device))
         await session.abandon()
         with pytest.raises(SessionLostError):
             await session.read()
@@ -115,7 +115,7 @@ async def test_a_lock_is_denied_by_name_and_freed_by_kill(station: Station) -> N
             await session.lock()
         assert denied.value.holder == other.session_id
         with pytest.raises(DeviceBusyError):
-            await session.edit(function(station.target.station))
+            await session.edit(function(station.target.device))
         await session.kill(other.session_id)
         await session.lock()
         with pytest.raises(DeviceRefusedError):
@@ -140,9 +140,9 @@ async def test_a_refused_edit_leaves_running_alone_and_discards(station: Station
     async with station.devices.session(station.target) as session:
         before = await tree(session)
         await session.lock()
-        await session.edit(function(station.target.station))
+        await session.edit(function(station.target.device))
         with pytest.raises(DeviceRefusedError, match="data-exists"):
-            await session.edit(function(station.target.station))
+            await session.edit(function(station.target.device))
         await session.discard()
         assert await session.read_candidate() == before == await tree(session)
         await session.unlock()
@@ -151,7 +151,7 @@ async def test_a_refused_edit_leaves_running_alone_and_discards(station: Station
 async def test_values_read_back_as_they_were_sent(station: Station) -> None:
     async with station.devices.session(station.target) as session:
         await commit(session, station, "read")
-        seen = (await tree(session))[cell_path(station.target.station)]
+        seen = (await tree(session))[cell_path(station.target.device)]
         assert (seen["tac"], seen["pci"]) == ("16013", "315")
         # At its default: not reported, or dropped when read.
         assert "administrativeState" not in seen
@@ -161,7 +161,7 @@ async def test_values_read_back_as_they_were_sent(station: Station) -> None:
 
 async def test_another_host_key_is_refused(station: Station) -> None:
     if station.kind == "fake":
-        device = station.devices[station.target.station]  # type: ignore[index]
+        device = station.devices[station.target.device]  # type: ignore[index]
         device.host_key = "ssh-ed25519 BBBB"
         target = station.target
     else:

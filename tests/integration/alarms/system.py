@@ -17,7 +17,7 @@ from lxml import etree
 
 from controller.api.services import Services
 from controller.assurance.checker import Checker
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.inventory.load import load_network
 from controller.listener.process import Listener
 from controller.models.alarm import Alarm, AlarmSource, AlarmState
@@ -34,10 +34,10 @@ from controller.playbook.engine.job import PlaybookProcedure, procedures
 from controller.playbook.engine.preparation import DryRun, PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
-from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest
+from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.guards import forbids
 from controller.remediation.remediator import Remediator
@@ -144,7 +144,7 @@ class LocalSystem:
         self.loop_store = LoopStore(self.store)
         stack.push_async_callback(self.loop_store.close)
         self.measured = Observations()
-        self.devices = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=5, observations=self.measured)
+        self.devices = AllDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=5, observations=self.measured)
         stack.push_async_callback(self.devices.close)
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
         self._worker: WorkerLoop | None = None

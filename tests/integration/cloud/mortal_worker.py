@@ -18,16 +18,17 @@ from typing import Any
 
 from controller.cloud.api import PoolApi
 from controller.cloud.devices import CloudDevices
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.device.transport import Transport
 from controller.models.settings import Settings
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure, procedures
 from controller.ports.clock import SystemClock
-from controller.ports.devices import target_of
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
+from controller.ports.targets.kubernetes import KubernetesTarget
+from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner
@@ -67,7 +68,7 @@ async def work(folder: Path) -> None:
     store = LoopStore(open_store(Settings(home=folder).database, clock))
     secrets = FakeSecrets(json.loads((folder / "pools.json").read_text(encoding="utf-8")))
     cloud = partial(CloudDevices, secrets, clock)
-    devices = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=5, cloud=cloud)
+    devices = AllDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=5, others={KubernetesTarget: cloud})
     world = ActionServices(store, Planner(store, devices, clock, target_of), FakeWebhook(), clock)
     of = procedures(PlaybookProcedure(world, registry()))
     tools = Tools(store, devices, clock, target_of, procedure_of=of)

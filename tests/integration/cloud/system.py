@@ -14,13 +14,15 @@ from typing import Any
 import yaml
 
 from controller.cloud.devices import CloudDevices
+from controller.device.kinds import DevicesByKind
 from controller.models.facts import FunctionFact, PoolFact, PoolShareFact
 from controller.nrm.kube import NF_DEPLOYMENT, FunctionObjects, Kind, Objects, Place
 from controller.nrm.profiles import render_cloud
 from controller.nrm.tree import Tree
 from controller.ports.clock import SystemClock
-from controller.ports.devices import DeviceTarget, PoolTarget
+from controller.ports.devices import Devices
 from controller.ports.secrets import FakeSecrets
+from controller.ports.targets.kubernetes import KubernetesTarget, PoolTarget
 from simulators import cloud
 from simulators.clock import RealClock
 from simulators.cloud.server.answers import Response
@@ -75,17 +77,22 @@ class Pools:
     targets: dict[str, PoolTarget] = field(default_factory=dict)
     devices: CloudDevices = field(init=False)
 
-    def function(self, *pools: str, name: str = NAME) -> DeviceTarget:
+    @property
+    def all(self) -> Devices:
+        """The devices of these pools, for those who ask for devices of any kind."""
+        return DevicesByKind({KubernetesTarget: self.devices}, {})
+
+    def function(self, *pools: str, name: str = NAME) -> KubernetesTarget:
         """A function that may be on these pools."""
         return self._target(name, "function", pools or POOLS, NAMESPACE)
 
-    def pool(self, pool: str = POOLS[0]) -> DeviceTarget:
+    def pool(self, pool: str = POOLS[0]) -> KubernetesTarget:
         """A pool."""
         return self._target(pool, "pool", (pool,), "")
 
-    def _target(self, name: str, profile: str, pools: tuple[str, ...], namespace: str) -> DeviceTarget:
+    def _target(self, name: str, profile: str, pools: tuple[str, ...], namespace: str) -> KubernetesTarget:
         found = tuple(self.targets[pool] for pool in pools)
-        return DeviceTarget(name, "", 0, "", "", "", (profile,), "kubernetes", pools=found, namespace=namespace)
+        return KubernetesTarget(name, (profile,), pools=found, namespace=namespace)
 
     def put(self, objects: Objects, tree: Tree, manager: str = "tester", only: Kind | None = None) -> None:
         """Let what a tree says be there, made by somebody else; or its objects of a kind."""

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import pytest
 
 from controller.cloud.devices import CloudDevices
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource, AlarmState, ObjectClass
 from controller.models.network import network_digest
@@ -20,9 +20,10 @@ from controller.models.run import Run, RunState, Strategy
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Tree
 from controller.plan import pools_of
-from controller.ports.devices import target_of
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import RunRequest
+from controller.ports.targets.kubernetes import KubernetesTarget
+from controller.ports.targets.registry import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
 from simulators.clock import RealClock
@@ -76,8 +77,11 @@ class Cloud(LocalSystem):
         super().__init__(folder, stack, fleet, frozenset(AlarmSource), 2.0)
         at = fleet.pool_endpoint("edge-1")
         secrets = FakeSecrets({"pool-authority": at.authority, "pool-token": at.token})
-        self.devices = SshDevices(
-            LocalSecrets(), rpc_timeout=10, connect_timeout=5, cloud=partial(CloudDevices, secrets, self.clock)
+        self.devices = AllDevices(
+            LocalSecrets(),
+            rpc_timeout=10,
+            connect_timeout=5,
+            others={KubernetesTarget: partial(CloudDevices, secrets, self.clock)},
         )
         stack.push_async_callback(self.devices.close)
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)

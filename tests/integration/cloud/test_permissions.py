@@ -18,7 +18,8 @@ from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_cloud
 from controller.nrm.profiles.pool import node_path
 from controller.nrm.tree import Tree
-from controller.ports.devices import DeviceTarget, Notification
+from controller.ports.devices import Notification
+from controller.ports.targets.kubernetes import KubernetesTarget
 from simulators.cloud.server.access import Access, Attributes, Caller
 from tests.integration.cloud.system import CARRIED, NAME, NAMESPACE, NFDS, POOL, POOLS, Pools
 from tests.integration.cloud.test_sessions import change, making, removing, setting
@@ -73,7 +74,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, str, st
         yield asked
 
 
-async def carried_out(pools: Pools, target: DeviceTarget, *edits: Edit) -> Tree:
+async def carried_out(pools: Pools, target: KubernetesTarget, *edits: Edit) -> Tree:
     """The same edits, while operators and kubelets report something."""
     async with pools.devices.session(target) as session:
         await session.read()

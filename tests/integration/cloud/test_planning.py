@@ -14,8 +14,9 @@ from controller.models.cloud import NodeReady
 from controller.models.network import Network, network_digest
 from controller.models.plan import Plan
 from controller.models.run import Outcome
-from controller.ports.devices import target_of
 from controller.ports.queue import FakeWakeups
+from controller.ports.targets.kubernetes import KubernetesTarget
+from controller.ports.targets.registry import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.store import open_store
 from simulators.cloud.server.answers import Response
@@ -46,14 +47,16 @@ class Site(Bench):
         ]
         self.network: Network = samples.virtual(pools=[{**one, "authority": "ca"} for one in listed])
         self.store.networks.save(self.network, network_digest(self.network), "ana")
-        self.planner = Planner(DirectStore(self.store), pools.devices, self.clock, target_of)
+        self.planner = Planner(DirectStore(self.store), pools.all, self.clock, target_of)
 
     async def plan(self, selector: str) -> Plan:
         return await self.planner.plan(PlanRequest(selector), "ana")
 
     async def apply(self, plan: Plan, device: str) -> None:
         """Apply a plan to one device."""
-        self.target = target_of(self.network, device)
+        target = target_of(self.network, device)
+        assert isinstance(target, KubernetesTarget)
+        self.target = target
         self.begin(plan, device)
         result = await self.finish()
         assert result.outcome is Outcome.SUCCEEDED, result
@@ -119,7 +122,7 @@ async def test_a_function_is_checked_as_soon_as_its_pool_tells_of_a_change(site:
     store, clock = DirectStore(site.store), Quick()
     checker = Checker(store, site.planner, clock, ())
     listener = Listener(
-        store, pools.devices, checker, clock, target_of, FakeWakeups(), health_interval=10_000, notified_alarms=False
+        store, pools.all, checker, clock, target_of, FakeWakeups(), health_interval=10_000, notified_alarms=False
     )
     stop = asyncio.Event()
     running = asyncio.create_task(listener.run(stop))
@@ -148,7 +151,7 @@ async def test_a_pool_is_checked_as_soon_as_a_node_changes(site: Site, pools: Po
     store, clock = DirectStore(site.store), Quick()
     checker = Checker(store, site.planner, clock, ())
     listener = Listener(
-        store, pools.devices, checker, clock, target_of, FakeWakeups(), health_interval=10_000, notified_alarms=False
+        store, pools.all, checker, clock, target_of, FakeWakeups(), health_interval=10_000, notified_alarms=False
     )
     stop = asyncio.Event()
     running = asyncio.create_task(listener.run(stop))

@@ -142,7 +142,7 @@ class Bench:
     async def work(self, claim: Claim) -> JobResult:
         record = Record(claim, InstantStore(self.store), self.clock, self._alive)
         patience = Patience(retry=0.05)
-        transaction = Transaction(claim, self.target, self.pools.devices, record, self.clock, patience)
+        transaction = Transaction(claim, self.target, self.pools.all, record, self.clock, patience)
         return await transaction.run()
 
     async def _alive(self) -> bool:

@@ -14,9 +14,9 @@ from controller.models.run import Outcome
 from controller.nrm.kube import PoolObjects
 from controller.nrm.profiles import render_cloud
 from controller.nrm.tree import Tree
-from controller.ports.devices import PoolTarget
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import JobResult
+from controller.ports.targets.kubernetes import PoolTarget
 from controller.runs.transaction import checks
 from simulators.cloud.server.listener import Tls, listen
 from simulators.connections import Connections

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from controller.assurance.checker import Checker
 from controller.cloud.api import PoolApi, Sent, _Opened
 from controller.cloud.devices import CloudDevices
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.device.transport import Transport
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
@@ -38,11 +38,12 @@ from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure, procedures
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library
-from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import Page, RunRequest
+from controller.ports.targets.kubernetes import KubernetesTarget
+from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
 from controller.rehearsal.play import BEGINS
 from controller.rehearsal.timeline import LoopClock, VirtualLoop
@@ -192,7 +193,7 @@ class VirtualCloud:
         async def open_(api: PoolApi) -> _Opened:
             headers = {"Authorization": f"Bearer {_SECRETS['pool-token']}", "User-Agent": "minka"}
             client = httpx.AsyncClient(
-                transport=self._wires[api.target.station], base_url="https://pool", headers=headers, trust_env=False
+                transport=self._wires[api.target.device], base_url="https://pool", headers=headers, trust_env=False
             )
             return _Opened(client, (None, SecretStr(""), None))
 
@@ -205,7 +206,7 @@ class VirtualCloud:
         async def call(owner: Any, *given: Any, **named: Any) -> Any:
             life = self.life
             (what, *_) = given
-            name = f"{owner.target.station} {what.method}" if isinstance(what, Sent) else str(what.name)
+            name = f"{owner.target.device} {what.method}" if isinstance(what, Sent) else str(what.name)
             killed = await life.reach(name)
             if killed and not life.after:
                 raise Killed
@@ -235,11 +236,13 @@ class VirtualCloud:
 
     # ---------------------------------------------------------------- processes
 
-    def _devices(self) -> SshDevices:
+    def _devices(self) -> AllDevices:
         cloud = CloudDevices(FakeSecrets(_SECRETS), self.time)
-        return SshDevices(FakeSecrets({}), connector=MemoryConnector(self.fleet), cloud=lambda: cloud)
+        return AllDevices(
+            FakeSecrets({}), connector=MemoryConnector(self.fleet), others={KubernetesTarget: lambda: cloud}
+        )
 
-    def services(self, devices: SshDevices, life: Mortal | None = None) -> ActionServices:
+    def services(self, devices: AllDevices, life: Mortal | None = None) -> ActionServices:
         store = InstantStore(self.store, life)
         return ActionServices(store, Planner(store, devices, self.time, target_of), FakeWebhook(), self.time)
 

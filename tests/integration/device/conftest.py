@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from controller.device import SshDevices
-from controller.ports.devices import DeviceTarget
+from controller.device import AllDevices
+from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import managed_element
@@ -31,8 +31,8 @@ def _password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def devices() -> AsyncIterator[SshDevices]:
-    pool = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10)
+async def devices() -> AsyncIterator[AllDevices]:
+    pool = AllDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10)
     yield pool
     await pool.close()
 
@@ -43,11 +43,11 @@ def fleet_of(count: int, settings: FleetSettings | None = None) -> Fleet:
     return Fleet(SimulatedNetwork("test", stations, (), {}), settings)
 
 
-def target_in(fleet: Fleet, station: str, credential: str = "device") -> DeviceTarget:
+def target_in(fleet: Fleet, station: str, credential: str = "device") -> NetconfTarget:
     """How the controller reaches a simulated station."""
     endpoint = fleet.endpoint(station)
-    return DeviceTarget(
-        station, endpoint.address, endpoint.port, endpoint.host_key, "minka", credential, ("lte-28658",)
+    return NetconfTarget(
+        station, ("lte-28658",), endpoint.address, endpoint.port, endpoint.host_key, "minka", credential
     )
 
 
@@ -61,13 +61,13 @@ async def fleet() -> AsyncIterator[Fleet]:
 class Device:
     """A device with a ManagedElement and nothing in it, and the pool to reach it with."""
 
-    devices: SshDevices
-    target: DeviceTarget
+    devices: AllDevices
+    target: NetconfTarget
     kind: str
 
 
 @pytest.fixture(params=[pytest.param("netconfd", marks=pytest.mark.needs("netconfd", "sshd")), "simulator"])
-async def device(request: pytest.FixtureRequest, devices: SshDevices) -> AsyncIterator[Device]:
+async def device(request: pytest.FixtureRequest, devices: AllDevices) -> AsyncIterator[Device]:
     if request.param == "simulator":
         async with fleet_of(1) as running:
             yield Device(devices, target_in(running, "S-0"), "simulator")
@@ -75,6 +75,6 @@ async def device(request: pytest.FixtureRequest, devices: SshDevices) -> AsyncIt
     server: Netconfd = request.getfixturevalue("netconfd_server")
     target = server.target(f"S-{uuid4().hex[:8]}")
     async with devices.session(target) as session:
-        await session.edit([managed_element(target.station)])
+        await session.edit([managed_element(target.device)])
         await session.commit()
     yield Device(devices, target, "netconfd")

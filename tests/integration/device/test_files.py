@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.models.errors import (
     AuthenticationError,
     DeviceRefusedError,
@@ -22,7 +22,7 @@ from controller.models.errors import (
     SessionLostError,
     UnreachableError,
 )
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from tests.support.secrets import LocalSecrets
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -88,24 +88,24 @@ class Denying(Folder):
 
 
 @asynccontextmanager
-async def served(folder: type[Folder] | None, root: Path) -> AsyncIterator[DeviceTarget]:
+async def served(folder: type[Folder] | None, root: Path) -> AsyncIterator[NetconfTarget]:
     kind = None if folder is None else type("Here", (folder,), {"root": root})
     server = await asyncssh.listen(
         "127.0.0.1", 0, server_host_keys=[KEY], server_factory=Login, sftp_factory=kind, login_timeout=20
     )
     port = server.sockets[0].getsockname()[1]
     try:
-        yield DeviceTarget(
-            "S-1", "127.0.0.1", 1, public(KEY), "minka", "device", ("lte-28658",), file_port=port, folder="/pm"
+        yield NetconfTarget(
+            "S-1", ("lte-28658",), "127.0.0.1", 1, public(KEY), "minka", "device", file_port=port, folder="/pm"
         )
     finally:
         server.close()
 
 
 @pytest.fixture
-async def devices(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SshDevices]:
+async def devices(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AllDevices]:
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
-    made = SshDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
+    made = AllDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
     yield made
     await made.close()
 
@@ -119,7 +119,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_files_are_listed_and_fetched_whole(devices: SshDevices, root: Path) -> None:
+async def test_files_are_listed_and_fetched_whole(devices: AllDevices, root: Path) -> None:
     async with served(Folder, root) as target, devices.files(target) as files:
         assert [(one.name, one.size) for one in await files.list(10)] == [("A1.xml", 900_000), ("A2.xml", 0)]
         assert await files.fetch("A1.xml", 900_000) == b"one" * 300_000
@@ -133,20 +133,20 @@ async def test_files_are_listed_and_fetched_whole(devices: SshDevices, root: Pat
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "..", "", "old/A.xml", "A\n.xml"])
-async def test_no_name_leads_out_of_the_folder(devices: SshDevices, root: Path, name: str) -> None:
+async def test_no_name_leads_out_of_the_folder(devices: AllDevices, root: Path, name: str) -> None:
     (root / "secret").write_text("a key")
     async with served(Folder, root) as target, devices.files(target) as files:
         with pytest.raises(DeviceRefusedError, match="is no name of a file in its folder"):
             await files.fetch(name, 100)
 
 
-async def test_a_folder_that_is_not_there_is_gone(devices: SshDevices, root: Path) -> None:
+async def test_a_folder_that_is_not_there_is_gone(devices: AllDevices, root: Path) -> None:
     async with served(Folder, root) as target, devices.files(replace(target, folder="/none")) as files:
         with pytest.raises(FileGoneError, match="the list of /none"):
             await files.list(10)
 
 
-async def test_lists_and_files_without_end_are_cut_off(devices: SshDevices, root: Path) -> None:
+async def test_lists_and_files_without_end_are_cut_off(devices: AllDevices, root: Path) -> None:
     async with served(Endless, root) as target, devices.files(target) as files:
         with pytest.raises(OversizedError, match="more than 1000"):
             await files.list(1000)
@@ -154,16 +154,16 @@ async def test_lists_and_files_without_end_are_cut_off(devices: SshDevices, root
             await files.fetch("A1.xml", 1_000_000)
 
 
-async def test_odd_names_are_left_out(devices: SshDevices, root: Path) -> None:
+async def test_odd_names_are_left_out(devices: AllDevices, root: Path) -> None:
     async with served(OddNames, root) as target, devices.files(target) as files:
         assert [tuple(one) for one in await files.list(10)] == [("good.xml", 1 << 60, 5)]
 
 
-async def test_a_server_that_says_no_or_nothing_is_met_in_time(devices: SshDevices, root: Path) -> None:
+async def test_a_server_that_says_no_or_nothing_is_met_in_time(devices: AllDevices, root: Path) -> None:
     async with served(Denying, root) as target, devices.files(target) as files:
         with pytest.raises(DeviceRefusedError, match=r"denies access to file A1\.xml"):
             await files.fetch("A1.xml", 10)
-    impatient = SshDevices(LocalSecrets(), rpc_timeout=0.5, connect_timeout=20)
+    impatient = AllDevices(LocalSecrets(), rpc_timeout=0.5, connect_timeout=20)
     try:
         async with served(Silent, root) as target, impatient.files(target) as files:
             with pytest.raises(SessionLostError, match=r"did not send file A1\.xml in time"):
@@ -172,7 +172,7 @@ async def test_a_server_that_says_no_or_nothing_is_met_in_time(devices: SshDevic
         await impatient.close()
 
 
-async def test_a_station_without_a_file_server_refuses(devices: SshDevices, root: Path) -> None:
+async def test_a_station_without_a_file_server_refuses(devices: AllDevices, root: Path) -> None:
     async with served(None, root) as target:
         with pytest.raises(DeviceRefusedError, match="opened no channel for subsystem sftp"):
             async with devices.files(target):
@@ -182,7 +182,7 @@ async def test_a_station_without_a_file_server_refuses(devices: SshDevices, root
                 raise AssertionError
 
 
-async def test_key_and_password_are_those_of_the_station(devices: SshDevices, root: Path) -> None:
+async def test_key_and_password_are_those_of_the_station(devices: AllDevices, root: Path) -> None:
     other = public(asyncssh.generate_private_key("ssh-ed25519"))
     async with served(Folder, root) as target:
         with pytest.raises(HostKeyError):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.models.errors import DeviceRefusedError, SessionLostError
 from controller.models.facts import RouterFact, TransportFact
 from controller.models.plan import Edit, Op
@@ -52,13 +52,13 @@ def router() -> Iterator[Frr]:
 
 
 @pytest.fixture
-async def devices() -> AsyncIterator[SshDevices]:
-    devices = SshDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
+async def devices() -> AsyncIterator[AllDevices]:
+    devices = AllDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
     yield devices
     await devices.close()
 
 
-async def test_tenants_come_and_go_and_are_saved(router: Frr, devices: SshDevices) -> None:
+async def test_tenants_come_and_go_and_are_saved(router: Frr, devices: AllDevices) -> None:
     router.type("ip route 192.0.2.0/24 Null0 250")
     async with devices.session(router.target(NAME)) as session:
         bare = (await session.read()).tree
@@ -78,7 +78,7 @@ async def test_tenants_come_and_go_and_are_saved(router: Frr, devices: SshDevice
         assert (await session.read()).tree == bare
 
 
-async def test_the_standby_is_raised_and_the_uplink_lowered(router: Frr, devices: SshDevices) -> None:
+async def test_the_standby_is_raised_and_the_uplink_lowered(router: Frr, devices: AllDevices) -> None:
     async with devices.session(router.target(NAME)) as session:
         await session.read()
         await session.edit(creates(ANDES))
@@ -101,7 +101,7 @@ async def test_the_standby_is_raised_and_the_uplink_lowered(router: Frr, devices
         await session.commit()
 
 
-async def test_a_refused_line_leaves_what_can_be_taken_back(router: Frr, devices: SshDevices) -> None:
+async def test_a_refused_line_leaves_what_can_be_taken_back(router: Frr, devices: AllDevices) -> None:
     async with devices.session(router.target(NAME)) as session:
         bare = (await session.read()).tree
         edits = [
@@ -120,7 +120,7 @@ async def test_a_refused_line_leaves_what_can_be_taken_back(router: Frr, devices
         assert (await session.read()).tree == bare
 
 
-async def test_what_a_dead_daemon_holds_is_not_taken_for_gone(router: Frr, devices: SshDevices) -> None:
+async def test_what_a_dead_daemon_holds_is_not_taken_for_gone(router: Frr, devices: AllDevices) -> None:
     router.type("ip route 192.0.2.0/24 Null0 250")
     router.save()
     async with devices.session(router.target(NAME)) as session:
@@ -135,7 +135,7 @@ async def test_what_a_dead_daemon_holds_is_not_taken_for_gone(router: Frr, devic
         assert (await session.read()).tree == before
 
 
-async def test_nothing_is_typed_before_its_daemons_know_each_other(router: Frr, devices: SshDevices) -> None:
+async def test_nothing_is_typed_before_its_daemons_know_each_other(router: Frr, devices: AllDevices) -> None:
     """Until then its mgmtd takes any line, also one that a daemon would refuse."""
     with router.with_lonely_mgmtd():
         async with devices.session(router.target(NAME)) as session:
@@ -145,7 +145,7 @@ async def test_nothing_is_typed_before_its_daemons_know_each_other(router: Frr, 
         await session.read()
 
 
-async def test_what_a_restarted_daemon_is_not_yet_given_is_not_taken_for_gone(router: Frr, devices: SshDevices) -> None:
+async def test_what_a_restarted_daemon_is_not_yet_given_is_not_taken_for_gone(router: Frr, devices: AllDevices) -> None:
     """Its mgmtd is up and connected by then, and its running configuration lacks what is saved."""
     router.type("ip route 192.0.2.0/24 Null0 250")
     router.save()
@@ -159,7 +159,7 @@ async def test_what_a_restarted_daemon_is_not_yet_given_is_not_taken_for_gone(ro
     assert "ip route" in router.running()
 
 
-async def test_nothing_is_timed_here(router: Frr, devices: SshDevices) -> None:
+async def test_nothing_is_timed_here(router: Frr, devices: AllDevices) -> None:
     async with devices.session(router.target(NAME)) as session:
         assert not session.capabilities.safe_commit
         assert not session.capabilities.timed_reload

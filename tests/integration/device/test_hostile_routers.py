@@ -12,10 +12,10 @@ from dataclasses import replace
 import asyncssh
 import pytest
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.models.errors import AuthenticationError, DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.plan import Edit, Op
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.cli import CliTarget
 from tests.support.secrets import LocalSecrets
 
 Process = asyncssh.SSHServerProcess[str]
@@ -44,7 +44,7 @@ async def as_routers_do(_: Process, line: str) -> str | None:
 
 
 @asynccontextmanager
-async def router(answer: Answer, prompt: str = f"{NAME}#", greeting: str = "") -> AsyncIterator[DeviceTarget]:
+async def router(answer: Answer, prompt: str = f"{NAME}#", greeting: str = "") -> AsyncIterator[CliTarget]:
     """A router that answers lines so."""
 
     async def shell(process: Process) -> None:
@@ -74,26 +74,17 @@ async def router(answer: Answer, prompt: str = f"{NAME}#", greeting: str = "") -
     )
     try:
         host_key = " ".join(key.export_public_key().decode().split()[:2])
-        yield DeviceTarget(
-            NAME,
-            "127.0.0.1",
-            server.get_port(),
-            host_key,
-            "minka",
-            "device",
-            ("cisco_ios",),
-            transport="cli",
-        )
+        yield CliTarget(NAME, ("cisco_ios",), "127.0.0.1", server.get_port(), host_key, "minka", "device")
     finally:
         server.close()
         await server.wait_closed()
 
 
 @pytest.fixture
-async def devices(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SshDevices]:
+async def devices(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AllDevices]:
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", PASSWORD)
     monkeypatch.setenv("ENABLE", SECRET)
-    devices = SshDevices(LocalSecrets(enable="env:ENABLE"), rpc_timeout=2, connect_timeout=10)
+    devices = AllDevices(LocalSecrets(enable="env:ENABLE"), rpc_timeout=2, connect_timeout=10)
     yield devices
     await devices.close()
 
@@ -128,7 +119,7 @@ async def stops(_: Process, line: str) -> str | None:
 
 
 @pytest.mark.parametrize("answer", [flood, drip, pages, stops])
-async def test_an_answer_that_is_none_is_given_up(devices: SshDevices, answer: Answer) -> None:
+async def test_an_answer_that_is_none_is_given_up(devices: AllDevices, answer: Answer) -> None:
     async with router(answer) as target, devices.session(target) as session:
         with pytest.raises(SessionLostError):
             await asyncio.wait_for(session.read(), 20)
@@ -137,12 +128,12 @@ async def test_an_answer_that_is_none_is_given_up(devices: SshDevices, answer: A
 @pytest.mark.parametrize(
     "greeting", ["Welcome to\nR-9#\nR-9>\nthis one #\n", "\x1b[2J\x07 keep out\n%  rejected\n", "end\n" * 50]
 )
-async def test_whatever_a_banner_says(devices: SshDevices, greeting: str) -> None:
+async def test_whatever_a_banner_says(devices: AllDevices, greeting: str) -> None:
     async with router(as_routers_do, greeting=greeting) as target, devices.session(target) as session:
         assert f"/Router[{NAME}]/Vrf[andes]" in (await session.read()).tree
 
 
-async def test_a_prompt_of_a_line_editor(devices: SshDevices) -> None:
+async def test_a_prompt_of_a_line_editor(devices: AllDevices) -> None:
     async with router(as_routers_do, prompt=f"\x1b[?2004h{NAME}# ") as target, devices.session(target) as session:
         assert f"/Router[{NAME}]/Vrf[andes]" in (await session.read()).tree
 
@@ -151,7 +142,7 @@ async def rude(_: Process, line: str) -> str | None:
     return "% \x1b]0;you\x07 are \u2028wrong " + "!" * 5000 if line.startswith("ip route") else None
 
 
-async def test_what_is_repeated_of_an_answer_is_short_and_plain(devices: SshDevices) -> None:
+async def test_what_is_repeated_of_an_answer_is_short_and_plain(devices: AllDevices) -> None:
     edit = Edit(op=Op.CREATE, path=f"/Router[{NAME}]/Vrf[andes]/Route[10.1.0.0%2F16,10.0.0.2]", owners=("andes",))
     async with router(rude) as target, devices.session(target) as session:
         await session.read()
@@ -166,7 +157,7 @@ async def locked(_: Process, line: str) -> str | None:
     return "Configuration mode locked exclusively by user 'ana'" if line.startswith("configure") else None
 
 
-async def test_lines_are_typed_in_configuration_mode_only(devices: SshDevices) -> None:
+async def test_lines_are_typed_in_configuration_mode_only(devices: AllDevices) -> None:
     typed: list[str] = []
 
     async def listed(process: Process, line: str) -> str | None:
@@ -182,7 +173,7 @@ async def test_lines_are_typed_in_configuration_mode_only(devices: SshDevices) -
     assert not any("ip route" in line for line in typed)
 
 
-async def test_a_question_before_saving_is_answered_with_no(devices: SshDevices) -> None:
+async def test_a_question_before_saving_is_answered_with_no(devices: AllDevices) -> None:
     pressed: list[str] = []
 
     async def careful(process: Process, line: str) -> str | None:
@@ -203,7 +194,7 @@ async def colourful(_: Process, line: str) -> str | None:
     return CONFIG.format("\x1b[31mred\x03 who?") if line.startswith("show") else None
 
 
-async def test_a_description_that_could_not_be_typed_back_is_not_replaced(devices: SshDevices) -> None:
+async def test_a_description_that_could_not_be_typed_back_is_not_replaced(devices: AllDevices) -> None:
     typed: list[str] = []
 
     async def listed(process: Process, line: str) -> str | None:
@@ -234,7 +225,7 @@ async def asks(process: Process, line: str) -> str | None:
 
 
 @pytest.mark.parametrize(("enable", "said"), [("enable", "refused the secret"), ("", "wants a secret")])
-async def test_a_secret_of_enable_that_does_not_fit(devices: SshDevices, enable: str, said: str) -> None:
+async def test_a_secret_of_enable_that_does_not_fit(devices: AllDevices, enable: str, said: str) -> None:
     async with router(asks, prompt=f"{NAME}>") as target:
         with pytest.raises(AuthenticationError, match=said) as caught:
             async with devices.session(replace(target, enable_credential=enable)):
@@ -244,14 +235,14 @@ async def test_a_secret_of_enable_that_does_not_fit(devices: SshDevices, enable:
     assert caught.value.__context__ is None
 
 
-async def test_a_router_that_never_prompts(devices: SshDevices) -> None:
+async def test_a_router_that_never_prompts(devices: AllDevices) -> None:
     async with router(as_routers_do, prompt="hello, who is there? ") as target:
         with pytest.raises(UnreachableError, match="opened no session"):
             async with devices.session(target):
                 pass
 
 
-async def test_a_session_that_nobody_waits_for_any_more_is_closed(devices: SshDevices) -> None:
+async def test_a_session_that_nobody_waits_for_any_more_is_closed(devices: AllDevices) -> None:
     here, go = asyncio.Event(), asyncio.Event()
     gone = asyncio.Event()
 
@@ -265,7 +256,7 @@ async def test_a_session_that_nobody_waits_for_any_more_is_closed(devices: SshDe
         await process.wait_closed()
         gone.set()
 
-    async def opened(target: DeviceTarget) -> None:
+    async def opened(target: CliTarget) -> None:
         async with devices.session(target):
             raise AssertionError
 
@@ -280,7 +271,7 @@ async def test_a_session_that_nobody_waits_for_any_more_is_closed(devices: SshDe
 
 
 async def test_secrets_are_neither_logged_nor_kept(
-    devices: SshDevices, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    devices: AllDevices, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG)
     filters = len(logging.getLogger("netmiko").filters)
@@ -298,7 +289,7 @@ async def test_secrets_are_neither_logged_nor_kept(
         assert secret not in caplog.text
 
 
-async def test_the_address_that_we_come_by_is_known_also_by_a_name(devices: SshDevices) -> None:
+async def test_the_address_that_we_come_by_is_known_also_by_a_name(devices: AllDevices) -> None:
     """Its interface, and the VRF of that, are not touched."""
     managed = (
         "vrf definition mgmt\n rd 1:1\n!\ninterface Gi0/1.5\n encapsulation dot1Q 5\n vrf forwarding mgmt\n"

@@ -9,7 +9,7 @@ import asyncssh
 import pytest
 from lxml import etree
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.device.capabilities import without_content_ids
 from controller.device.replies import BASE, check_done
 from controller.device.requests import get_config, lock, request, unlock
@@ -32,7 +32,7 @@ def whole(reply: etree._Element) -> etree._Element:
     return reply
 
 
-async def test_its_hello_is_as_recorded(netconfd_server: Netconfd, devices: SshDevices) -> None:
+async def test_its_hello_is_as_recorded(netconfd_server: Netconfd, devices: AllDevices) -> None:
     """Unit tests use the recorded one."""
     async with devices.session(netconfd_server.target("V-0")) as session:
         assert isinstance(session, NetconfSession)
@@ -45,7 +45,7 @@ async def test_its_hello_is_as_recorded(netconfd_server: Netconfd, devices: SshD
 
 
 async def test_validate_empties_the_candidate_and_commit_still_says_ok(
-    netconfd_server: Netconfd, devices: SshDevices
+    netconfd_server: Netconfd, devices: AllDevices
 ) -> None:
     target = netconfd_server.target("V-1")
     async with devices.session(target) as session:
@@ -57,7 +57,7 @@ async def test_validate_empties_the_candidate_and_commit_still_says_ok(
 
 
 async def test_with_running_locked_a_cancel_says_ok_and_takes_nothing_back(
-    netconfd_server: Netconfd, devices: SshDevices
+    netconfd_server: Netconfd, devices: AllDevices
 ) -> None:
     target = netconfd_server.target("V-2")
     async with devices.session(target) as session:
@@ -80,7 +80,7 @@ async def test_with_running_locked_a_cancel_says_ok_and_takes_nothing_back(
 
 
 async def test_while_a_commit_is_pending_nobody_else_can_lock_but_anybody_can_edit(
-    netconfd_server: Netconfd, devices: SshDevices
+    netconfd_server: Netconfd, devices: AllDevices
 ) -> None:
     target = netconfd_server.target("V-3")
     async with devices.session(target) as session:
@@ -101,9 +101,9 @@ async def test_while_a_commit_is_pending_nobody_else_can_lock_but_anybody_can_ed
 
 
 async def test_a_candidate_that_somebody_edited_is_busy_and_named(
-    netconfd_server: Netconfd, devices: SshDevices
+    netconfd_server: Netconfd, devices: AllDevices
 ) -> None:
-    target, others = netconfd_server.target("V-6"), SshDevices(LocalSecrets())
+    target, others = netconfd_server.target("V-6"), AllDevices(LocalSecrets())
     async with others.session(target) as other, devices.session(target) as session:
         await other.edit([managed_element("V-6")])
         with pytest.raises(
@@ -116,7 +116,7 @@ async def test_a_candidate_that_somebody_edited_is_busy_and_named(
     await others.close()
 
 
-async def test_state_that_nothing_provides_reads_as_absent(netconfd_server: Netconfd, devices: SshDevices) -> None:
+async def test_state_that_nothing_provides_reads_as_absent(netconfd_server: Netconfd, devices: AllDevices) -> None:
     target = netconfd_server.target("V-4")
     async with devices.session(target) as session:
         assert isinstance(session, NetconfSession)
@@ -129,7 +129,7 @@ async def test_state_that_nothing_provides_reads_as_absent(netconfd_server: Netc
         assert isinstance(reply.find(f"{BASE}data"), etree._Element)
 
 
-async def test_a_key_logs_in_and_a_changed_host_key_does_not(netconfd_server: Netconfd, devices: SshDevices) -> None:
+async def test_a_key_logs_in_and_a_changed_host_key_does_not(netconfd_server: Netconfd, devices: AllDevices) -> None:
 
     other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
     before = netconfd_server.ssh.log.read_text().count("Accepted publickey")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.models.errors import (
     AuthenticationError,
     DeviceRefusedError,
@@ -21,7 +21,7 @@ from controller.models.facts import RouterFact, TransportFact
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_routing
 from controller.nrm.tree import Tree
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.cli import CliTarget
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.network import read_network
@@ -62,25 +62,25 @@ def router(fleet: Fleet) -> Router:
     return fleet.routers[NAME]
 
 
-def target_at(fleet: Fleet) -> DeviceTarget:
+def target_at(fleet: Fleet) -> CliTarget:
     at = fleet.router_endpoint(NAME)
     credential = "device"
-    return DeviceTarget(NAME, at.address, at.port, at.host_key, "minka", credential, ("cisco_ios",), transport="cli")
+    return CliTarget(NAME, ("cisco_ios",), at.address, at.port, at.host_key, "minka", credential)
 
 
 @pytest.fixture
-def target(fleet: Fleet) -> DeviceTarget:
+def target(fleet: Fleet) -> CliTarget:
     return target_at(fleet)
 
 
 @pytest.fixture
-async def devices() -> AsyncIterator[SshDevices]:
-    devices = SshDevices(LocalSecrets(enable="env:ENABLE"), rpc_timeout=20, connect_timeout=20)
+async def devices() -> AsyncIterator[AllDevices]:
+    devices = AllDevices(LocalSecrets(enable="env:ENABLE"), rpc_timeout=20, connect_timeout=20)
     yield devices
     await devices.close()
 
 
-async def bring(devices: SshDevices, target: DeviceTarget, *transports: TransportFact) -> Tree:
+async def bring(devices: AllDevices, target: CliTarget, *transports: TransportFact) -> Tree:
     """Type what the tenants need; what the router says afterwards."""
     async with devices.session(target) as session:
         seen = (await session.read()).tree
@@ -89,7 +89,7 @@ async def bring(devices: SshDevices, target: DeviceTarget, *transports: Transpor
         return (await session.read()).tree
 
 
-async def test_a_tenant_is_typed_read_back_and_saved(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+async def test_a_tenant_is_typed_read_back_and_saved(devices: AllDevices, target: CliTarget, router: Router) -> None:
     async with devices.session(target) as session:
         assert not session.capabilities.safe_commit
         before = await session.read()
@@ -112,7 +112,7 @@ async def test_a_tenant_is_typed_read_back_and_saved(devices: SshDevices, target
 
 
 async def test_the_hosts_way_to_other_stations_is_carried_as_a_tenants(
-    devices: SshDevices, target: DeviceTarget, router: Router
+    devices: AllDevices, target: CliTarget, router: Router
 ) -> None:
     """X2 and Xn in a VRF of their own; without it the router has no way there."""
     ends = addresses("10.99.0.1", "10.99.4.1")
@@ -134,7 +134,7 @@ def addresses(*texts: str) -> tuple[int, int]:
 
 @pytest.mark.parametrize("kind", [RouterFaultKind.REFUSE_LINE, RouterFaultKind.REFUSE_LINE_PLAINLY])
 async def test_a_refused_line_is_reported_and_no_further_one_sent(
-    devices: SshDevices, target: DeviceTarget, router: Router, kind: RouterFaultKind
+    devices: AllDevices, target: CliTarget, router: Router, kind: RouterFaultKind
 ) -> None:
     router.faults.inject(RouterFault(kind, line=7))
     with pytest.raises(DeviceRefusedError, match=r"refused 'description andes'.*rejected"):
@@ -148,7 +148,7 @@ async def test_a_refused_line_is_reported_and_no_further_one_sent(
 
 @pytest.mark.parametrize("kind", [RouterFaultKind.LOG_LINES, RouterFaultKind.GARBAGE])
 async def test_noise_is_no_refusal(
-    devices: SshDevices, target: DeviceTarget, router: Router, kind: RouterFaultKind
+    devices: AllDevices, target: CliTarget, router: Router, kind: RouterFaultKind
 ) -> None:
     router.faults.inject(RouterFault(kind, command="show running-config", count=3))
     router.faults.inject(RouterFault(kind, line=3))
@@ -156,7 +156,7 @@ async def test_noise_is_no_refusal(
     assert {path: seen[path] for path in wanted(ANDES)} == wanted(ANDES)
 
 
-async def test_a_new_name_under_way_confuses_nobody(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+async def test_a_new_name_under_way_confuses_nobody(devices: AllDevices, target: CliTarget, router: Router) -> None:
     async with devices.session(target) as session:
         seen = (await session.read()).tree
         router.foreign_edit(["hostname LLAMA"])
@@ -165,7 +165,7 @@ async def test_a_new_name_under_way_confuses_nobody(devices: SshDevices, target:
         assert set(wanted(ANDES)) <= set((await session.read()).tree)
 
 
-async def test_a_swallowed_line_shows_when_read_back(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+async def test_a_swallowed_line_shows_when_read_back(devices: AllDevices, target: CliTarget, router: Router) -> None:
     router.faults.inject(RouterFault(RouterFaultKind.SWALLOW_LINE, command="ip route"))
     seen = await bring(devices, target, ANDES)
     assert [path for path in wanted(ANDES) if path not in seen] == [
@@ -175,7 +175,7 @@ async def test_a_swallowed_line_shows_when_read_back(devices: SshDevices, target
 
 @pytest.mark.parametrize("kind", [RouterFaultKind.SAVE_FAILS_SILENTLY, RouterFaultKind.SAVE_LIES])
 async def test_a_save_that_does_not_save_is_reported(
-    devices: SshDevices, target: DeviceTarget, router: Router, kind: RouterFaultKind
+    devices: AllDevices, target: CliTarget, router: Router, kind: RouterFaultKind
 ) -> None:
     await bring(devices, target, ANDES)
     router.faults.inject(RouterFault(kind))
@@ -185,8 +185,8 @@ async def test_a_save_that_does_not_save_is_reported(
 
 
 @pytest.mark.parametrize("kind", [RouterFaultKind.DROP_BEFORE, RouterFaultKind.DROP_AFTER, RouterFaultKind.HANG])
-async def test_a_session_that_ends_is_lost(fleet: Fleet, target: DeviceTarget, kind: RouterFaultKind) -> None:
-    impatient = SshDevices(LocalSecrets(), rpc_timeout=3, connect_timeout=20)
+async def test_a_session_that_ends_is_lost(fleet: Fleet, target: CliTarget, kind: RouterFaultKind) -> None:
+    impatient = AllDevices(LocalSecrets(), rpc_timeout=3, connect_timeout=20)
     router = fleet.routers[NAME]
     router.faults.inject(RouterFault(kind, command="vrf definition"))
     try:
@@ -198,7 +198,7 @@ async def test_a_session_that_ends_is_lost(fleet: Fleet, target: DeviceTarget, k
         await impatient.close()
 
 
-async def test_another_host_key_gets_no_password(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+async def test_another_host_key_gets_no_password(devices: AllDevices, target: CliTarget, router: Router) -> None:
     router.faults.inject(RouterFault(RouterFaultKind.CHANGED_HOST_KEY, count=None))
     for _ in range(2):
         with pytest.raises(HostKeyError) as caught:
@@ -213,7 +213,7 @@ async def test_another_host_key_gets_no_password(devices: SshDevices, target: De
 
 
 async def test_a_wrong_password_and_a_missing_one(
-    devices: SshDevices, target: DeviceTarget, monkeypatch: pytest.MonkeyPatch
+    devices: AllDevices, target: CliTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "wr0ng-secret")
     with pytest.raises(AuthenticationError) as caught:
@@ -224,13 +224,13 @@ async def test_a_wrong_password_and_a_missing_one(
         await bring(devices, replace(target, credential="nowhere"), ANDES)
 
 
-async def test_a_router_that_refuses_sessions(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+async def test_a_router_that_refuses_sessions(devices: AllDevices, target: CliTarget, router: Router) -> None:
     router.faults.inject(RouterFault(RouterFaultKind.REFUSE_SESSIONS))
     with pytest.raises(UnreachableError):
         await bring(devices, target, ANDES)
 
 
-async def test_enable_with_a_secret(monkeypatch: pytest.MonkeyPatch, devices: SshDevices) -> None:
+async def test_enable_with_a_secret(monkeypatch: pytest.MonkeyPatch, devices: AllDevices) -> None:
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
     monkeypatch.setenv("ENABLE", "s3cret")
     settings = RouterSettings(enable_password="s3cret")
@@ -241,7 +241,7 @@ async def test_enable_with_a_secret(monkeypatch: pytest.MonkeyPatch, devices: Ss
         assert set(wanted(ANDES)) <= set(await bring(devices, target, ANDES))
 
 
-async def test_one_session_a_router(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+async def test_one_session_a_router(devices: AllDevices, target: CliTarget, router: Router) -> None:
     most = 0
 
     async def read() -> None:
@@ -268,7 +268,7 @@ CUTS = {
 
 @pytest.mark.parametrize("kind", CUTS)
 async def test_what_cuts_the_way_comes_back_by_a_reload(
-    devices: SshDevices, target: DeviceTarget, router: Router, kind: str
+    devices: AllDevices, target: CliTarget, router: Router, kind: str
 ) -> None:
     before = router.running
 
@@ -300,7 +300,7 @@ def other_default() -> list[Edit]:
 
 
 async def test_a_confirm_cancels_the_reload_from_a_new_connection(
-    devices: SshDevices, target: DeviceTarget, router: Router
+    devices: AllDevices, target: CliTarget, router: Router
 ) -> None:
     async with devices.session(target) as session:
         await session.read()
@@ -319,7 +319,7 @@ async def test_a_confirm_cancels_the_reload_from_a_new_connection(
     assert len(router.running.routes) == 2
 
 
-async def test_a_cancel_goes_back_without_a_reload(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+async def test_a_cancel_goes_back_without_a_reload(devices: AllDevices, target: CliTarget, router: Router) -> None:
     before = router.running
     async with devices.session(target) as session:
         await session.read()
@@ -333,7 +333,7 @@ async def test_a_cancel_goes_back_without_a_reload(devices: SshDevices, target: 
     assert not router.history.events(EventKind.RESTARTED)
 
 
-async def test_nothing_is_timed_over_unsaved_changes(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+async def test_nothing_is_timed_over_unsaved_changes(devices: AllDevices, target: CliTarget, router: Router) -> None:
     router.foreign_edit(["hostname LLAMA"])
     async with devices.session(target) as session:
         await session.read()
@@ -345,7 +345,7 @@ async def test_nothing_is_timed_over_unsaved_changes(devices: SshDevices, target
 
 
 async def test_the_interface_that_we_come_by_is_not_touched(
-    devices: SshDevices, target: DeviceTarget, router: Router
+    devices: AllDevices, target: CliTarget, router: Router
 ) -> None:
     router.foreign_edit(
         [

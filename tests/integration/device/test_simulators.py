@@ -15,7 +15,7 @@ import pytest
 from asyncssh.constants import MSG_IGNORE
 from structlog.testing import capture_logs
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.device.connect import LightClient, _LightConnection
 from controller.models.errors import (
     AuthenticationError,
@@ -37,7 +37,7 @@ from tests.support.secrets import LocalSecrets
 from tests.support.waiting import until
 
 
-async def test_two_hundred_stations_at_once(devices: SshDevices) -> None:
+async def test_two_hundred_stations_at_once(devices: AllDevices) -> None:
     async def work(fleet: Fleet, station: str) -> object:
         async with devices.session(target_in(fleet, station)) as session:
             await session.lock()
@@ -54,7 +54,7 @@ async def test_two_hundred_stations_at_once(devices: SshDevices) -> None:
         assert all(len(station.server.sessions) == 1 for station in fleet.stations.values())
 
 
-async def test_a_second_reading_shares_with_the_first_what_stayed(devices: SshDevices, fleet: Fleet) -> None:
+async def test_a_second_reading_shares_with_the_first_what_stayed(devices: AllDevices, fleet: Fleet) -> None:
     async with devices.session(target_in(fleet, "S-0")) as session:
         await session.edit([*function("S-0"), *cell("S-0")])
         await session.commit()
@@ -69,7 +69,7 @@ async def test_a_second_reading_shares_with_the_first_what_stayed(devices: SshDe
 # ------------------------------------------------------------------ warm sessions
 
 
-async def test_a_session_is_reused_and_has_one_caller_at_a_time(devices: SshDevices, fleet: Fleet) -> None:
+async def test_a_session_is_reused_and_has_one_caller_at_a_time(devices: AllDevices, fleet: Fleet) -> None:
     target, ids, inside = target_in(fleet, "S-0"), set(), 0
 
     async def use() -> None:
@@ -85,7 +85,7 @@ async def test_a_session_is_reused_and_has_one_caller_at_a_time(devices: SshDevi
     assert len(ids) == 1
 
 
-async def test_a_station_whose_session_is_in_use_is_looked_at_aside(devices: SshDevices, fleet: Fleet) -> None:
+async def test_a_station_whose_session_is_in_use_is_looked_at_aside(devices: AllDevices, fleet: Fleet) -> None:
     target = target_in(fleet, "S-0")
     async with devices.session(target) as held:
         await held.lock()
@@ -101,7 +101,7 @@ async def test_a_station_whose_session_is_in_use_is_looked_at_aside(devices: Ssh
     assert devices.counts == {"in-use": 0, "idle": 1, "subscribed": 0}
 
 
-async def test_a_session_that_failed_or_kept_a_lock_is_not_reused(devices: SshDevices, fleet: Fleet) -> None:
+async def test_a_session_that_failed_or_kept_a_lock_is_not_reused(devices: AllDevices, fleet: Fleet) -> None:
     target = target_in(fleet, "S-0")
     ids = []
 
@@ -122,11 +122,11 @@ async def test_a_session_that_failed_or_kept_a_lock_is_not_reused(devices: SshDe
     assert len(set(ids)) == 3
 
 
-async def test_a_warm_session_that_died_meanwhile_is_replaced(devices: SshDevices, fleet: Fleet) -> None:
+async def test_a_warm_session_that_died_meanwhile_is_replaced(devices: AllDevices, fleet: Fleet) -> None:
     target = target_in(fleet, "S-0")
     async with devices.session(target) as session:
         first = session.session_id
-    _, known = devices._idle["S-0"]
+    _, known = devices.stations._idle["S-0"]
     for warm in list(fleet.stations["S-0"].server.sessions.values()):
         warm.drop()
     await until(lambda: not known.reusable)
@@ -135,16 +135,16 @@ async def test_a_warm_session_that_died_meanwhile_is_replaced(devices: SshDevice
         await session.read()
 
 
-async def test_a_target_that_changed_is_connected_anew(devices: SshDevices, fleet: Fleet) -> None:
+async def test_a_target_that_changed_is_connected_anew(devices: AllDevices, fleet: Fleet) -> None:
     async with devices.session(target_in(fleet, "S-0")):
         pass
-    elsewhere = replace(target_in(fleet, "S-1"), station="S-0")
+    elsewhere = replace(target_in(fleet, "S-1"), device="S-0")
     async with devices.session(elsewhere):
         assert len(fleet.stations["S-1"].server.sessions) == 1
 
 
 async def test_the_number_of_sessions_is_bounded(fleet: Fleet) -> None:
-    devices = SshDevices(LocalSecrets(), limit=2)
+    devices = AllDevices(LocalSecrets(), limit=2)
     for station in fleet.stations:
         async with devices.session(target_in(fleet, station)):
             assert sum(devices.counts.values()) <= 2
@@ -158,7 +158,7 @@ async def test_the_number_of_sessions_is_bounded(fleet: Fleet) -> None:
     await until(lambda: not any(station.server.sessions for station in fleet.stations.values()))
 
 
-async def _read(devices: SshDevices, fleet: Fleet, station: str) -> None:
+async def _read(devices: AllDevices, fleet: Fleet, station: str) -> None:
     async with devices.session(target_in(fleet, station)) as session:
         await session.read()
 
@@ -178,9 +178,9 @@ async def _read(devices: SshDevices, fleet: Fleet, station: str) -> None:
     ],
 )
 async def test_an_answer_that_never_comes_whole_is_a_lost_session(
-    devices: SshDevices, fleet: Fleet, kind: FaultKind
+    devices: AllDevices, fleet: Fleet, kind: FaultKind
 ) -> None:
-    impatient = SshDevices(LocalSecrets(), rpc_timeout=0.5)
+    impatient = AllDevices(LocalSecrets(), rpc_timeout=0.5)
     target = target_in(fleet, "S-0")
     fleet.stations["S-0"].faults.inject(Fault(kind, "commit"))
 
@@ -198,7 +198,7 @@ async def test_an_answer_that_never_comes_whole_is_a_lost_session(
     await impatient.close()
 
 
-async def test_a_warning_before_an_error_is_an_error(devices: SshDevices, fleet: Fleet) -> None:
+async def test_a_warning_before_an_error_is_an_error(devices: AllDevices, fleet: Fleet) -> None:
     fleet.stations["S-0"].faults.inject(Fault(FaultKind.WARNING_BEFORE_ERROR, "commit"))
     async with devices.session(target_in(fleet, "S-0")) as session:
         await session.edit(function("S-0"))
@@ -206,7 +206,7 @@ async def test_a_warning_before_an_error_is_an_error(devices: SshDevices, fleet:
             await session.commit()
 
 
-async def test_an_ok_without_effect_shows_only_in_the_read_back(devices: SshDevices, fleet: Fleet) -> None:
+async def test_an_ok_without_effect_shows_only_in_the_read_back(devices: AllDevices, fleet: Fleet) -> None:
     fleet.stations["S-0"].faults.inject(Fault(FaultKind.OK_WITHOUT_EFFECT, "commit"))
     async with devices.session(target_in(fleet, "S-0")) as session:
         await session.edit(function("S-0"))
@@ -214,14 +214,14 @@ async def test_an_ok_without_effect_shows_only_in_the_read_back(devices: SshDevi
         assert function_path("S-0") not in (await session.read()).tree
 
 
-async def test_a_station_that_refuses_sessions_is_unreachable(devices: SshDevices, fleet: Fleet) -> None:
+async def test_a_station_that_refuses_sessions_is_unreachable(devices: AllDevices, fleet: Fleet) -> None:
     fleet.stations["S-0"].faults.inject(Fault(FaultKind.REFUSE_SESSIONS, ANY))
     with pytest.raises(UnreachableError, match="S-0"):
         await _read(devices, fleet, "S-0")
     await _read(devices, fleet, "S-0")
 
 
-async def test_nobody_listens_there(devices: SshDevices, fleet: Fleet) -> None:
+async def test_nobody_listens_there(devices: AllDevices, fleet: Fleet) -> None:
     with pytest.raises(UnreachableError, match="can't be reached"):
         async with devices.session(replace(target_in(fleet, "S-0"), port=1)):
             pass
@@ -233,7 +233,7 @@ async def test_a_server_that_says_nothing_is_unreachable(fleet: Fleet) -> None:
         writer.close()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    devices = SshDevices(LocalSecrets(), connect_timeout=0.3)
+    devices = AllDevices(LocalSecrets(), connect_timeout=0.3)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(UnreachableError, match="in time"):
         async with devices.session(replace(target_in(fleet, "S-0"), port=port)):
@@ -244,7 +244,7 @@ async def test_a_server_that_says_nothing_is_unreachable(fleet: Fleet) -> None:
 # --------------------------------------------------------- host keys (fault 32), users
 
 
-async def test_a_changed_host_key_is_refused_before_authentication(devices: SshDevices, fleet: Fleet) -> None:
+async def test_a_changed_host_key_is_refused_before_authentication(devices: AllDevices, fleet: Fleet) -> None:
     station = fleet.stations["S-0"]
     station.faults.inject(Fault(FaultKind.CHANGED_HOST_KEY, ANY))
     with pytest.raises(HostKeyError, match="S-0"):
@@ -265,7 +265,7 @@ async def test_a_host_key_of_another_type_is_a_changed_key_and_no_user_is_named(
 
     key = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
     listener = await asyncssh.listen("127.0.0.1", 0, server_factory=Server, server_host_keys=[key])
-    devices = SshDevices(LocalSecrets())
+    devices = AllDevices(LocalSecrets())
     async with fleet_of(1) as fleet:
         with pytest.raises(HostKeyError):
             async with devices.session(replace(target_in(fleet, "S-0"), port=listener.get_port())):
@@ -274,7 +274,7 @@ async def test_a_host_key_of_another_type_is_a_changed_key_and_no_user_is_named(
     assert asked == []
 
 
-async def test_a_pin_that_is_no_key_opens_nothing(devices: SshDevices, fleet: Fleet) -> None:
+async def test_a_pin_that_is_no_key_opens_nothing(devices: AllDevices, fleet: Fleet) -> None:
     with pytest.raises(HostKeyError, match="can't be read"):
         async with devices.session(replace(target_in(fleet, "S-0"), host_key="ssh-ed25519 AAAA")):
             pass
@@ -282,7 +282,7 @@ async def test_a_pin_that_is_no_key_opens_nothing(devices: SshDevices, fleet: Fl
 
 
 async def test_a_wrong_password_is_an_authentication_error(fleet: Fleet) -> None:
-    devices = SshDevices(FakeSecrets({"device": "wrong"}))
+    devices = AllDevices(FakeSecrets({"device": "wrong"}))
     with pytest.raises(AuthenticationError, match="device"):
         await _read(devices, fleet, "S-0")
     assert fleet.stations["S-0"].history.counts[EventKind.AUTHENTICATION_FAILED] == 1
@@ -290,7 +290,7 @@ async def test_a_wrong_password_is_an_authentication_error(fleet: Fleet) -> None
 
 async def test_a_secret_that_leads_nowhere_is_an_authentication_error(fleet: Fleet) -> None:
     with pytest.raises(AuthenticationError, match="leads nowhere"):
-        await _read(SshDevices(FakeSecrets({"device": None})), fleet, "S-0")
+        await _read(AllDevices(FakeSecrets({"device": None})), fleet, "S-0")
 
 
 @pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"])
@@ -301,14 +301,14 @@ async def test_a_file_with_a_private_key_logs_in_by_key(tmp_path: Path, kind: st
     credentials = Credentials(password=None, authorized_keys=(public,))
     async with (
         fleet_of(1, FleetSettings(credentials=credentials)) as fleet,
-        SshDevices(LocalSecrets(key=f"file:{tmp_path / 'key'}")).session(target_in(fleet, "S-0", "key")) as session,
+        AllDevices(LocalSecrets(key=f"file:{tmp_path / 'key'}")).session(target_in(fleet, "S-0", "key")) as session,
     ):
         await session.read()
 
 
 async def test_a_file_with_a_password_logs_in_by_password(fleet: Fleet, tmp_path: Path) -> None:
     (tmp_path / "password").write_text(PASSWORD + "\n")
-    devices = SshDevices(LocalSecrets(word=f"file:{tmp_path / 'password'}"))
+    devices = AllDevices(LocalSecrets(word=f"file:{tmp_path / 'password'}"))
     async with devices.session(target_in(fleet, "S-0", "word")) as session:
         await session.read()
 
@@ -323,7 +323,7 @@ def _everything_about(error: BaseException) -> str:
     return "".join(shown.format()) + repr(error) + str(error) + repr(vars(error))
 
 
-async def _provoke(devices: SshDevices, fleet: Fleet, credential: str) -> list[BaseException]:
+async def _provoke(devices: AllDevices, fleet: Fleet, credential: str) -> list[BaseException]:
     """Every way in which opening and working can fail."""
     good = target_in(fleet, "S-0", credential)
     errors: list[BaseException] = []
@@ -348,7 +348,7 @@ async def test_no_secret_leaves_the_process(
     secret = {"password": CANARY, "key": text, "broken key": text.replace("OPENSSH", "RSA")}[shape]
     canaries = [CANARY, *secret.splitlines()[1:3]]
     (tmp_path / "secret").write_text(secret)
-    devices = SshDevices(LocalSecrets(canary=f"file:{tmp_path / 'secret'}"))
+    devices = AllDevices(LocalSecrets(canary=f"file:{tmp_path / 'secret'}"))
     keys = (key.export_public_key().decode(),) if accepted else ()
     credentials = Credentials(password=CANARY if accepted else "another", authorized_keys=keys)
     try:
@@ -369,7 +369,7 @@ async def test_no_secret_leaves_the_process(
 # ------------------------------------------------------------------- notifications
 
 
-async def test_changes_are_notified_on_a_session_of_their_own(devices: SshDevices, fleet: Fleet) -> None:
+async def test_changes_are_notified_on_a_session_of_their_own(devices: AllDevices, fleet: Fleet) -> None:
     target = target_in(fleet, "S-0")
     stream = devices.notifications(target)
     first = asyncio.ensure_future(_next(stream, "netconf-config-change"))
@@ -397,7 +397,7 @@ async def _next(stream: AsyncIterator[Notification], name: str) -> Notification:
 
 
 async def test_packets_that_say_nothing_are_not_sent(
-    devices: SshDevices, fleet: Fleet, caplog: pytest.LogCaptureFixture
+    devices: AllDevices, fleet: Fleet, caplog: pytest.LogCaptureFixture
 ) -> None:
     asyncssh.set_debug_level(3)
     try:
@@ -414,7 +414,7 @@ async def test_packets_that_say_nothing_are_not_sent(
 
 async def test_many_sessions_asked_for_at_once_are_opened_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.device.connect._OPENING", 10)
-    devices = SshDevices(FakeSecrets({"device": PASSWORD}), connect_timeout=10)
+    devices = AllDevices(FakeSecrets({"device": PASSWORD}), connect_timeout=10)
     most = 0
 
     async def read(fleet: Fleet, station: str) -> None:
@@ -432,7 +432,7 @@ async def test_many_sessions_asked_for_at_once_are_opened_in_turns(monkeypatch: 
 
 
 async def test_no_packet_goes_out_only_to_be_ignored(
-    devices: SshDevices, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    devices: AllDevices, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """asyncssh sends one before each of its own; whoever moves its pinned release sees here whether ours still do."""
     ignored: list[object] = []

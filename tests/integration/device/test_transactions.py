@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.models.behaviour import FollowUp
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
 from controller.ports.devices import DeviceSession
@@ -35,7 +35,7 @@ async def test_both_offer_a_safe_commit(device: Device) -> None:
 
 
 async def test_confirmed_commit_follow_up_and_confirm(device: Device) -> None:
-    station = device.target.station
+    station = device.target.device
     async with device.devices.session(device.target) as session:
         assert cell_path(station) not in (await session.read()).tree
         await prepare(session, station, "token-1")
@@ -58,7 +58,7 @@ async def test_confirmed_commit_follow_up_and_confirm(device: Device) -> None:
 
 
 async def test_cancel_goes_back_to_before_the_first(device: Device) -> None:
-    station = device.target.station
+    station = device.target.device
     async with device.devices.session(device.target) as session:
         before = (await session.read()).tree
         await prepare(session, station, "token-2")
@@ -70,7 +70,7 @@ async def test_cancel_goes_back_to_before_the_first(device: Device) -> None:
 
 
 async def test_the_timer_reverts_and_the_confirm_is_refused(device: Device) -> None:
-    station = device.target.station
+    station = device.target.device
     async with device.devices.session(device.target) as session:
         await prepare(session, station, "token-3", timeout=3)
         assert await name_of(session, station) == "first"
@@ -87,7 +87,7 @@ async def test_the_timer_reverts_and_the_confirm_is_refused(device: Device) -> N
 
 @pytest.mark.parametrize("ending", ["confirm", "cancel"])
 async def test_another_session_ends_it_by_token(device: Device, ending: str) -> None:
-    station = device.target.station
+    station = device.target.device
     async with device.devices.session(device.target) as session:
         await prepare(session, station, "token-4")
         await session.abandon()
@@ -104,7 +104,7 @@ async def test_another_session_ends_it_by_token(device: Device, ending: str) -> 
 
 
 async def test_a_wrong_token_is_refused_and_changes_nothing(device: Device) -> None:
-    station = device.target.station
+    station = device.target.device
     async with device.devices.session(device.target) as session:
         await prepare(session, station, "token-5")
         with pytest.raises(DeviceRefusedError):
@@ -117,14 +117,14 @@ async def test_a_wrong_token_is_refused_and_changes_nothing(device: Device) -> N
 
 
 async def test_a_foreign_lock_is_busy_and_names_its_holder(device: Device) -> None:
-    others = SshDevices(LocalSecrets())
+    others = AllDevices(LocalSecrets())
     async with device.devices.session(device.target) as session, others.session(device.target) as other:
         await other.lock()
         with pytest.raises(DeviceBusyError) as denied:
             await session.lock()
         assert denied.value.holder == other.session_id
         with pytest.raises(DeviceBusyError):
-            await session.edit(function(device.target.station))
+            await session.edit(function(device.target.device))
         await session.kill(other.session_id)
         await session.lock()
         await session.unlock()
@@ -132,7 +132,7 @@ async def test_a_foreign_lock_is_busy_and_names_its_holder(device: Device) -> No
 
 
 async def test_what_the_device_refuses_is_named_and_leaves_no_trace(device: Device) -> None:
-    station = device.target.station
+    station = device.target.device
     async with device.devices.session(device.target) as session:
         await session.lock()
         before = await session.read_candidate()
@@ -147,7 +147,7 @@ async def test_what_the_device_refuses_is_named_and_leaves_no_trace(device: Devi
 
 
 async def test_a_plain_commit_and_what_it_leaves(device: Device) -> None:
-    station = device.target.station
+    station = device.target.device
     async with device.devices.session(device.target) as session:
         await session.edit(function(station))
         await session.commit()

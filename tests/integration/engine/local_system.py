@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.assurance.checker import Checker
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
 from controller.models.health import Health
@@ -20,10 +20,11 @@ from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
-from controller.ports.devices import DeviceTarget, target_of
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import JobResult, RunRequest, Transition
+from controller.ports.targets.netconf import NetconfTarget
+from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.remediator import Remediator
 from controller.runs.launch import Launcher
@@ -44,11 +45,11 @@ RULES = Path(__file__).parents[3] / "playbooks" / "rules"
 NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
 
 
-def network_at(target: DeviceTarget, folder: Path, *, entel: bool = False) -> Network:
+def network_at(target: NetconfTarget, folder: Path, *, entel: bool = False) -> Network:
     """``peru-mini`` with a station's endpoint where the target is."""
     endpoints = folder / "endpoints.csv"
     row = ",".join(
-        (target.station, target.address, str(target.port), target.host_key, target.username, target.credential)
+        (target.device, target.address, str(target.port), target.host_key, target.username, target.credential)
     )
     endpoints.write_text(f"station,address,port,host_key,username,credential\n{row}\n", encoding="utf-8")
     network = load_network(NETWORKS / "peru-mini", endpoints=endpoints)
@@ -79,7 +80,7 @@ class LocalSystem:
 
     def __init__(self, store: SqlStore) -> None:
         self.store, self.loop_store, self.clock = store, LoopStore(store), SystemClock()
-        self.devices = SshDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
+        self.devices = AllDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
         self.transactions: list[str] = []
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
 

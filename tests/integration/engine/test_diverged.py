@@ -16,7 +16,7 @@ from ncclient import manager
 from controller.models.alarm import DIVERGED, PerceivedSeverity
 from controller.models.network import Network, network_digest
 from controller.models.run import Outcome, RunState
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
 from controller.store import open_store
@@ -61,7 +61,7 @@ def _move_on(system: LocalSystem) -> None:
             pass
 
 
-def _configuration(target: DeviceTarget) -> str:
+def _configuration(target: NetconfTarget) -> str:
     """What a plain client gets of the station, in canonical XML."""
     where = {"host": target.address, "port": target.port, "username": target.username, "password": PASSWORD}
     options = {"hostkey_verify": False, "look_for_keys": False, "allow_agent": False, "timeout": 20}
@@ -71,7 +71,7 @@ def _configuration(target: DeviceTarget) -> str:
 
 async def test_a_cell_that_a_dead_worker_left_locked_is_named_and_brought_back(fleet: Fleet, tmp_path: Path) -> None:
     station, end = fleet.stations[STATION], fleet.endpoint(STATION)
-    target = DeviceTarget(STATION, end.address, end.port, end.host_key, "minka", "device", ("lte-28658", "nr-28541"))
+    target = NetconfTarget(STATION, ("lte-28658", "nr-28541"), end.address, end.port, end.host_key, "minka", "device")
     system = LocalSystem(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
     try:
         network = agreed(network_at(target, tmp_path))

@@ -14,8 +14,8 @@ import pytest
 
 from controller.models.network import network_digest
 from controller.models.run import Outcome
-from controller.ports.devices import DeviceTarget
 from controller.ports.store import JobResult
+from controller.ports.targets.netconf import NetconfTarget
 from controller.store import open_store
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.netconf.faults import FaultKind
@@ -55,7 +55,7 @@ def scribble(station: Station) -> None:
 @pytest.mark.parametrize("edits", [1, 2], ids=["first phase", "second phase"])
 async def test_killed_between_edit_and_commit(fleet: Fleet, tmp_path: Path, edits: int, *, scribbled: bool) -> None:
     station, end = fleet.stations[STATION], fleet.endpoint(STATION)
-    target = DeviceTarget(STATION, end.address, end.port, end.host_key, "minka", "device", ("lte-28658",))
+    target = NetconfTarget(STATION, ("lte-28658",), end.address, end.port, end.host_key, "minka", "device")
     system = LocalSystem(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
     try:
         network = network_at(target, tmp_path)
@@ -88,7 +88,7 @@ async def test_edits_of_a_job_that_ended_before_it_reached_its_device_again(
 ) -> None:
     """What the next job finds is told to be ours by the journal of the ended one, with its plan or its steps."""
     station, end = fleet.stations[STATION], fleet.endpoint(STATION)
-    target = DeviceTarget(STATION, end.address, end.port, end.host_key, "minka", "device", ("lte-28658",))
+    target = NetconfTarget(STATION, ("lte-28658",), end.address, end.port, end.host_key, "minka", "device")
     system = LocalSystem(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
     try:
         network = network_at(target, tmp_path)

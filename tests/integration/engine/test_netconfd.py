@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.models.errors import DeviceRefusedError
 from controller.models.health import ServiceState
 from controller.models.network import Network, network_digest
@@ -19,8 +19,8 @@ from controller.models.plan import Edit, Op, PhaseKind, Plan
 from controller.models.run import JournalStep, Outcome, RunState
 from controller.nrm.apply import siblings
 from controller.nrm.tree import parent
-from controller.ports.devices import target_of
 from controller.ports.store import Page
+from controller.ports.targets.registry import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.rollout.transitions import decide
 from controller.store import open_store
@@ -182,7 +182,7 @@ async def _without_its_confirmed_commit(system: LocalSystem, server: Netconfd) -
         await session.read()
         software = session.capabilities.software
     await system.devices.close()
-    system.devices = SshDevices(LocalSecrets(), rpc_timeout=60, connect_timeout=60, untrusted=frozenset({software}))
+    system.devices = AllDevices(LocalSecrets(), rpc_timeout=60, connect_timeout=60, untrusted=frozenset({software}))
     system.planner = Planner(system.loop_store, system.devices, system.clock, target_of)
 
 

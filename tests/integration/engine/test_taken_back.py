@@ -23,7 +23,7 @@ from controller.models.sharing import ActionClass, Consent
 from controller.nrm import namespaces as ns
 from controller.nrm.tree import class_of
 from controller.plan.maintenance import removal_plan
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.undo import undo_plan
 from controller.store import open_store
 from simulators.fleet.fleet import Fleet, FleetSettings
@@ -45,7 +45,7 @@ _NOTHING = (
 class Server:
     """A server that carries nothing, and how it is reached; seconds to wait for states, of which netconfd has none."""
 
-    target: DeviceTarget
+    target: NetconfTarget
     login: dict[str, Any]
     patience: int
 
@@ -93,8 +93,8 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
             etree.fromstring(f"<config xmlns='{ns.NETCONF}'>{_NOTHING}</config>")
         )
         end = fleet.endpoint(STATION)
-        target = DeviceTarget(
-            STATION, end.address, end.port, end.host_key, "minka", "device", ("lte-28658", "nr-28541")
+        target = NetconfTarget(
+            STATION, ("lte-28658", "nr-28541"), end.address, end.port, end.host_key, "minka", "device"
         )
         yield Server(target, {"password": PASSWORD}, 20)
 

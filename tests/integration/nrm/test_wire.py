@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
 from controller.nrm.apply import appending, apply_edits, sent_to_end
@@ -21,7 +21,7 @@ from controller.nrm.containers import foreign_elements
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.tree import Tree, child, with_unknown
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.transaction.completion import PLACE_REFUSED
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.netconf.profiles import profile_named
@@ -46,24 +46,24 @@ WANTED = render(BOTH, samples.station_facts(LTE_CELLS + NR_CELLS, own=("entel",)
 
 
 @asynccontextmanager
-async def simulated(profile: str = "standard") -> AsyncIterator[DeviceTarget]:
+async def simulated(profile: str = "standard") -> AsyncIterator[NetconfTarget]:
     record = StationRecord(STATION, "site", BOTH, "10.64.4.76", ("B28-1",))
     settings = FleetSettings(stations=StationSettings(profile=profile_named(profile)))
     async with Fleet(SimulatedNetwork("test", (record,), (), {}), settings) as fleet:
         at = fleet.endpoint(STATION)
         credential = "device"
-        yield DeviceTarget(STATION, at.address, at.port, at.host_key, "minka", credential, BOTH)
+        yield NetconfTarget(STATION, BOTH, at.address, at.port, at.host_key, "minka", credential)
 
 
 @asynccontextmanager
-async def debian() -> AsyncIterator[DeviceTarget]:
+async def debian() -> AsyncIterator[NetconfTarget]:
     with netconfd() as server:
         yield server.target(STATION)
 
 
-async def run_rounds(device: AbstractAsyncContextManager[DeviceTarget], rounds: dict[str, list[Edit]]) -> None:
+async def run_rounds(device: AbstractAsyncContextManager[NetconfTarget], rounds: dict[str, list[Edit]]) -> None:
     """Edit, commit and read back, comparing with what the edits do to a tree in memory."""
-    devices = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10)
+    devices = AllDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10)
     async with device as target, devices.session(target) as session:
         expected: Tree = (await session.read()).tree
         for name, edits in {"all from nothing": samples.creates(BOTH, WANTED, expected), **rounds}.items():
@@ -142,14 +142,14 @@ async def test_netconfd_does_what_the_model_says() -> None:
 
 
 @asynccontextmanager
-async def twin() -> AsyncIterator[DeviceTarget]:
+async def twin() -> AsyncIterator[NetconfTarget]:
     """The simulated station with netconfd's habits."""
     async with simulated("like-yuma123") as target:
         yield target
 
 
 @asynccontextmanager
-async def netopeer2() -> AsyncIterator[DeviceTarget]:
+async def netopeer2() -> AsyncIterator[NetconfTarget]:
     """The simulated station with netopeer2's habits."""
     async with simulated("like-netopeer2") as target:
         yield target
@@ -160,21 +160,21 @@ async def netopeer2() -> AsyncIterator[DeviceTarget]:
     [pytest.param(debian, marks=pytest.mark.needs("netconfd", "sshd"), id="netconfd"), twin, netopeer2],
 )
 async def test_a_managed_element_of_another_name_is_seen(
-    device: Callable[[], AbstractAsyncContextManager[DeviceTarget]], monkeypatch: pytest.MonkeyPatch
+    device: Callable[[], AbstractAsyncContextManager[NetconfTarget]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server carries our station; who asks it for another one is told so, and not that it is empty.
 
     One beside the station's own comes with no reading, and is told to those who ask.
     """
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
-    devices = SshDevices(LocalSecrets(), rpc_timeout=60, connect_timeout=60)
+    devices = AllDevices(LocalSecrets(), rpc_timeout=60, connect_timeout=60)
     async with device() as target:
         async with devices.session(target) as session:
             await session.edit(samples.creates(BOTH, WANTED, (await session.read()).tree))
             await session.commit()
             alone = await session.read()
             assert alone.unknown == await session.elements_beside() == ()
-        async with devices.session(replace(target, station="ND-D")) as session:
+        async with devices.session(replace(target, device="ND-D")) as session:
             seen = await session.read()
             assert await session.elements_beside() == seen.unknown
             await session.edit([edit(Op.CREATE, child("", ROOT.name, "ND-D"), after={"priorityLabel": "1"})])
@@ -192,11 +192,11 @@ async def test_a_managed_element_of_another_name_is_seen(
     "device", [pytest.param(debian, marks=pytest.mark.needs("netconfd", "sshd"), id="netconfd"), twin]
 )
 async def test_netconfd_and_its_twin_know_no_places(
-    device: Callable[[], AbstractAsyncContextManager[DeviceTarget]], monkeypatch: pytest.MonkeyPatch
+    device: Callable[[], AbstractAsyncContextManager[NetconfTarget]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How they refuse ``after``, what became of ``first``, and that an inverse without places is exact."""
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
-    devices = SshDevices(LocalSecrets(), rpc_timeout=60, connect_timeout=60)
+    devices = AllDevices(LocalSecrets(), rpc_timeout=60, connect_timeout=60)
     async with device() as target, devices.session(target) as session:
         await session.edit(samples.creates(BOTH, WANTED, (await session.read()).tree))
         await session.commit()

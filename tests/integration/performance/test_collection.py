@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from controller.assurance.collection import CollectionSchedule, Collector
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.inventory.load import load_network
 from controller.models.measurement import Measured
 from controller.models.network import Endpoint, Network, PerformanceData, network_digest
 from controller.performance.vocabulary import measured
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import target_of
 from controller.ports.queue import FakeWakeups
+from controller.ports.targets.registry import target_of
 from controller.rehearsal.twin import provisioned
 from controller.store import LoopStore, SqlStore, open_store
 from simulators import clock as simulated
@@ -48,7 +48,7 @@ class System:
     clock: VirtualClock
     schedule: CollectionSchedule
     collector: Collector
-    devices: SshDevices
+    devices: AllDevices
 
     @property
     def names(self) -> list[str]:
@@ -100,7 +100,7 @@ async def _system(url: str) -> AsyncIterator[System]:
             for name, one in at.items()
         )
         network = network.model_copy(update={"endpoints": ends})
-        devices = SshDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
+        devices = AllDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
         with closing(open_store(url, clock)) as store:
             record = LoopStore(store)
             store.networks.save(network, network_digest(network), "ana")

@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 
 from controller.bootstrap import parts
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.device.callhome import CallHome, Door
 from controller.device.connect import Connector
 from controller.device.ssh_callers import SshCallers
@@ -25,8 +25,8 @@ from controller.models.health import Refusal
 from controller.models.network import Endpoint
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
-from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
+from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.host_keys import public_host_key
@@ -49,9 +49,9 @@ def made_network(count: int) -> SimulatedNetwork:
     return SimulatedNetwork("made", stations, (), {})
 
 
-def target(station: str, **fields: Any) -> DeviceTarget:
-    known = DeviceTarget(
-        station, "", 830, public_host_key("made", station), "minka", "device", PROFILES, call_home=True
+def target(station: str, **fields: Any) -> NetconfTarget:
+    known = NetconfTarget(
+        station, PROFILES, "", 830, public_host_key("made", station), "minka", "device", call_home=True
     )
     return replace(known, **fields)
 
@@ -63,8 +63,8 @@ def doors() -> dict[str, Callable[[], Door]]:
 @asynccontextmanager
 async def at_home(
     call_timeout: float = 10.0, connect_timeout: float = 20.0, limit: int = 4000
-) -> AsyncIterator[tuple[SshDevices, int]]:
-    devices = SshDevices(
+) -> AsyncIterator[tuple[AllDevices, int]]:
+    devices = AllDevices(
         SECRETS, rpc_timeout=20, call_timeout=call_timeout, connect_timeout=connect_timeout, limit=limit
     )
     try:
@@ -104,7 +104,7 @@ async def test_a_station_calls_again_after_a_restart() -> None:
     ):
         async with devices.session(target("S-0")) as session:
             first = session.session_id
-        _, known = devices._idle["S-0"]
+        _, known = devices.stations._idle["S-0"]
         fleet.stations["S-0"].restart()
         await until(lambda: not known.reusable)
         async with devices.session(target("S-0")) as session:
@@ -116,7 +116,7 @@ async def test_a_station_calls_until_somebody_listens() -> None:
     port = free_port()
     async with Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port, 0.1)])):
         await asyncio.sleep(0.3)
-        devices = SshDevices(SECRETS)
+        devices = AllDevices(SECRETS)
         devices.listen("127.0.0.1", port)
         async with devices.session(target("S-0")) as session:
             await session.read()
@@ -185,7 +185,7 @@ async def test_notifications_come_beside_the_session_of_the_same_call() -> None:
 
 
 async def test_nobody_takes_calls_here() -> None:
-    devices = SshDevices(SECRETS)
+    devices = AllDevices(SECRETS)
     with pytest.raises(UnreachableError, match="over SSH, and this process accepts no such calls"):
         async with devices.session(target("S-0")):
             pass
@@ -233,7 +233,7 @@ async def test_a_storm_of_calls_among_silent_callers() -> None:
 
 async def test_the_oldest_silent_callers_make_room() -> None:
     taken: list[str] = []
-    home = CallHome(doors(), 10, lambda target, *_: taken.append(target.station), callers=20)
+    home = CallHome(doors(), 10, lambda target, *_: taken.append(target.device), callers=20)
     port = home.listen("127.0.0.1", 0)
     held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(50)]
     async with asyncio.timeout(60):
@@ -260,7 +260,7 @@ async def one_byte_callers(port: int, count: int) -> list[tuple[asyncio.StreamRe
 async def test_callers_that_say_one_byte_keep_no_station_out() -> None:
     """They fill all turns ten times over, and none of them is hung up on before the station is in."""
     taken: list[str] = []
-    home = CallHome(doors(), 600, lambda known, *_: taken.append(known.station), at_once=4, proof=0.05)
+    home = CallHome(doors(), 600, lambda known, *_: taken.append(known.device), at_once=4, proof=0.05)
     port = home.listen("127.0.0.1", 0)
     home.expect(target("S-0"))
     held = await one_byte_callers(port, 40)
@@ -296,13 +296,13 @@ class _Proven:
     refusal, opening, proved, we_begin = "", b"", True, False
 
     def __init__(self) -> None:
-        self.target: DeviceTarget | None = None
+        self.target: NetconfTarget | None = None
         self.greeted = 0
 
-    def expect(self, target: DeviceTarget) -> str:
-        return target.station
+    def expect(self, target: NetconfTarget) -> str:
+        return target.device
 
-    def visit(self, expected: Mapping[Hashable, DeviceTarget], peer: str) -> _Proven:
+    def visit(self, expected: Mapping[Hashable, NetconfTarget], peer: str) -> _Proven:
         return self
 
     async def greet(self, caller: socket.socket) -> Any:
@@ -420,4 +420,4 @@ async def test_calls_are_judged_by_the_network_files_in_force(tmp_path: Path, mo
 
             # Its session ends, and it is refused when it calls again.
             await until(lambda: said.count("device.call_refused") > 1)
-            assert calling[0].station not in made.devices._callers
+            assert calling[0].station not in made.devices.stations._callers

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from controller.bootstrap import parts
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.device.callhome import CallHome
 from controller.device.session import NetconfSession
 from controller.device.tls_callers import Identity, TlsCallers
@@ -25,8 +25,8 @@ from controller.models.metrics import Observations, sums_and_states
 from controller.models.network import Endpoint
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
-from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
+from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.netconf.callhome import Home
@@ -53,9 +53,9 @@ SECRETS = FakeSecrets(
 )
 
 
-def target(station: str, **fields: Any) -> DeviceTarget:
-    known = DeviceTarget(
-        *(station, station, 0, "", "", "", PROFILES),
+def target(station: str, **fields: Any) -> NetconfTarget:
+    known = NetconfTarget(
+        *(station, PROFILES, station, 0, "", "", ""),
         transport="tls",
         certificate=AUTHORITY.fingerprint(station, SOURCE),
         client_certificate="ours",
@@ -65,8 +65,8 @@ def target(station: str, **fields: Any) -> DeviceTarget:
 
 
 @asynccontextmanager
-async def at_home(call_timeout: float = 20.0, connect_timeout: float = 20.0) -> AsyncIterator[tuple[SshDevices, int]]:
-    devices = SshDevices(
+async def at_home(call_timeout: float = 20.0, connect_timeout: float = 20.0) -> AsyncIterator[tuple[AllDevices, int]]:
+    devices = AllDevices(
         SECRETS, rpc_timeout=20, call_timeout=call_timeout, connect_timeout=connect_timeout, observations=Observations()
     )
     try:
@@ -91,7 +91,7 @@ async def test_a_station_is_changed_loses_its_connection_and_calls_again() -> No
             first = session.session_id
         async with devices.session(target("S-0")) as session:
             assert session.session_id == first, "a warm session is kept"
-        _, known = devices._idle["S-0"]
+        _, known = devices.stations._idle["S-0"]
         fleet.stations["S-0"].restart()
         await until(lambda: not known.reusable)
         async with devices.session(target("S-0")) as session:
@@ -142,9 +142,9 @@ async def test_who_is_not_expected_is_refused_and_counted_and_sees_no_certificat
         assert counted(devices)["accepted"] == 1
 
 
-def counted(of: SshDevices | Observations, metric: str = "minka_calls_total") -> dict[str, float]:
+def counted(of: AllDevices | Observations, metric: str = "minka_calls_total") -> dict[str, float]:
     """Number of calls over TLS by what became of them, or by why they were refused."""
-    observations = of if isinstance(of, Observations) else of._observations
+    observations = of if isinstance(of, Observations) else of.stations._observations
     sums, _ = sums_and_states(observations.encoded())
     return {result: values[0] for (way, result), values in sums.get(metric, {}).items() if way == "tls"}
 
@@ -160,14 +160,14 @@ async def test_a_changed_certificate_is_refused() -> None:
 
 
 @asynccontextmanager
-async def at_home_with(*in_force: DeviceTarget) -> AsyncIterator[tuple[SshDevices, int, list[list[DeviceTarget]]]]:
+async def at_home_with(*in_force: NetconfTarget) -> AsyncIterator[tuple[AllDevices, int, list[list[NetconfTarget]]]]:
     """A controller with network files in force; it takes others from the list, once."""
     news = [list(in_force)]
 
-    async def may_call() -> list[DeviceTarget] | None:
+    async def may_call() -> list[NetconfTarget] | None:
         return news.pop() if news else None
 
-    devices = SshDevices(SECRETS, rpc_timeout=20, call_timeout=60, connect_timeout=20, observations=Observations())
+    devices = AllDevices(SECRETS, rpc_timeout=20, call_timeout=60, connect_timeout=20, observations=Observations())
     try:
         yield devices, devices.listen(SOURCE, 0, may_call, transport="tls"), news
     finally:
@@ -180,7 +180,7 @@ async def at_home_with(*in_force: DeviceTarget) -> AsyncIterator[tuple[SshDevice
         ({"certificate": f"sha256:{'0' * 64}"}, "name another host key, certificate, authority or login"),
         ({"authority": "ca"}, "name another host key, certificate, authority or login"),
         ({"client_certificate": "nobody"}, "name another host key, certificate, authority or login"),
-        ({"station": "S-1"}, "have no station S-0 that calls home"),
+        ({"device": "S-1"}, "have no station S-0 that calls home"),
     ],
 )
 async def test_work_of_older_network_files_does_not_bring_their_pins_back(change: dict[str, Any], says: str) -> None:
@@ -191,7 +191,7 @@ async def test_work_of_older_network_files_does_not_bring_their_pins_back(change
             with pytest.raises(UnreachableError, match=says):
                 async with asking(target("S-0")):
                     pass
-        assert list(devices._home._expected["tls"].by_identity.values()) == [in_force]
+        assert list(devices.stations._home._expected["tls"].by_identity.values()) == [in_force]
 
 
 async def test_work_of_older_network_files_goes_on_where_they_know_the_station_alike() -> None:
@@ -205,12 +205,12 @@ async def test_a_connection_of_a_replaced_certificate_is_not_used_any_more() -> 
     async with at_home_with(target("S-0")) as (devices, port, news), calling(port):
         await until(lambda: devices.counts["idle"] == 1)
         renewed = target("S-0", certificate="", authority="ca")
-        assert devices._open_call(target("S-0")) is not None
+        assert devices.stations._open_call(target("S-0")) is not None
         news.append([renewed])
-        assert devices._open_call(renewed) is None
+        assert devices.stations._open_call(renewed) is None
         notifications = devices.notifications(renewed)
         waiting = asyncio.ensure_future(anext(aiter(notifications)))
-        await until(lambda: devices._home._expected["tls"].by_identity.keys() == {Identity("name", "s-0")})
+        await until(lambda: devices.stations._home._expected["tls"].by_identity.keys() == {Identity("name", "s-0")})
         assert devices.counts["subscribed"] == 0
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -218,7 +218,7 @@ async def test_a_connection_of_a_replaced_certificate_is_not_used_any_more() -> 
 
 @pytest.mark.parametrize("renewed", [[target("S-0", certificate="", authority="ca")], []], ids=["another pin", "gone"])
 async def test_sessions_of_a_replaced_pin_end_though_nobody_calls_or_asks(
-    renewed: list[DeviceTarget], monkeypatch: pytest.MonkeyPatch
+    renewed: list[NetconfTarget], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("controller.device.callhome._LOOK", 0.05)
     async with at_home_with(target("S-0"), target("S-1")) as (devices, port, news), calling(port, 2):
@@ -231,8 +231,8 @@ async def test_sessions_of_a_replaced_pin_end_though_nobody_calls_or_asks(
             with pytest.raises(SessionLostError, match="by another key or certificate"):
                 await used.read()
             await other.read()
-        assert devices._open_call(target("S-0")) is None
-        assert devices._open_call(target("S-1")) is not None
+        assert devices.stations._open_call(target("S-0")) is None
+        assert devices.stations._open_call(target("S-1")) is not None
 
 
 async def test_an_error_of_ours_is_logged_and_counted_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +287,7 @@ async def test_notifications_and_readings_share_the_one_session() -> None:
 
 
 async def test_nobody_takes_calls_over_tls_here() -> None:
-    devices = SshDevices(SECRETS)
+    devices = AllDevices(SECRETS)
     devices.listen(SOURCE, 0)
     with pytest.raises(UnreachableError, match="accepts no such calls: set MINKA_CALL_HOME_TLS"):
         async with devices.session(target("S-0")):
@@ -328,7 +328,7 @@ async def test_callers_that_never_answer_give_their_places_back() -> None:
     home = CallHome(
         {"tls": lambda: TlsCallers(SECRETS, 30, 10)},
         1.0,
-        lambda known, *_: taken.append(known.station),
+        lambda known, *_: taken.append(known.device),
         at_once=4,
         begun=8,
         patience=0.3,
@@ -362,7 +362,7 @@ async def test_callers_that_say_one_byte_keep_no_station_out() -> None:
     home = CallHome(
         {"tls": lambda: TlsCallers(SECRETS, 30, 10)},
         600,
-        lambda known, *_: taken.append(known.station),
+        lambda known, *_: taken.append(known.device),
         at_once=4,
         proof=0.05,
         patience=600,

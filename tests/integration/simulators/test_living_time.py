@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.models import sharing
 from controller.models.behaviour import Behaviour
 from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, Strategy
 from controller.nrm.profiles import root_spec
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import server_of
 from controller.runs.transaction.record import Record, always
@@ -33,9 +33,9 @@ TIMEOUT = 600
 
 
 @pytest.fixture
-async def devices(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SshDevices]:
+async def devices(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AllDevices]:
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
-    pool = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10)
+    pool = AllDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10)
     yield pool
     await pool.close()
 
@@ -59,15 +59,14 @@ def pools(core: sharing.Core) -> tuple[frozenset[str], frozenset[str], frozenset
     return mme, amf, upf
 
 
-def target_in(fleet: Fleet) -> DeviceTarget:
+def target_in(fleet: Fleet) -> NetconfTarget:
     endpoint = fleet.endpoint(STATION)
-    return DeviceTarget(
-        *(STATION, endpoint.address, endpoint.port, endpoint.host_key),
-        *("minka", "device", samples.PROFILES),
+    return NetconfTarget(
+        STATION, samples.PROFILES, endpoint.address, endpoint.port, endpoint.host_key, "minka", "device"
     )
 
 
-async def carry(devices: SshDevices, target: DeviceTarget, scenario: Scenario) -> None:
+async def carry(devices: AllDevices, target: NetconfTarget, scenario: Scenario) -> None:
     """Bring the station to what the plan was made for."""
     tree, specs = scenario.before.tree, root_spec(samples.PROFILES).at
     edits = [
@@ -80,7 +79,7 @@ async def carry(devices: SshDevices, target: DeviceTarget, scenario: Scenario) -
         await session.commit()
 
 
-async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet: Fleet, devices: SshDevices) -> None:
+async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet: Fleet, devices: AllDevices) -> None:
     scenario = add_tenant()
     bench = TransactionBench(scenario, Strategy(confirm_timeout=TIMEOUT))
     assert isinstance(fleet.clock, VirtualClock)

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from controller.device import SshDevices
+from controller.device import AllDevices
 from controller.models.errors import AuthenticationError, HostKeyError, UnreachableError
-from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
+from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings, anywhere
 from simulators.fleet.inventory import TlsEndpoint
 from simulators.history import EventKind
@@ -54,23 +54,23 @@ def secrets(fleet: Fleet) -> dict[str, str]:
 
 
 @pytest.fixture
-async def devices(secrets: dict[str, str]) -> AsyncIterator[SshDevices]:
-    pool = SshDevices(FakeSecrets(secrets), rpc_timeout=10, connect_timeout=10)
+async def devices(secrets: dict[str, str]) -> AsyncIterator[AllDevices]:
+    pool = AllDevices(FakeSecrets(secrets), rpc_timeout=10, connect_timeout=10)
     yield pool
     await pool.close()
 
 
-def target(fleet: Fleet, station: str = "S-0") -> DeviceTarget:
+def target(fleet: Fleet, station: str = "S-0") -> NetconfTarget:
     at = fleet.tls_endpoint(station)
-    return DeviceTarget(
-        *(station, at.address, at.port, "", "unused", "", PROFILES),
+    return NetconfTarget(
+        *(station, PROFILES, at.address, at.port, "", "unused", ""),
         transport="tls",
         certificate=at.certificate,
         client_certificate="ours",
     )
 
 
-async def test_a_whole_transaction(fleet: Fleet, devices: SshDevices) -> None:
+async def test_a_whole_transaction(fleet: Fleet, devices: AllDevices) -> None:
     async with devices.session(target(fleet)) as session:
         assert session.capabilities.safe_commit
         await session.lock()
@@ -86,7 +86,7 @@ async def test_a_whole_transaction(fleet: Fleet, devices: SshDevices) -> None:
     assert [event.user for event in opened] == ["minka"]
 
 
-async def test_large_answers_and_many_sessions(fleet: Fleet, devices: SshDevices) -> None:
+async def test_large_answers_and_many_sessions(fleet: Fleet, devices: AllDevices) -> None:
     """More than one TLS record each way."""
     text = "x" * 200_000
     async with devices.session(target(fleet)) as session:
@@ -101,13 +101,13 @@ async def test_large_answers_and_many_sessions(fleet: Fleet, devices: SshDevices
     await asyncio.gather(*(read(station) for station in fleet.stations for _ in range(10)))
 
 
-async def test_an_authority_that_vouches_is_enough(fleet: Fleet, devices: SshDevices) -> None:
+async def test_an_authority_that_vouches_is_enough(fleet: Fleet, devices: AllDevices) -> None:
     by_authority = replace(target(fleet), certificate="", authority="ca")
     async with devices.session(by_authority) as session:
         await session.read()
 
 
-async def test_notifications_over_tls(fleet: Fleet, devices: SshDevices) -> None:
+async def test_notifications_over_tls(fleet: Fleet, devices: AllDevices) -> None:
     notifications = devices.notifications(target(fleet))
     waiting = asyncio.ensure_future(change_in(notifications))
     async with asyncio.timeout(60), devices.session(target(fleet)) as session:
@@ -130,7 +130,7 @@ async def test_notifications_over_tls(fleet: Fleet, devices: SshDevices) -> None
     ],
 )
 async def test_a_wrong_certificate_gets_nothing(
-    fleet: Fleet, devices: SshDevices, change: dict[str, Any], says: str
+    fleet: Fleet, devices: AllDevices, change: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(HostKeyError, match=says) as caught:
         async with devices.session(replace(target(fleet), **change)):
@@ -140,7 +140,7 @@ async def test_a_wrong_certificate_gets_nothing(
     assert "protocol-error" not in fleet.stations["S-0"].history.counts
 
 
-async def test_a_station_with_a_changed_certificate(fleet: Fleet, devices: SshDevices) -> None:
+async def test_a_station_with_a_changed_certificate(fleet: Fleet, devices: AllDevices) -> None:
     fleet.stations["S-0"].faults.inject(Fault(FaultKind.CHANGED_HOST_KEY))
     with pytest.raises(HostKeyError):
         async with devices.session(target(fleet)):
@@ -157,14 +157,14 @@ async def test_a_station_with_a_changed_certificate(fleet: Fleet, devices: SshDe
         ("missing", "no credential 'missing'"),
     ],
 )
-async def test_our_certificate_must_be_right(fleet: Fleet, devices: SshDevices, reference: str, says: str) -> None:
+async def test_our_certificate_must_be_right(fleet: Fleet, devices: AllDevices, reference: str, says: str) -> None:
     with pytest.raises(AuthenticationError, match=says) as caught:
         async with devices.session(replace(target(fleet), client_certificate=reference)):
             pass
     assert caught.value.__context__ is None
 
 
-async def test_a_user_the_station_does_not_know(fleet: Fleet, devices: SshDevices) -> None:
+async def test_a_user_the_station_does_not_know(fleet: Fleet, devices: AllDevices) -> None:
     with pytest.raises(UnreachableError, match="opened no session"):
         async with devices.session(replace(target(fleet), client_certificate="nobody")):
             pass

@@ -17,9 +17,9 @@ from controller.bootstrap import put_first_definitions
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 from controller.ports.clock import SystemClock
-from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
+from controller.ports.targets.registry import target_of
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store

@@ -19,9 +19,9 @@ from controller.models.measurement import ListedPlmns, Measured, Period, Subject
 from controller.models.network import Endpoint, Network, NetworkHeader, PerformanceData, Station
 from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.queue import FakeWakeups
+from controller.ports.targets.registry import target_of
 from controller.store import open_store
 from controller.worker.process import LoopThread
 from tests.support.quick_stores import DirectStore

@@ -31,9 +31,9 @@ from controller.models.plan import LedgerNode
 from controller.nrm.profiles import cells, links
 from controller.nrm.tree import Observed, steps
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Page
+from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.planner import Planner
 from controller.store import SqlStore, open_store
 from tests.support.quick_stores import DirectStore

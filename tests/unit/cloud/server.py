@@ -17,8 +17,8 @@ from controller.cloud.api import PoolApi
 from controller.models.metrics import Observations
 from controller.nrm.kube import NF_DEPLOYMENT, Place
 from controller.ports.clock import Clock, SystemClock
-from controller.ports.devices import PoolTarget
 from controller.ports.secrets import FakeSecrets, Secrets
+from controller.ports.targets.kubernetes import PoolTarget
 from simulators.netconf.certificates import Authority
 
 POOL = "edge-1"

@@ -28,8 +28,8 @@ from controller.models.errors import (
 from controller.models.metrics import Observations, sums_and_states
 from controller.nrm.kube import NAMESPACE, Place
 from controller.ports.clock import SystemClock
-from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
+from controller.ports.targets.kubernetes import KubernetesTarget
 from tests.unit.cloud.server import (
     AUTHORITY,
     OTHERS,
@@ -683,9 +683,7 @@ async def test_a_pod_is_evicted_once_its_budget_allows_that() -> None:
 
     async with serving(answer) as server:
         clock = Impatient()
-        target = DeviceTarget(
-            "DU-1", "", 0, "", "", "", ("function",), "kubernetes", pools=(server.target,), namespace="minka-host"
-        )
+        target = KubernetesTarget("DU-1", ("function",), pools=(server.target,), namespace="minka-host")
         session = CloudSession(target, {POOL: server.api(clock)}, clock, 1.0)
         assert (await session.equipment()).pods_on(f"{POOL}/n1") == (f"{POOL}/n1/du-1-a",)
         evict = Operation(kind=OperationKind.EVICT, subject=f"{POOL}/n1", seconds=60)
@@ -714,9 +712,7 @@ async def test_a_pod_whose_name_another_one_has_is_evicted(there: str, evictions
             writer.write(wire(200, {"metadata": {}, "items": [pod] if uid else []}))
 
     async with serving(answer) as server:
-        target = DeviceTarget(
-            "DU-1", "", 0, "", "", "", ("function",), "kubernetes", pools=(server.target,), namespace="minka-host"
-        )
+        target = KubernetesTarget("DU-1", ("function",), pools=(server.target,), namespace="minka-host")
         clock = Impatient()
         session = CloudSession(target, {POOL: server.api(clock)}, clock, 1.0)
         assert await session.operate(Operation(kind=OperationKind.EVICT, subject=f"{POOL}/n1", seconds=60)) == ""

@@ -20,7 +20,7 @@ from controller.models.errors import DeviceRefusedError, SessionLostError
 from controller.models.health import Health
 from controller.models.network import DeviceKind
 from controller.ports.clock import SystemClock
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.kubernetes import KubernetesTarget
 from simulators.cloud.ims.service import Ims
 from simulators.cloud.server.requests import Request
 from tests.unit.cloud.server import POOL, Answering, ReceivedRequest, serving, wire
@@ -144,7 +144,7 @@ class TwoLooks:
 
     def __init__(self, kubernetes: PoolApi, ims: PoolApi) -> None:
         pools = (kubernetes.target,)
-        target = DeviceTarget(POOL, "", 0, "", "", "", ("pool",), "kubernetes", pools=pools, ims=ims.target)
+        target = KubernetesTarget(POOL, ("pool",), pools=pools, ims=ims.target)
         self._session = CloudSession(target, {POOL: kubernetes}, SystemClock(), 1.0, ims)
         self._last: Health | None = None
 

@@ -15,7 +15,7 @@ from controller.device.framing import frame
 from controller.device.session import NetconfSession
 from controller.device.transport import Borrowed, Transport
 from controller.nrm import namespaces as ns
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 
 NS = f'xmlns="{ns.NETCONF}"'
 LIB = f'xmlns="{ns.YANG_LIBRARY}"'
@@ -133,5 +133,5 @@ async def session_with(
     hello = f"<hello {NS}><capabilities>{uris}</capabilities><session-id>7</session-id></hello>"
     transport.data_received(frame(hello.encode(), chunked=False), None)
     await greeting
-    target = DeviceTarget(station, "127.0.0.1", 830, "", "minka", "env:X", profiles)
+    target = NetconfTarget(station, profiles, "127.0.0.1", 830, "", "minka", "env:X")
     return NetconfSession(target, Borrowed(), transport, known)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncssh
 
 from controller.device.address import not_reached
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 
 
 def test_what_the_other_side_says_is_short_and_printable_in_an_error() -> None:
-    target = DeviceTarget("S-0", "192.0.2.1", 830, "", "", "", ("lte-28658",))
+    target = NetconfTarget("S-0", ("lte-28658",), "192.0.2.1", 830, "", "", "")
     error = not_reached(target, asyncssh.DisconnectError(11, "FREE\nTEXT" * 2000))
     assert error.message == f"S-0 (192.0.2.1 port 830) can't be reached: {('FREE?TEXT' * 2000)[:200]}"

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 
 from controller.device.callhome import CallHome, Visit
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from tests.support.waiting import until
 
 PATIENCE = 120.0
@@ -21,11 +21,11 @@ class _Door:
     def __init__(self) -> None:
         self.noted: list[dict[Hashable, str]] = []
 
-    def expect(self, target: DeviceTarget) -> Hashable:
+    def expect(self, target: NetconfTarget) -> Hashable:
         return target.host_key
 
-    def visit(self, expected: Mapping[Hashable, DeviceTarget], peer: str) -> Visit:
-        self.noted.append({identity: target.station for identity, target in expected.items()})
+    def visit(self, expected: Mapping[Hashable, NetconfTarget], peer: str) -> Visit:
+        self.noted.append({identity: target.device for identity, target in expected.items()})
         raise OSError("that is all")
 
 
@@ -46,8 +46,8 @@ class _Bench:
         return self.door.noted[-1]
 
 
-def station(name: str, key: str) -> DeviceTarget:
-    return DeviceTarget(name, "", 830, key, "minka", "device", ("lte-28658",), call_home=True)
+def station(name: str, key: str) -> NetconfTarget:
+    return NetconfTarget(name, ("lte-28658",), "", 830, key, "minka", "device", call_home=True)
 
 
 async def test_a_station_with_a_new_key_is_known_by_that_alone_and_others_as_before() -> None:

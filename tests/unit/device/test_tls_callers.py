@@ -26,8 +26,8 @@ from controller.device.tls import fingerprint
 from controller.device.tls_callers import Identity, TlsCallers, TlsVisit, _Known, _shown
 from controller.models.health import Refusal
 from controller.models.settings import Settings
-from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
+from controller.ports.targets.netconf import NetconfTarget
 
 PEER = "127.0.0.7"
 _BEGIN = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -110,8 +110,8 @@ SECRETS = FakeSecrets(
     }
 )
 #: Known by its authority and its id.
-NAMED = DeviceTarget(
-    *("S-0", "S-0", 0, "", "", "", ("lte-28658",)),
+NAMED = NetconfTarget(
+    *("S-0", ("lte-28658",), "S-0", 0, "", "", ""),
     transport="tls",
     authority="root",
     client_certificate="ours",
@@ -150,7 +150,7 @@ class Caller:
         return ""
 
 
-def call(caller: Caller, *targets: DeviceTarget, secrets: FakeSecrets = SECRETS, peer: str = PEER) -> TlsVisit:
+def call(caller: Caller, *targets: NetconfTarget, secrets: FakeSecrets = SECRETS, peer: str = PEER) -> TlsVisit:
     """The visit of a caller, after both sides have said all that they have to say."""
     door = TlsCallers(secrets, 30, 10)
     visit = door.visit({door.expect(one): one for one in targets}, peer)
@@ -187,7 +187,7 @@ def _talk(caller: Caller, visit: TlsVisit) -> None:
     ids=lambda one: "",
 )
 def test_a_known_station_sees_our_certificate(
-    party: Party, target: DeviceTarget | None, version: ssl.TLSVersion, tmp_path: Path
+    party: Party, target: NetconfTarget | None, version: ssl.TLSVersion, tmp_path: Path
 ) -> None:
     caller, target = Caller(party, tmp_path, version), target or replace(PINNED, certificate=party.pinned)
     visit = call(caller, target)
@@ -216,7 +216,7 @@ _UNKNOWN = f"no known station has the certificate {STATION.pinned}"
         ),
         (
             made("S-0\n\x1b[31m", ROOT, hosts=["S-0", "S-1"]),
-            [NAMED, replace(NAMED, station="S-1", address="S-1")],
+            [NAMED, replace(NAMED, device="S-1", address="S-1")],
             "it names S-0, for which root has to vouch for S-0 alone",
         ),
         (made("S-0", OTHER_ROOT, hosts=["S-0"]), [NAMED], "issuer CN=other root): "),
@@ -224,7 +224,7 @@ _UNKNOWN = f"no known station has the certificate {STATION.pinned}"
         # Another vendor's authority, which vouches for stations of its own.
         (
             made("S-0", OTHER_ROOT, hosts=["S-0"]),
-            [NAMED, replace(NAMED, station="S-1", address="S-1", authority="other-root")],
+            [NAMED, replace(NAMED, device="S-1", address="S-1", authority="other-root")],
             "root does not vouch for its certificate",
         ),
         (made("S-0", hosts=["S-0"]), [NAMED], "root does not vouch for its certificate"),
@@ -242,7 +242,7 @@ _UNKNOWN = f"no known station has the certificate {STATION.pinned}"
         ),
         (
             made("S-0", ROOT, hosts=["S-0", "S-1"]),
-            [NAMED, replace(NAMED, station="S-1", address="S-1")],
+            [NAMED, replace(NAMED, device="S-1", address="S-1")],
             "no known station has the certificate",
         ),
         (made("x", ROOT, hosts=["S-9"]), [replace(NAMED, certificate="own")], " does not name S-0, but s-9"),
@@ -264,7 +264,7 @@ _UNKNOWN = f"no known station has the certificate {STATION.pinned}"
     ids=lambda one: "",
 )
 def test_whoever_else_calls_sees_nothing_of_us(
-    party: Party, targets: list[DeviceTarget], says: str, version: ssl.TLSVersion, tmp_path: Path
+    party: Party, targets: list[NetconfTarget], says: str, version: ssl.TLSVersion, tmp_path: Path
 ) -> None:
     targets = [replace(one, certificate=party.pinned) if one.certificate == "own" else one for one in targets]
     caller = Caller(party, tmp_path, version)
@@ -378,7 +378,7 @@ def test_a_caller_outside_of_the_networks_of_our_certificate_does_not_see_it(tmp
 
 def test_each_station_sees_the_certificate_that_is_for_it(tmp_path: Path) -> None:
     other = made("S-1", ROOT, hosts=["S-1"])
-    known = [PINNED, replace(NAMED, station="S-1", address="S-1", client_certificate="ours-too")]
+    known = [PINNED, replace(NAMED, device="S-1", address="S-1", client_certificate="ours-too")]
     for party, user in ((STATION, "minka"), (other, "minka-too")):
         caller = Caller(party, tmp_path)
         assert call(caller, *known).refusal == ""
@@ -386,7 +386,7 @@ def test_each_station_sees_the_certificate_that_is_for_it(tmp_path: Path) -> Non
 
 
 def test_an_authority_that_can_not_be_read_hurts_the_stations_of_no_other(tmp_path: Path) -> None:
-    broken = replace(NAMED, station="S-1", address="S-1", authority="noise")
+    broken = replace(NAMED, device="S-1", address="S-1", authority="noise")
     caller = Caller(STATION, tmp_path)
     assert call(caller, broken, NAMED).refusal == ""
     assert caller.user == "minka"

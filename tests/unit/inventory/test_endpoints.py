@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from controller.inventory.load import load_network
 from controller.models.errors import NetworkFilesError
 from controller.models.network import Endpoint, ManagementDefaults
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from tests.unit.inventory.files import problems, write
 
 KEY = "ssh-ed25519 AAAA"
@@ -45,15 +45,15 @@ def test_an_endpoint_says_how_its_station_is_known(fields: dict[str, Any], says:
 def test_targets_carry_what_their_transport_needs() -> None:
     defaults = ManagementDefaults(client_certificate="ours")
     over_tls = Endpoint(station="A", address="a", transport="tls", certificate=PRINT, authority="vouching")
-    assert DeviceTarget.at(over_tls, defaults, ("lte-28658",)) == DeviceTarget(
-        *("A", "a", 830, "", "minka", "", ("lte-28658",)),
+    assert NetconfTarget.at(over_tls, defaults, ("lte-28658",)) == NetconfTarget(
+        *("A", ("lte-28658",), "a", 830, "", "minka", ""),
         transport="tls",
         certificate=PRINT,
         authority="vouching",
         client_certificate="ours",
     )
     caller = Endpoint.model_validate({"station": "A", "host_key": KEY, "call_home": "true"})
-    target = DeviceTarget.at(caller, defaults, ())
+    target = NetconfTarget.at(caller, defaults, ())
     assert (target.call_home, target.address) == (True, "")
 
 
@@ -61,7 +61,7 @@ def test_a_station_that_calls_home_over_tls_is_named_by_its_address_or_else_its_
     defaults = ManagementDefaults(client_certificate="ours")
     fields = {"station": "A", "transport": "tls", "authority": "vouching", "call_home": True}
     for more, name in (({}, "A"), ({"address": "a.example"}, "a.example")):
-        target = DeviceTarget.at(Endpoint.model_validate(fields | more), defaults, ())
+        target = NetconfTarget.at(Endpoint.model_validate(fields | more), defaults, ())
         assert (target.call_home, target.address, target.authority) == (True, name, "vouching")
 
 

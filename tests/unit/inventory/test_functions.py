@@ -14,7 +14,7 @@ from controller.models.cloud import FunctionKind, PoolPlace
 from controller.models.credentials import Credentials
 from controller.models.errors import NetworkFilesError
 from controller.models.network import Network
-from controller.ports.devices import target_of
+from controller.ports.targets.kubernetes import pool_target
 from simulators.network import SimulatedNetwork, read_network
 from tests.unit.inventory.files import CLOUD, problems, write
 
@@ -112,7 +112,7 @@ def test_a_proxy_may_stand_before_several_pools(tmp_path: Path) -> None:
     paths = ("path", "/k8s/clusters/c-1", "/k8s/clusters/c-2")
     files = {**CLOUD, "pools.csv": "\n".join(f"{line},{path}" for line, path in zip(pools, paths, strict=True)) + "\n"}
     network = load_network(write(tmp_path / "good", files))
-    assert [target_of(network, pool.id).pools[0].path for pool in network.pools] == [*paths[1:]]
+    assert [pool_target(network, pool.id).pools[0].path for pool in network.pools] == [*paths[1:]]
     same = {**files, "pools.csv": files["pools.csv"].replace("c-2", "c-1")}
     assert problems(tmp_path / "same", same) == [
         "pools.csv:3: pools[site-1].address: the same address and port as pools[edge-1], pools.csv line 2"

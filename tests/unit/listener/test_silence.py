@@ -14,9 +14,11 @@ from controller.models.network import Network
 from controller.models.run import Outcome
 from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceSession, DeviceTarget
+from controller.ports.devices import DeviceSession
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import JobResult, Page, Store
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner
 from controller.store import SqlStore, open_store
 from tests.support.quick_stores import DirectStore
@@ -24,7 +26,7 @@ from tests.support.records import make_entry, make_network, start_run
 from tests.unit.listener.test_checks import INTERVAL
 from tests.unit.plan import samples
 
-#: Seconds that opening a session takes until it is given up, as ``SshDevices`` has it.
+#: Seconds that opening a session takes until it is given up, as ``AllDevices`` has it.
 CONNECT_TIMEOUT = 20.0
 DARK, WELL = ("D1", "D2", "D3"), ("W1", "W2")
 
@@ -38,14 +40,14 @@ class SilentDevices(FakeDevices):
 
     @asynccontextmanager
     async def _session(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
-        if self[target.station].unreachable:
+        if self[target.device].unreachable:
             await self._waits.sleep(CONNECT_TIMEOUT)
         async with super()._session(target) as session:
             yield session
 
 
 def _target(_network: Network, station: str) -> DeviceTarget:
-    return DeviceTarget(station, "192.0.2.1", 830, "", "minka", "env:X", samples.PROFILES)
+    return NetconfTarget(station, samples.PROFILES, "192.0.2.1", 830, "", "minka", "env:X")
 
 
 async def _rounds(checks: Checks, clock: VirtualClock, seconds: float) -> None:

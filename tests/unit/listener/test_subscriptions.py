@@ -12,7 +12,9 @@ from controller.listener.subscriptions import Subscriptions
 from controller.models.errors import UnreachableError
 from controller.models.network import Network
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Devices, DeviceTarget, Notification
+from controller.ports.devices import Devices, Notification
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.store import open_store
 from tests.support.quick_stores import DirectStore
 from tests.support.records import make_network
@@ -29,19 +31,19 @@ class FakeDevices:
         self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
         assert since is None
-        self.opened.append((self.clock.monotonic(), target.station))
+        self.opened.append((self.clock.monotonic(), target.device))
         if self.broken:
             raise self.broken
         if listening is not None:
             listening()
         while self.silent:
             await self.clock.sleep(1000)
-        yield Notification(target.station, None, "{x}alarm", etree.Element("{x}alarm"))
+        yield Notification(target.device, None, "{x}alarm", etree.Element("{x}alarm"))
         raise UnreachableError
 
 
 def target_of(_: Network, station: str) -> DeviceTarget:
-    return DeviceTarget(station, "127.0.0.1", 830, "", "", "", ())
+    return NetconfTarget(station, (), "127.0.0.1", 830, "", "", "")
 
 
 async def follow(devices: FakeDevices, clock: VirtualClock, count: int, seconds: float) -> tuple[list[str], list[str]]:

@@ -26,9 +26,10 @@ from controller.observe.exposition import ScrapeScope, exposition
 from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Level
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import JobResult
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.definitions import load_kpis
@@ -152,7 +153,7 @@ def share(store: SqlStore, name: str, label: str) -> dict[str, float]:
 
 
 def _target(_network: Network, station: str) -> DeviceTarget:
-    return DeviceTarget(station, "192.0.2.1", 830, "", "minka", "env:X", plan_samples.PROFILES)
+    return NetconfTarget(station, plan_samples.PROFILES, "192.0.2.1", 830, "", "minka", "env:X")
 
 
 def test_of_what_is_not_ours_any_more_nothing_is_reported() -> None:

@@ -23,11 +23,11 @@ from controller.playbook.engine.job import PlaybookProcedure, procedures
 from controller.playbook.engine.preparation import DryRun, PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import ON_POOLS, SAFE, FakeDevices
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import RunRequest
+from controller.ports.targets.base import DeviceTarget
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits, forbids
@@ -97,7 +97,7 @@ class FunctionBench:
             self.store.devices.adopt(change.station, change.gained, digest, "ana")
 
     def target_of(self, network: Network, device: str) -> DeviceTarget:
-        return replace(TARGET, station=device, profiles=network.profiles_of(device))
+        return replace(TARGET, device=device, profiles=network.profiles_of(device))
 
     def services(self, life: Mortal | None = None) -> ActionServices:
         store, devices = InstantStore(self.store, life), MortalDevices(self.devices, life or Mortal())

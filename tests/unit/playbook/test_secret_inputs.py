@@ -10,7 +10,7 @@ from controller.models.errors import InputError
 from controller.models.network import Noun
 from controller.playbook.engine.secret_inputs import NO_SECRETS, Mask, resolved
 from controller.playbook.language.registry import Context, DeviceAccess, action
-from controller.ports.devices import DeviceTarget
+from controller.ports.targets.base import DeviceTarget
 from tests.unit.runs.transaction_bench import TARGET
 
 

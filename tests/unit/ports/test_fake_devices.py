@@ -20,8 +20,9 @@ from controller.models.errors import (
 from controller.models.plan import Edit, Op
 from controller.nrm.tree import Tree
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceSession, DeviceTarget
+from controller.ports.devices import DeviceSession
 from controller.ports.fake_devices import RUNNING_ONLY, FakeDevice, FakeDevices, Fault, FaultKind
+from controller.ports.targets.netconf import NetconfTarget
 
 ENB = "/ManagedElement[S1]/ENBFunction[1]"
 CELL = f"{ENB}/EUtranCellFDD[1]"
@@ -36,7 +37,7 @@ TREE: Tree = {
 }
 PLMN = f"{CELL}/plmnIdList[716,10]"
 ADD = (Edit(op=Op.CREATE, path=PLMN, owners=("claro",)),)
-TARGET = DeviceTarget("S1", "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", ("lte-28658",))
+TARGET = NetconfTarget("S1", ("lte-28658",), "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device")
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from lxml import etree
 
 from controller.models.errors import SessionLostError, UnreachableError
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Devices, DeviceTarget
+from controller.ports.devices import Devices
 from controller.ports.fake_devices import FakeDevices
+from controller.ports.targets.netconf import NetconfTarget
 
-TARGET = DeviceTarget("S", "a", 830, "k", "u", "device", ("lte-28658",))
+TARGET = NetconfTarget("S", ("lte-28658",), "a", 830, "k", "u", "device")
 
 
 async def test_what_comes_is_yielded_and_the_end_is_an_error() -> None:

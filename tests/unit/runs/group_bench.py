@@ -22,10 +22,12 @@ from controller.models.sharing import ActionClass, MaintenanceWindow
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Tree
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Capabilities, DeviceTarget
+from controller.ports.devices import Capabilities
 from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob, Page
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Apply, Forbids, Procedure, Tools
 from controller.store import SqlStore, open_store
@@ -288,8 +290,8 @@ def _unless_killed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
 
 
 def _target(_network: Network, station: str) -> DeviceTarget:
-    return DeviceTarget(
-        station, TARGET.address, TARGET.port, TARGET.host_key, TARGET.username, TARGET.credential, TARGET.profiles
+    return NetconfTarget(
+        station, TARGET.profiles, TARGET.address, TARGET.port, TARGET.host_key, TARGET.username, TARGET.credential
     )
 
 

@@ -28,11 +28,12 @@ from controller.playbook.engine.job import PlaybookProcedure, procedures
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceTarget, target_of
 from controller.ports.fake_devices import SAFE, FakeDevices
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits

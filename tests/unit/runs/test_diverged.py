@@ -12,9 +12,10 @@ from controller.models.plan import Change, Edit, Op
 from controller.models.run import Outcome, RunState
 from controller.models.step import RunPlaybook
 from controller.plan import seal
-from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FaultKind
 from controller.ports.store import JobResult, NewJob, Transition
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.restore import restore_plan
 from controller.runs.planning.undo import undo_plan
@@ -35,7 +36,7 @@ from tests.unit.runs.transaction_bench import (
 
 
 def _target(_network: Network, station: str) -> DeviceTarget:
-    return DeviceTarget(station, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", samples.PROFILES)
+    return NetconfTarget(station, samples.PROFILES, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device")
 
 
 async def _diverged(scenario: Scenario, phases: int) -> tuple[TransactionBench, Planner]:

@@ -38,7 +38,7 @@ def lose(bench: TwoStations, *stations: str, seconds: float) -> list[float]:
     session = bench.devices.session
 
     def watched(target: object) -> object:
-        name = target.station  # type: ignore[attr-defined]
+        name = target.device  # type: ignore[attr-defined]
         away = name in stations and bench.clock.monotonic() < end
         bench.devices[name].unreachable = "no route" if away else ""
         if name in stations:

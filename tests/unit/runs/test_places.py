@@ -21,9 +21,10 @@ from controller.nrm.tree import Path, Tree
 from controller.plan import plan_to_json
 from controller.plan.extent import extent
 from controller.plan.undo import undo_change
-from controller.ports.devices import Capabilities, DeviceTarget
+from controller.ports.devices import Capabilities
 from controller.ports.fake_devices import FaultKind
 from controller.ports.store import EndedJob
+from controller.ports.targets.base import DeviceTarget
 from controller.runs.approval.consent import effect_of, taken_by
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.restore import restore_plan

@@ -17,9 +17,10 @@ from controller.nrm.profiles import cell_of, root_spec
 from controller.nrm.tree import Path
 from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices, Fault, FaultKind
 from controller.ports.store import Page, RunRequest
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.launch import prepare_plan
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner, PlanRequest, Progress
@@ -39,7 +40,7 @@ SHARE = f"{samples.LTE_CELL}/plmnRadioShareList[716,02]"
 def target(_network: Network, station: str) -> DeviceTarget:
     if station == "S9":
         raise NotFoundError("S9 has no endpoint")
-    return DeviceTarget(station, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", samples.PROFILES)
+    return NetconfTarget(station, samples.PROFILES, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device")
 
 
 @dataclass

@@ -13,9 +13,9 @@ from controller.models.errors import NotClearedError, SessionLostError
 from controller.models.run import JournalStep, Outcome, RunState, Strategy
 from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import SAFE, FakeDevice, Fault, FaultKind
 from controller.ports.store import Page
+from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.planner import Planner
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import Findings

@@ -13,9 +13,10 @@ from controller.models.plan import Change, Changes, LedgerNode, Plan
 from controller.models.run import FoundState, GateChoice, Outcome, Policy, RunState, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
-from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.store import Claim, JobResult, NewJob, Page, Transition
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
@@ -36,7 +37,7 @@ from tests.unit.runs.transaction_bench import (
 
 
 def _target(_network: Network, station: str) -> DeviceTarget:
-    return DeviceTarget(station, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", samples.PROFILES)
+    return NetconfTarget(station, samples.PROFILES, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device")
 
 
 class Bench(TransactionBench):

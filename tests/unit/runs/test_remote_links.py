@@ -13,8 +13,10 @@ from controller.models.network import Network
 from controller.models.plan import Change, Edit, Op, WaitFor
 from controller.nrm.tree import Observed
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Devices, DeviceSession, DeviceTarget
+from controller.ports.devices import Devices, DeviceSession
 from controller.ports.fake_devices import FakeDevice, FakeDevices
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.transaction.remote_links import STEADY, state_behind, watching
 from tests.support.records import make_change
 from tests.unit.plan import samples
@@ -28,7 +30,7 @@ NOTHING = Edit(op=Op.MERGE, path="/ManagedElement[S1]", after={"userLabel": "x"}
 
 
 def target(_network: Network, station: str) -> DeviceTarget:
-    return DeviceTarget(station, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", samples.PROFILES)
+    return NetconfTarget(station, samples.PROFILES, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device")
 
 
 def change(*checks: WaitFor) -> Change:

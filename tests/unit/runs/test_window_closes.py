@@ -70,7 +70,7 @@ class TwoStations(WorkerBench):
 
     def worker(self, store: FlakyStore | None = None, name: str = "w") -> WorkerLoop:
         loop_store = store or FlakyStore(self.store)
-        tools = Tools(loop_store, self.devices, self.clock, lambda _, station: replace(TARGET, station=station))
+        tools = Tools(loop_store, self.devices, self.clock, lambda _, station: replace(TARGET, device=station))
         return WorkerLoop(name, tools, self.wakeups)
 
     def jobs(self, run: str) -> list[Job]:

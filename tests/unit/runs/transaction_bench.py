@@ -20,9 +20,11 @@ from controller.nrm.schema import spec_of
 from controller.nrm.tree import Observed, Path, Tree
 from controller.plan import StationView
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification
+from controller.ports.devices import Capabilities, DeviceSession, Notification
 from controller.ports.fake_devices import SAFE, FakeDevice, FakeDevices, Fault, FaultKind
 from controller.ports.store import Claim, JobResult, NewJob, Page, Store, Transition
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
@@ -34,7 +36,7 @@ from tests.unit.plan import samples
 
 T = TypeVar("T")
 STATION = "S1"
-TARGET = DeviceTarget(STATION, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", samples.PROFILES)
+TARGET = NetconfTarget(STATION, samples.PROFILES, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device")
 QUICK = Strategy(check_timeout=2, confirm_timeout=60)
 #: Offers a candidate, but no confirmed commit that could be trusted.
 UNSAFE = Capabilities(candidate=True, confirmed_commit=False, writable_running=False, startup=False, validate=True)

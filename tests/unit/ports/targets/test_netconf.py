@@ -6,7 +6,7 @@ import pytest
 
 from controller.models.errors import NotFoundError
 from controller.models.network import Endpoint, ManagementDefaults, Network, NetworkHeader, PerformanceData, Station
-from controller.ports.devices import target_of
+from controller.ports.targets.netconf import station_target
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
 
@@ -31,14 +31,14 @@ def network(*endpoints: Endpoint) -> Network:
 
 
 def test_defaults_fill_what_the_endpoint_leaves_out() -> None:
-    target = target_of(network(Endpoint(station="A", address="10.1.1.1", host_key=KEY)), "A")
+    target = station_target(network(Endpoint(station="A", address="10.1.1.1", host_key=KEY)), "A")
     assert (target.address, target.port, target.username, target.credential) == ("10.1.1.1", 830, "minka", "core")
     assert target.profiles == ("lte-28658",)
 
 
 def test_the_endpoint_wins() -> None:
     endpoint = Endpoint(station="A", address="a", port=8300, host_key=KEY, username="u", credential="lab-key")
-    target = target_of(network(endpoint), "A")
+    target = station_target(network(endpoint), "A")
     assert (target.username, target.credential, target.port) == ("u", "lab-key", 8300)
 
 
@@ -47,7 +47,7 @@ def test_files_are_where_the_network_says_unless_the_endpoint_knows_better() -> 
         known = Endpoint.model_validate({"station": "A", "address": "a", "host_key": KEY, **fields})
         plain = network(known)
         with_data = plain.model_copy(update={"header": plain.header.model_copy(update={"performance": performance})})
-        target = target_of(with_data, "A")
+        target = station_target(with_data, "A")
         return target.file_port, target.folder
 
     assert place(None, file_port=22) == (0, "")
@@ -62,4 +62,4 @@ def test_files_are_where_the_network_says_unless_the_endpoint_knows_better() -> 
 def test_without_endpoint_or_station_there_is_no_target(station: str) -> None:
     stray = Endpoint(station="C", address="a", host_key=KEY)
     with pytest.raises(NotFoundError, match=station):
-        target_of(network(Endpoint(station="A", address="a", host_key=KEY), stray), station)
+        station_target(network(Endpoint(station="A", address="a", host_key=KEY), stray), station)
