@@ -12,6 +12,7 @@ import pytest
 from controller.access.disclosure import (
     TenantAlarm,
     TenantChange,
+    TenantFunction,
     TenantHealth,
     TenantIncident,
     TenantJob,
@@ -553,3 +554,23 @@ def test_the_end_of_an_incident_changes_nothing_of_what_failed() -> None:
 def test_of_a_stations_counts_those_of_shared_cells_are_disclosed(station: str, told: set[str]) -> None:
     whole = Measured(station=station, begin=NOW, seconds=900, covered=900, cells={"L1": {}, "N1": {}})
     assert set(visible_measured(partial(), whole).cells) == told
+
+
+@pytest.mark.parametrize(
+    ("health", "wrong"),
+    [
+        (None, ()),
+        ({"reachable": True, "function": {}}, ()),
+        (
+            {"reachable": True, "function": {"function-down": "0 of 1 replicas", "drift": "1 field"}},
+            ("drift", "function-down"),
+        ),
+        ({"reachable": False, "function": {"function-down": "as it was last"}}, ("station-unreachable",)),
+    ],
+)
+def test_a_tenant_is_told_of_its_function_what_is_wrong_or_that_nobody_can_see_it(
+    health: dict[str, Any] | None, wrong: tuple[str, ...]
+) -> None:
+    known = None if health is None else Health(station="UP-ALFA", at=NOW, **health)
+    told = TenantFunction.of(samples.virtual(), "UP-ALFA", {}, ("edge-1",), 1, known, NOW, {"S1"})
+    assert (told.wrong, told.stations) == (wrong, 1)

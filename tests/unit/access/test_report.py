@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.access.report import markdown
+import pytest
+
+from controller.access.report import _span, markdown
+from controller.access.timeline import TimelineEntry
 
 AT = "2026-10-05T12:30:15.123456Z"
 
@@ -30,6 +33,18 @@ def report(**given: Any) -> dict[str, Any]:
 def row_of(text: str, name: str) -> str:
     (found,) = (line for line in text.splitlines() if line.startswith(f"| {name} |"))
     return found.split(" | ", 1)[1].removesuffix(" |")
+
+
+@pytest.mark.parametrize(
+    ("until", "told"),
+    [
+        (AT, "2026-10-05 12:30:15 UTC"),
+        ("2026-10-05T12:31:16.5Z", "2026-10-05 12:30:15 to 2026-10-05 12:31:16 UTC"),
+    ],
+)
+def test_an_entry_of_some_time_tells_its_first_and_its_last_second(until: str, told: str) -> None:
+    entry = TimelineEntry(AT, until, actor="check", action="alarm.reported", objects={}, words="", detail={})
+    assert _span(entry) == told
 
 
 def test_the_first_cells_are_named_and_the_others_counted() -> None:

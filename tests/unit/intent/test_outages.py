@@ -225,6 +225,15 @@ def test_an_agreement_says_what_is_used_up_of_the_month() -> None:
     assert alfa.burn_rate == 5, "half of it in a tenth of the month"
 
 
+def test_an_agreement_that_allows_nothing_is_used_up_by_the_first_loss() -> None:
+    made = network(availability_percent=100)
+    at = BEGIN + timedelta(days=3)
+    lost, _ = Outages([off_air(0, 1)], [era(made)], {}).agreements(at)
+    assert (lost.allowed, lost.share, lost.burn_rate) == (0, 1, 10)
+    well, _ = Outages([], [era(made)], {}).agreements(at)
+    assert (well.allowed, well.share, well.burn_rate) == (0, 0, 0)
+
+
 def test_what_follows_from_a_cause_outside_of_the_contract_is_not_owed() -> None:
     made = network(outside_causes=["mains-lost"])
     known = [

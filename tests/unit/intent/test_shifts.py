@@ -40,6 +40,9 @@ def test_the_last_shift_is_the_one_that_is_over(now: str, zone: str, begin: str,
 def test_one_change_a_day_makes_shifts_of_a_day() -> None:
     begin, end = last_shift(utc("2026-12-01T14:00"), changes_of_shift("06:00"), ZoneInfo("America/Lima"))
     assert (begin, end - begin) == (utc("2026-11-30T11:00"), timedelta(days=1))
+    # Before it changes today, the shift that is over began two days ago.
+    early = last_shift(utc("2026-12-01T10:00"), changes_of_shift("06:00"), ZoneInfo("America/Lima"))
+    assert early == (utc("2026-11-29T11:00"), utc("2026-11-30T11:00"))
     assert changes_of_shift("22:00,06:00,22:00") == changes_of_shift("06:00,22:00")
 
 

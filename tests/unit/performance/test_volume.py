@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,15 @@ from controller.models.statement import Statement, StatementKind, Value
 from controller.performance.kpis import Subscribers
 from controller.performance.rollups import rolled_up
 from controller.performance.vocabulary import measured
-from controller.performance.volume import COUNTERS, Volumes, parts_under, volumes_of
+from controller.performance.volume import (
+    COUNTERS,
+    SharingSpan,
+    Volumes,
+    had_by,
+    parts_under,
+    stations_alike,
+    volumes_of,
+)
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
 from simulators import clock as simulated
@@ -327,3 +336,28 @@ def test_an_agreement_counts_its_own_plmns_in_its_own_time(agreement: str, megab
         (BEGIN + noon, END + noon, ["1", "2"]),
     ):
         assert [one.network.header.name for one in parts_under(eras, "alfa", agreement, begin, until)] == names
+
+
+def test_what_was_a_tenants_in_a_time_is_that_of_its_parts_and_of_none_beside_it() -> None:
+    begin = datetime(2026, 10, 1, tzinfo=UTC)
+    times = [begin + timedelta(hours=6 * number) for number in range(6)]
+    made = samples.network()
+    who = [Subscribers(frozenset({f"716-0{number}"}), frozenset()) for number in range(5)]
+    parts = [
+        SharingSpan(since, until, one, {"S1": ("L1",)}, made)
+        for (since, until), one in zip(pairwise(times), who, strict=True)
+    ]
+    assert had_by(parts, times[1], times[3]) == who[1:3], "those before and after only touch it"
+    assert had_by(parts, times[4], times[5] + timedelta(hours=1)) == [], "it was no tenant in the last hour"
+
+
+def test_a_station_at_which_nothing_changes_has_one_time_whatever_changes_elsewhere() -> None:
+    times = [datetime(2026, 10, day, tzinfo=UTC) for day in (1, 5, 9, 13)]
+    who, made = Subscribers(frozenset({"716-01"}), frozenset()), samples.network()
+    others = [("L1",), ("L1", "L2"), ("L1",)]
+    cells: list[dict[str, tuple[str, ...]]] = [{"S1": ("L1",), "S2": of_other} for of_other in others]
+    parts = [
+        SharingSpan(since, until, who, one, made) for (since, until), one in zip(pairwise(times), cells, strict=True)
+    ]
+    found = {(one.begin, one.until): stations for one, stations in stations_alike(parts)}
+    assert found == {(times[0], times[3]): ["S1"]} | {pair: ["S2"] for pair in pairwise(times)}
