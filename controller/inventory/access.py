@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import assert_never
+from typing import NamedTuple, assert_never
 from urllib.parse import urlsplit
 
 from controller.inventory.source import Entry, FieldPath, Report
@@ -123,11 +123,19 @@ def changed_ways(before: Network | None, after: Network) -> dict[str, str]:
     return {device: way for device, way in _of(after).items() if (device, way) not in known}
 
 
-def in_rows(found: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Details for audit rows, as many as needed."""
-    words = [f"{device} {way}" for device, way in sorted(found.items())]
-    for first in range(0, len(words), _AT_ONCE):
-        yield {"devices": "; ".join(words[first : first + _AT_ONCE])}
+class WaysRow(NamedTuple):
+    """An audit row about the ways to some devices: its detail for people, and these devices."""
+
+    detail: dict[str, str]
+    about: tuple[str, ...]
+
+
+def in_rows(found: Mapping[str, str]) -> Iterator[WaysRow]:
+    """Audit rows, as many as needed."""
+    names = sorted(found)
+    for first in range(0, len(names), _AT_ONCE):
+        some = tuple(names[first : first + _AT_ONCE])
+        yield WaysRow({"devices": "; ".join(f"{device} {found[device]}" for device in some)}, some)
 
 
 def _of(network: Network) -> dict[str, str]:

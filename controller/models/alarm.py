@@ -324,11 +324,12 @@ class AlarmNote(NamedTuple):
 
     note: str
     waits: tuple[WaitCode, ...] = ()
+    awaits: str = ""
 
     @classmethod
     def waiting(cls, words: str, *codes: WaitCode) -> AlarmNote:
         """The note of an alarm whose repair waits."""
-        return cls(f"{_WAITS}{words}", codes or (WaitCode.OTHER,))
+        return cls(f"{_WAITS}{words}", codes or (WaitCode.OTHER,), words)
 
 
 class Alarm(Noun):
@@ -347,6 +348,7 @@ class Alarm(Noun):
             its station found the same fault, that reading.
         note: How it went on, or what its repair waits for, for people.
         waits: What its repair waits for before there is a run; empty if the note tells how it went on.
+        awaits: The same in words alone, as a part of the note.
         count: Reports received.
         run: Id of the latest repair run, empty if none.
         escalated: When people were last notified of it; None if never.
@@ -387,6 +389,8 @@ class Alarm(Noun):
     run: str = ""
     note: str = ""
     waits: tuple[WaitCode, ...] = ()
+    # Whoever is told of an alarm has its note.
+    awaits: str = Field(default="", exclude=True)
     escalated: AwareDatetime | None = None
     cells: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
@@ -407,9 +411,9 @@ class Alarm(Noun):
     shelved_severity: PerceivedSeverity | None = None
 
     @property
-    def awaits(self) -> str:
-        """What its repair waits for, for people; empty if its note does not say so."""
-        return self.note.removeprefix(_WAITS) if self.waits else ""
+    def noted(self) -> AlarmNote:
+        """Its note, with what its repair waits for."""
+        return AlarmNote(self.note, self.waits, self.awaits)
 
     @property
     def order(self) -> tuple[datetime, *tuple[str, ...]]:

@@ -253,7 +253,7 @@ class Remediator:
                 self._turns.add(alarm.id, alarm.tenants)
                 continue
             note, wait = plain
-            if note != (alarm.note, alarm.waits):
+            if note != alarm.noted:
                 self._notes[alarm.id] = alarm, note
             if wait is not None:
                 self._due[alarm.id] = self._clock.monotonic() + wait
@@ -701,7 +701,7 @@ class Remediator:
 
     async def _say(self, alarm: Alarm, note: AlarmNote) -> None:
         """Set the note of an alarm, unless people were notified of it."""
-        if (alarm.note, alarm.waits) != note and alarm.state is AlarmState.RAISED:
+        if alarm.noted != note and alarm.state is AlarmState.RAISED:
             await self._store.alarms.note([(alarm, note)], actor="remediation")
 
     async def _nothing_to_do(self, repair: Repair) -> float | None:
@@ -846,8 +846,8 @@ def _put_back(store: Store, alarm: Alarm, run: Run) -> bool:
         return False
     state = AlarmState.RAISED if alarm.cleared is None else AlarmState.CLEARED
     stopped = store.switches.get(REMEDIATION_STOPPED).on
-    note, waits = AlarmNote.waiting(job.detail, WaitCode.STOP if stopped else WaitCode.OTHER)
-    if store.alarms.move(alarm, state, actor="remediation", note=note, waits=waits) is None:
+    note = AlarmNote.waiting(job.detail, WaitCode.STOP if stopped else WaitCode.OTHER)
+    if store.alarms.move(alarm, state, actor="remediation", note=note) is None:
         return False
     store.repairs.withdraw(run.id)
     if proposal := _running(store, alarm):

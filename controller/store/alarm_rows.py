@@ -67,6 +67,8 @@ alarms = Table(
     long_text("note"),
     # What its repair waits for before there is a run: a JSON list of codes.
     Column("waits", Text, nullable=False, server_default="[]"),
+    # The same in words, which are a part of the note.
+    long_text("awaits"),
     Column("escalated", Instant),
     Column("acknowledged", Instant),
     long_text("acknowledged_by"),

@@ -75,7 +75,6 @@ from controller.models.enums import APART
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.incident import gravest, worst
 from controller.models.network import Network
-from controller.models.waiting import WaitCode
 from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRepair, Sync
 from controller.store import reports as report_rows
 from controller.store.alarm_rows import (
@@ -185,7 +184,7 @@ _FREE = _ALL.with_for_update(skip_locked=True)
 _NOTE = (
     update(alarms)
     .where(alarms.c.id.in_(bindparam("among", expanding=True)))
-    .values(note=bindparam("new_note"), waits=bindparam("new_waits"), changed=bindparam("now"))
+    .values(changed=bindparam("now"), **{name: bindparam(f"new_{name}") for name in AlarmNote._fields})
 )
 _UPDATE = (
     update(alarms)
@@ -394,10 +393,9 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         *,
         actor: str,
         run: str = "",
-        note: str = "",
-        waits: tuple[WaitCode, ...] = (),
+        note: str | AlarmNote = "",
     ) -> Alarm | None:
-        return _move(tx, seen, {"state": state.value, "run": run, "note": note}, actor, waits)
+        return _move(tx, seen, {"state": state.value, "run": run}, actor, note)
 
     @writes_aside
     def note(self, tx: Tx, noted: Sequence[tuple[Alarm, AlarmNote]], *, actor: str, patient: bool = True) -> list[str]:
@@ -410,7 +408,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
                 by_note.setdefault(note, []).append(alarm.id)
                 tx.note(actor, _NOTED, alarm.id, note=note.note)
         for note, ids in by_note.items():
-            new = {"new_note": note.note, "new_waits": _codes(note.waits)}
+            new = {f"new_{name}": value for name, value in _of_note(note).items()}
             tx.execute(_NOTE, {"among": ids, "now": tx.now, **new})
         return [alarm.id for alarm, _ in noted if alarm.id not in free]
 
@@ -998,8 +996,8 @@ def clear_alarm(tx: Tx, alarm_id: str, by: str, reason: str) -> Alarm:
     """Do what ``Alarms.clear`` does, as part of a transaction."""
     tx.guard(GUARD)
     known = _load(tx, alarm_id, lock=True)
-    values = {"state": AlarmState.CLEARED.value, "note": reason, "cleared_by": by}
-    moved = None if known.cleared is not None else _move(tx, known, values, by)
+    values = {"state": AlarmState.CLEARED.value, "cleared_by": by}
+    moved = None if known.cleared is not None else _move(tx, known, values, by, reason)
     if moved is None:
         raise ConflictError(f"alarm {alarm_id} is over")
     return moved
@@ -1009,7 +1007,7 @@ def escalate(tx: Tx, seen: Alarm, reason: str, actor: str, kind: str = PAGE) -> 
     """Do what ``Alarms.escalate`` does, as part of a transaction."""
     if _load(tx, seen.id).is_shelved(tx.now) or work_on(tx, seen) is not None:
         return None
-    moved = _move(tx, seen, {"state": AlarmState.ESCALATED.value, "note": reason, "escalated": tx.now}, actor)
+    moved = _move(tx, seen, {"state": AlarmState.ESCALATED.value, "escalated": tx.now}, actor, reason)
     if moved is None:
         return None
     severity, told = gravest(_with_symptoms(tx, moved)), _told(tx, moved.id)
@@ -1045,11 +1043,12 @@ def _known_to_people(tx: Tx, alarm: Alarm) -> bool:
     return any(fault_of(as_alarm(row)) == fault_of(alarm) for row in others)
 
 
-def _codes(waits: Iterable[WaitCode]) -> str:
-    return orjson.dumps(list(waits)).decode()
+def _of_note(note: AlarmNote) -> dict[str, str]:
+    """The columns of a note."""
+    return note._asdict() | {"waits": orjson.dumps(list(note.waits)).decode()}
 
 
-def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str, waits: tuple[WaitCode, ...] = ()) -> Alarm | None:
+def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str, note: str | AlarmNote) -> Alarm | None:
     """Do what ``Alarms.move`` does, as part of a transaction; empty values stay as they are."""
     ends = values["state"] in (AlarmState.CLEARED, AlarmState.REPAIRED)
     if ends and seen.cleared is None:
@@ -1061,12 +1060,12 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str, waits: tuple[
         (before,) = reassessed(tx, [before])
     state = values["state"]
     new = {name: value for name, value in values.items() if value} | {"changed": tx.now}
-    new |= {"waits": _codes(waits)} if values["note"] else {}
+    noted = note if isinstance(note, AlarmNote) else AlarmNote(note)
+    new |= _of_note(noted) if noted.note else {}
     if ends and before.cleared is None:
         new["cleared"] = tx.now
     tx.execute(update(alarms).where(alarms.c.id == seen.id).values(new))
-    run, note = values.get("run", ""), values["note"]
-    tx.note(actor, f"alarm.{state}", seen.id, before=before.state.value, run=run, note=note)
+    tx.note(actor, f"alarm.{state}", seen.id, before=before.state.value, run=values.get("run", ""), note=noted.note)
     moved = _load(tx, seen.id)
     _note_what_shows(tx, [(before, moved)])
     if before.cleared is None and moved.cleared is not None:

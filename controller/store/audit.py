@@ -43,8 +43,16 @@ class SqlAudit(SqlRepository, Audit[Sync]):
     """Repository of the audit trail."""
 
     @writes
-    def append(self, tx: Tx, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:
-        tx.note(actor, action, target, **(detail or {}))
+    def append(
+        self,
+        tx: Tx,
+        actor: str,
+        action: str,
+        target: str,
+        detail: Mapping[str, str] | None = None,
+        about: Iterable[str] = (),
+    ) -> None:
+        tx.note_about(about, actor, action, target, **(detail or {}))
 
     @reads
     def page(self, tx: Tx, page: Page, wanted: AuditQuery = EVERYTHING) -> tuple[int, list[AuditRow]]:

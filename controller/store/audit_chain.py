@@ -41,6 +41,15 @@ audit = Table(
     Index("ix_audit_object", "object", "id"),
 )
 
+#: Devices that a row concerns, as far as neither its object nor another record says so. They find the row, and are no
+#: evidence: it outlives them and they outlive it.
+audit_devices = Table(
+    "audit_devices",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("row", BigInteger, primary_key=True, autoincrement=False),
+)
+
 #: The end of the chain (one row), which reveals a chain that was cut short.
 audit_head = Table(
     "audit_head",
@@ -56,7 +65,7 @@ GENESIS = "0" * 64
 DECIDED = "record.decided"
 _CHAIN = "audit"
 _HEAD = select(audit_head.c.last, audit_head.c.hash)
-_NEW = audit.insert()
+_NEW, _NEW_ABOUT = audit.insert(), audit_devices.insert()
 _NEW_HEAD = {
     dialect: (row := insert(audit_head)).on_conflict_do_update(
         index_elements=["chain"], set_={"last": row.excluded.last, "hash": row.excluded.hash}
@@ -67,13 +76,14 @@ _NEW_HEAD = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """An audit row to be written."""
+    """An audit row to be written; ``about`` has devices that it concerns beside its target."""
 
     at: datetime
     actor: str
     action: str
     target: str
     detail: dict[str, str]
+    about: tuple[str, ...] = ()
 
 
 def newest(connection: Connection) -> tuple[int, str]:
@@ -90,14 +100,17 @@ def append(connection: Connection, notes: Sequence[Note], keys: AuditKeys) -> tu
     """
     last, previous = newest(connection)
     key = keys.newest.id if keys.newest else ""
-    rows = []
+    rows, about = [], []
     for number, note in enumerate(notes, start=last + 1):
         row = {"id": number, "at": note.at, "actor": note.actor, "action": note.action, "object": note.target}
         row |= {"detail": orjson.dumps(note.detail, option=orjson.OPT_SORT_KEYS).decode()}
         row |= {"previous": previous, "key": key}
         last, previous = number, _digest(row, keys)
         rows.append({**row, "hash": previous})
+        about += [{"device": device, "row": number} for device in dict.fromkeys(note.about)]
     connection.execute(_NEW, rows)
+    if about:
+        connection.execute(_NEW_ABOUT, about)
     head = {"chain": _CHAIN, "last": last, "hash": previous}
     connection.execute(_NEW_HEAD[connection.dialect.name], head)
     return last, previous

@@ -45,7 +45,8 @@ class SqlBehaviours(SqlRepository, Behaviours[Sync]):
         row = tx.insert(behaviours).values(values)
         tx.execute(row.on_conflict_do_update(index_elements=["station"], set_=values))
         detail = behaviour.model_dump(exclude_defaults=False)
-        tx.note(
+        tx.note_about(
+            (server.station,),
             claim.incarnation,
             "behaviour.learned",
             server.software,

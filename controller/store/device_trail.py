@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Select, String, and_, cast
 from sqlalchemy.sql.expression import ColumnCollection
 
 from controller.store.alarm_rows import alarm_tenants, alarms
+from controller.store.audit_chain import audit_devices
 from controller.store.incident_rows import incident_alarms
 from controller.store.involvement import run_tenants
 from controller.store.plans import changes
@@ -16,11 +17,6 @@ from controller.store.questions import questions
 from controller.store.run_constraints import notices
 from controller.store.run_rows import jobs
 from controller.store.steps import steps
-
-#: Actions whose rows list devices in their detail, with the ways to them and the names of credentials.
-_WITH_DEVICES = ("network.ways", "network.import_begun")
-#: Actions whose rows name the device in their detail.
-_WITH_DEVICE = ("behaviour.learned", "run.unserved_not_asked")
 
 
 def about(columns: ColumnCollection[str, Any], device: str, places: Collection[str]) -> ColumnElement[bool]:
@@ -31,14 +27,10 @@ def about(columns: ColumnCollection[str, Any], device: str, places: Collection[s
         device: Its id.
         places: Targets of holds and freezes that bind it beside its own id, as in ``site:cusco-12``.
     """
-    detail = columns.detail
-    listed = or_(*(detail.contains(f"{before}{device} ", autoescape=True) for before in ('"devices":"', "; ")))
-    named = detail.contains(f'"station":"{device}"', autoescape=True)
     return or_(
         _itself(columns, device, places),
         columns.object.in_(_objects_with(device)),
-        and_(columns.action.in_(_WITH_DEVICES), listed),
-        and_(columns.action.in_(_WITH_DEVICE), named),
+        columns.id.in_(select(audit_devices.c.row).where(audit_devices.c.device == device)),
     )
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from controller.intent.agreed_terms import AgreedTerms, agreed_terms, terms_of
-from controller.inventory.access import changed_ways, in_rows
+from controller.inventory.access import WaysRow, changed_ways, in_rows
 from controller.models.errors import ConflictError, MinkaError, NotFoundError
 from controller.models.network import Network
 from controller.models.packing import packed, unpacked
@@ -98,7 +98,7 @@ class _SavedVersion(NamedTuple):
     content: bytes
     terms: str
     agreements: str
-    ways: tuple[dict[str, str], ...]
+    ways: tuple[WaysRow, ...]
 
     @classmethod
     def of(cls, network: Network, before: Network | None) -> _SavedVersion:
@@ -136,8 +136,8 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
         tx.execute(network_history.insert().values(since))
         tx.note(actor, "network.saved", network.header.id, digest=digest)
         _hold_runs(tx)
-        for detail in saved.ways:
-            tx.note(actor, "network.ways", network.header.id, **detail)
+        for way in saved.ways:
+            tx.note_about(way.about, actor, "network.ways", network.header.id, **way.detail)
         reassess_all(tx, sharing_on(digest, network, network.day(tx.now)))
         return True
 

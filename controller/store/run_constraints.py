@@ -125,7 +125,7 @@ def keep_constraints(
     tx.execute(run_constraints.insert().values(row))
     for station, spared in sorted(constraints.spared.items()):
         unserved = ", ".join(f"{cell} {tenant}" for cell, tenant in spared)
-        tx.note("engine", "run.unserved_not_asked", run_id, station=station, unserved=unserved)
+        tx.note_about((station,), "engine", "run.unserved_not_asked", run_id, station=station, unserved=unserved)
     for tenant in constraints.tenants:
         mine = constraints.concerning(tenant)
         words = f"work is planned on {serving(mine)}{outage_words(constraints, tenant)}"

@@ -208,8 +208,12 @@ class Tx:
 
     def note(self, actor: str, action: str, target: str, **detail: object) -> None:
         """Put an act on the audit trail; the row commits with the transaction."""
+        self.note_about((), actor, action, target, **detail)
+
+    def note_about(self, devices: Iterable[str], /, actor: str, action: str, target: str, **detail: object) -> None:
+        """Do so, and have the row found by devices that it concerns, as far as no other record says so."""
         texts = {key: str(value) for key, value in detail.items() if value not in (None, "")}
-        self.notes.append(audit_chain.Note(self.now, actor, action, target, texts))
+        self.notes.append(audit_chain.Note(self.now, actor, action, target, texts, tuple(devices)))
 
     def seal(self) -> None:
         """Write the audit rows."""

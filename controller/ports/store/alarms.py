@@ -22,7 +22,6 @@ from controller.models.alarm import (
     RecordedReport,
 )
 from controller.models.ves import Heartbeat
-from controller.models.waiting import WaitCode
 from controller.ports.store.repository import M_co, Page, Repository, method
 
 
@@ -172,14 +171,7 @@ class Alarms(Repository[M_co], Protocol[M_co]):
 
     @method
     def move(
-        self,
-        seen: Alarm,
-        state: AlarmState,
-        *,
-        actor: str,
-        run: str = "",
-        note: str = "",
-        waits: tuple[WaitCode, ...] = (),
+        self, seen: Alarm, state: AlarmState, *, actor: str, run: str = "", note: str | AlarmNote = ""
     ) -> Alarm | None:
         """Change an alarm's state, if it still is as it was ``seen``; None if it is not.
 

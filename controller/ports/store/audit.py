@@ -47,8 +47,23 @@ class Audit(Repository[M_co], Protocol[M_co]):
     """The audit trail: a hash chain of who did what."""
 
     @method
-    def append(self, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:
-        """Append an audit row of its own, for an act that changes no other state."""
+    def append(
+        self,
+        actor: str,
+        action: str,
+        target: str,
+        detail: Mapping[str, str] | None = None,
+        about: Iterable[str] = (),
+    ) -> None:
+        """Append an audit row of its own, for an act that changes no other state.
+
+        Args:
+            actor: Who did it.
+            action: What was done.
+            target: To what.
+            detail: How, for people.
+            about: Devices that it concerns beside its target.
+        """
         ...
 
     @method

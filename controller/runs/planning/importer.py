@@ -10,7 +10,7 @@ import structlog
 from controller.inventory.access import in_rows, ways
 from controller.inventory.frame import Frame
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError
-from controller.models.network import Endpoint, Network
+from controller.models.network import Endpoint
 from controller.nrm.profiles import PROFILES
 from controller.nrm.tree import with_unknown
 from controller.plan.network_import import ImportedNetwork, import_network
@@ -39,17 +39,14 @@ class Importer:
         Their addresses and credentials are put on record first, since each gets a secret of ours.
         """
         network = frame.network
-        for detail in in_rows(ways(frame.endpoints, network.header.management)):
-            await self._audit(actor, "network.import_begun", network, detail)
+        for row in in_rows(ways(frame.endpoints, network.header.management)):
+            await self._store.audit.append(actor, "network.import_begun", network.header.id, row.detail, row.about)
         observed = await self._observe(frame)
         today = network.day(self._clock.now())
         made = await asyncio.to_thread(import_network, frame, observed, today)
         counts = {"asked": str(len(observed)), "found": str(len(made.network.stations))}
-        await self._audit(actor, "network.imported", network, counts)
+        await self._store.audit.append(actor, "network.imported", network.header.id, counts)
         return made
-
-    async def _audit(self, actor: str, action: str, network: Network, detail: dict[str, str]) -> None:
-        await self._store.audit.append(actor, action, network.header.id, detail)
 
     async def _observe(self, frame: Frame) -> dict[str, Observed | str]:
         """What the stations of an import report, or why they could not be read."""

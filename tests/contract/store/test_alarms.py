@@ -176,11 +176,14 @@ def test_what_is_noted_in_alarms_is_no_change_of_them(store: SqlStore) -> None:
     noted = [(seen[0], waits), (seen[1], waits), (seen[2], AlarmNote("too late"))]
     assert store.alarms.note(noted, actor="remediation") == []
     known = [store.alarms.get(one.id) for one in seen]
-    assert [(one.note, one.waits) for one in known] == [waits, waits, ("", ())]
+    assert [one.noted for one in known] == [waits, waits, AlarmNote("")]
     assert [one.awaits for one in known] == ["its turn", "its turn", ""]
     rows = [row for row in store.audit.page(Page())[1] if row.action == "alarm.noted"]
     assert {(row.object, row.detail["note"]) for row in rows} == {(one.id, "waits: its turn") for one in seen[:2]}
     assert store.alarms.changes(head)[1] == []
+    gone = store.alarms.move(known[0], AlarmState.RAISED, actor="remediation", note="waits: for nothing")
+    assert gone is not None
+    assert gone.noted == AlarmNote("waits: for nothing"), "another note takes the wait with it"
 
 
 @pytest.mark.needs("initdb")

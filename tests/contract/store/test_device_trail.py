@@ -42,8 +42,8 @@ def _report(station: str, severity: PerceivedSeverity = PerceivedSeverity.MAJOR)
 
 
 def test_a_device_has_all_rows_that_are_about_it_and_no_others(store: SqlStore, clock: VirtualClock) -> None:
-    store.audit.append("ana", "network.ways", "peru", {"devices": f"{ONE} 10.0.0.1:830 device; S3 10.0.0.3:830 device"})
-    store.audit.append("ana", "network.ways", "peru", {"devices": f"{OTHER} 10.0.0.9:830 device"})
+    store.audit.append("ana", "network.ways", "peru", {"devices": "the ways to two of them"}, (ONE, "S3"))
+    store.audit.append("ana", "network.ways", "peru", {"devices": f"{OTHER} 10.0.0.9:830 {ONE} "}, (OTHER,))
     for station in (ONE, OTHER):
         store.devices.adopt(station, [], make_network()[0], "ana")
     run = start_run(store, [ONE, OTHER])

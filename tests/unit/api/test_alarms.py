@@ -130,7 +130,7 @@ async def test_an_alarm_whose_repair_does_not_start_says_why(
     """Who can end it follows from the code alone, whatever the words are like."""
     alarm = bench.store.alarms.get(report(bench))
     note = AlarmNote.waiting(what, code)
-    bench.store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note.note, waits=note.waits)
+    bench.store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note)
     shown = (await bench.client.get(f"/v1/alarms/{alarm.id}")).json()
     assert [(wait["codes"], wait["what"], wait["who"]) for wait in shown["waits_for"]] == [([code.value], what, who)]
 

@@ -157,7 +157,9 @@ def test_ways_that_changed_are_reported(tmp_path: Path) -> None:
         "PE-PUN-0001": "127.0.0.1:8302 test-password",
     }
     assert changed_ways(before, before) == {}
-    assert list(in_rows(changed_ways(before, after))) == [{"devices": "PE-CUS-0001 10.1.0.1:830 lab"}]
+    assert list(in_rows(changed_ways(before, after))) == [
+        ({"devices": "PE-CUS-0001 10.1.0.1:830 lab"}, ("PE-CUS-0001",))
+    ]
     assert len(list(in_rows({f"S{number}": "way" for number in range(201)}))) == 3
 
 

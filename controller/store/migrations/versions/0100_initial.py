@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("run", sa.Text(), server_default="", nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.Column("waits", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("awaits", sa.Text(), server_default="", nullable=False),
         sa.Column("escalated", sa.DateTime(timezone=True), nullable=True),
         sa.Column("acknowledged", sa.DateTime(timezone=True), nullable=True),
         sa.Column("acknowledged_by", sa.Text(), server_default="", nullable=False),
@@ -252,6 +253,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
     op.create_index("ix_audit_object", "audit", ["object", "id"], unique=False)
+    op.create_table(
+        "audit_devices",
+        sa.Column("device", sa.String(), nullable=False),
+        sa.Column("row", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("device", "row", name=op.f("pk_audit_devices")),
+    )
     op.create_table(
         "audit_head",
         sa.Column("chain", sa.String(), nullable=False),
@@ -1483,6 +1490,7 @@ def downgrade() -> None:
     op.drop_table("comments")
     op.drop_table("behaviours")
     op.drop_table("audit_head")
+    op.drop_table("audit_devices")
     op.drop_table("audit")
     op.drop_index("ix_announced_works_tenant_ends", table_name="announced_works")
     op.drop_table("announced_works")
