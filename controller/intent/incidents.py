@@ -445,26 +445,31 @@ def ranked(
     agreements: Iterable[AgreementMinutes],
     at: datetime,
     people_at: Callable[[Iterable[str]], int],
+    reaches: Callable[[str, Iterable[str]], bool],
 ) -> dict[str, Rank]:
     """The rank of each open incident by id: contracts at risk first, then people who lose service now.
 
     Severity, all people, tenants and age follow in this order.
 
-    An agreement is at risk if an incident takes service away from its tenant, and the month's minutes or the time to
-    restore service are nearly used up.
+    An agreement is at risk if an incident takes service away from its tenant in a cell that it reaches, and the month's
+    minutes or the time to restore service are nearly used up.
 
     Args:
         incidents: Open incidents.
         agreements: Minutes that agreements lost this month.
         at: Now.
         people_at: Population at cells.
+        reaches: Whether an agreement, by its id, reaches one of these cells.
     """
     by_tenant: dict[str, list[AgreementMinutes]] = {}
     for agreement in agreements:
         by_tenant.setdefault(agreement.tenant, []).append(agreement)
-    risks = {
-        one.id: _worst(one, [a for tenant in one.losing for a in by_tenant.get(tenant, ())], at) for one in incidents
-    }
+
+    def reached(one: Incident) -> list[AgreementMinutes]:
+        losses = one.losing.items()
+        return [a for tenant, loss in losses for a in by_tenant.get(tenant, ()) if reaches(a.agreement, loss.cells)]
+
+    risks = {one.id: _worst(one, reached(one), at) for one in incidents}
     without = {one.id: people_at({cell for loss in one.losing.values() for cell in loss.cells}) for one in incidents}
     ordered = sorted(incidents, key=lambda one: _order(one, risks[one.id], without[one.id]))
     return {

@@ -504,6 +504,16 @@ class Network(Noun):
         own = (one for one in self.agreements if one.tenant == tenant)
         return tuple(one for one in own if day is None or one.validity.holds_on(day))
 
+    def reaches_any(self, agreement: str, cells: Iterable[str]) -> bool:
+        """Whether an agreement, by its id, reaches one of these cells (``station/cell``), regardless of its validity.
+
+        Where nobody can tell, since the agreement is not in the network or none of the cells is, it does.
+        """
+        names = (name.partition("/") for name in cells)
+        known = [cell for station, _, name in names if (cell := self.cell_by_name.get((station, name)))]
+        named = [one for one in self.agreements if one.id == agreement]
+        return not (known and named) or any(self.reaches(one, cell) for one in named for cell in known)
+
     def reaches(self, agreement: Agreement, cell: Cell) -> bool:
         """Whether an agreement reaches a cell, regardless of its validity.
 

@@ -166,11 +166,14 @@ def cordoned_change(
 ) -> Change | None:
     """A change that takes a pool's node out of use, or back as far as Minka took it out; None if it is so already.
 
+    It touches that node alone: what drifted elsewhere in the pool stays for who asks for that.
+
     Raises:
         PlanRefusedError: It can't be changed so.
     """
-    was, path = applied(ledger), node_path(pool, node)
-    root = child("", POOL.name, pool)
+    root, path = child("", POOL.name, pool), node_path(pool, node)
+    ledger = {one: entry for one, entry in ledger.items() if one in (root, path)}
+    was = applied(ledger)
     tree = {root: {}, **was.tree}
     owners = {root: (HOST,), **was.owners}
     if cordoned:

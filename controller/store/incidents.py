@@ -289,7 +289,9 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
             return _read(tx, tx.execute(_OPEN).all()), counted_minutes(tx, None), tx.now
 
         found, agreements, now = self._database.run(read, "DEFERRED")
-        return ranked(found.filled(), agreements, now, found.network.people_at if found.network else lambda _: 0)
+        if (network := found.network) is None:
+            return ranked(found.filled(), agreements, now, lambda _: 0, lambda *_: True)
+        return ranked(found.filled(), agreements, now, network.people_at, network.reaches_any)
 
     @method
     def acknowledge(self, incident_id: str, by: str) -> Incident:

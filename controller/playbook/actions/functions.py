@@ -302,7 +302,8 @@ class Replacement(Noun):
 async def cordon_node(context: Context, given: Cordon) -> Proposal[ChangeOutput]:
     """Take a node of the pool out of use, or let pods come to it again: then only as far as Minka took it out.
 
-    Pods that are on it stay. What others cordoned stays so. `minka undo` of the run takes it back.
+    Pods that are on it stay. What others cordoned stays so, and so does what drifted at the pool's other nodes. `minka
+    undo` of the run takes it back.
     """
     ledger, observed = await context.ledger(), await context.read()
     nodes = [node.id for node in observed.cluster.nodes] if observed.cluster else []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from controller.assurance.health import state_or_traffic, tenant_of
 from controller.assurance.traffic import carried, untold_user_plane
@@ -130,6 +130,19 @@ class WaitInputs(Noun):
         default=(),
         description="Cells or links that need not, unless they are named: `dark` or `down` of an earlier `read-state`.",
     )
+
+    @model_validator(mode="after")
+    def _names_what_it_waits_for(self) -> Self:
+        """An input that the condition is not about would be ignored, and the step would wait for something else."""
+        links, on_cells = self.condition == "links-up", self.condition.startswith("cells-")
+        if self.cells != ALL and not on_cells:
+            instead = "name core links by endpoints or tenant" if links else "leave it out"
+            raise ValueError(f"cells: {self.condition} waits for no cells: {instead}")
+        if not links and (self.endpoints != ALL or self.tenant):
+            name = "endpoints" if self.endpoints != ALL else "tenant"
+            instead = "name cells" if on_cells else "leave it out"
+            raise ValueError(f"{name}: {self.condition} waits for no core links: {instead}")
+        return self
 
 
 class WaitOutput(Remarks):
@@ -312,7 +325,8 @@ async def check_drift(context: Context, _: NoInputs) -> Drift | UnmetCondition:
 async def wait_until(context: Context, given: WaitInputs) -> WaitOutput | UnmetCondition:
     """Wait until cells or core links of ours are as wanted, or the station can be read.
 
-    What the station does not report is waited for no longer than 10 s; the job says that it was not checked.
+    What the station does not report is waited for no longer than 10 s; the job says that it was not checked. Names that
+    the condition is not about, as of cells with `links-up`, are refused.
     """
     if context.dry_run:
         return await _foreseen(context, given)

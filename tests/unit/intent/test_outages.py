@@ -21,7 +21,7 @@ from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSev
 from controller.models.announced_work import AnnouncedWork
 from controller.models.incident import AgreementMinutes, Incident, Loss, TenantMinutes
 from controller.models.network import Network
-from controller.models.sharing import MaintenanceWindow, Penalty, Sla
+from controller.models.sharing import MaintenanceWindow, Penalty, Scope, Sla
 from tests.unit.plan import samples
 
 AT = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -384,6 +384,10 @@ def _people(cells: Iterable[str]) -> int:
     return 100 * len(set(cells))
 
 
+def _everywhere(_agreement: str, _cells: Iterable[str]) -> bool:
+    return True
+
+
 def test_service_that_is_lost_comes_before_severity_and_severity_before_people_at_risk() -> None:
     critical, major = PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR
 
@@ -397,7 +401,7 @@ def test_service_that_is_lost_comes_before_severity_and_severity_before_people_a
         incident("two-dark", 200, ("andes", "bitel"), severity=major).model_copy(update=losing("S2/1", "S2/2")),
         incident("dark-and-grave", 100, ("andes", "bitel"), severity=critical).model_copy(update=losing("S3/1")),
     ]
-    ranks = ranked(found, [], AT, _people)
+    ranks = ranked(found, [], AT, _people, _everywhere)
     order = ["two-dark", "dark-and-grave", "one-dark", "grave", "on-battery"]
     assert sorted(ranks, key=lambda name: ranks[name].rank) == order
     assert ranks["two-dark"].why == "rank 1: 200 people, 200 without service, 2 tenants"
@@ -412,9 +416,15 @@ def test_contracts_at_risk_come_first_then_people_then_tenants_then_age() -> Non
         incident("late", 1, ("entel",), hours=9),
         incident("nobody"),
     ]
-    ranks = ranked(found, [agreement("andes", 0.82), agreement("bitel", 0.4), agreement("entel", 0.0)], AT, _people)
+    ranks = ranked(
+        found, [agreement("andes", 0.82), agreement("bitel", 0.4), agreement("entel", 0.0)], AT, _people, _everywhere
+    )
     assert ranks == ranked(
-        found[::-1], [agreement("entel", 0.0), agreement("bitel", 0.4), agreement("andes", 0.82)], AT, _people
+        found[::-1],
+        [agreement("entel", 0.0), agreement("bitel", 0.4), agreement("andes", 0.82)],
+        AT,
+        _people,
+        _everywhere,
     )
     assert [one.why for one in sorted(ranks.values())] == [
         "rank 1: 1 person, 1 tenant, 9 of 10 h in which to restore entel",
@@ -434,16 +444,39 @@ def test_the_time_to_restore_service_counts_since_it_was_lost_and_not_since_the_
 
     def why(*tenants: str) -> str:
         losing = {name: lost[name] for name in tenants}
-        found = ranked([dark.model_copy(update={"losing": losing})], map(agreement, tenants, (0.0, 0.0)), AT, _people)
+        lost_by = dark.model_copy(update={"losing": losing})
+        found = ranked([lost_by], map(agreement, tenants, (0.0, 0.0)), AT, _people, _everywhere)
         return found["dark"].why
 
     assert why("andes") == "rank 1: 5 people, 100 without service, 2 tenants, SLA of andes at 0 %"
     assert why("andes", "bitel").endswith(", 9 of 10 h in which to restore bitel")
 
 
+def test_a_contract_that_reaches_none_of_the_lost_cells_puts_nothing_first() -> None:
+    """alfa has a contract for S1 and one for S2, of which the latter is nearly used up."""
+    made = network()
+    alfa, *others = made.agreements
+    parts = tuple(
+        alfa.model_copy(update={"id": f"alfa-{station}", "scope": Scope.model_validate({"stations": [station]})})
+        for station in ("S1", "S2")
+    )
+    made = made.model_copy(update={"agreements": (*parts, *others)})
+    used = [
+        agreement("alfa", share).model_copy(update={"agreement": one.id})
+        for one, share in zip(parts, (0.1, 0.95), strict=True)
+    ]
+    lost = {"alfa": Loss(since=AT, cells=("S1/L1",))}
+    ranks = ranked(
+        [incident("dark", 5, ("alfa",)).model_copy(update={"losing": lost})], used, AT, _people, made.reaches_any
+    )
+    assert ranks["dark"].why == "rank 1: 5 people, 100 without service, 1 tenant, SLA of alfa at 10 %"
+    for agreement_id, cells in (("gone", ("S1/L1",)), ("alfa-S2", ("S9/L1",)), ("alfa-S2", ())):
+        assert made.reaches_any(agreement_id, cells), "nobody can tell"
+
+
 def test_a_contract_of_whom_nothing_is_taken_away_puts_nothing_first() -> None:
     silent = incident("silent", 5, ("andes",)).model_copy(update={"losing": {}})
-    ranks = ranked([silent, incident("loud", 6, ("bitel",))], [agreement("andes", 2.0)], AT, _people)
+    ranks = ranked([silent, incident("loud", 6, ("bitel",))], [agreement("andes", 2.0)], AT, _people, _everywhere)
     assert (ranks["silent"].rank, ranks["silent"].why) == (2, "rank 2: 5 people, 1 tenant")
 
 

@@ -12,8 +12,10 @@ from controller.models.plan import Change, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import Rendered, render_cloud, root_spec
 from controller.nrm.profiles.function import PROFILE, deployment_path
+from controller.nrm.profiles.pool import node_path
 from controller.nrm.tree import Observed
 from controller.plan import PlanOptions, StationView, ledger_nodes, plan_station
+from controller.plan.functions import cordoned_change
 from controller.runs.approval.consent import effect_of
 
 FACT = FunctionFact(
@@ -89,3 +91,22 @@ def test_a_tenant_is_asked_before_its_own_function_restarts() -> None:
     made = plan_station("DU-1", (PROFILE,), after, seen, PlanOptions()).change
     assert made is not None
     assert (made.touched, made.interrupted) == (("alfa",), ("alfa",))
+
+
+@pytest.mark.parametrize("cordoned", [True, False])
+def test_a_node_goes_out_of_use_and_back_and_leaves_what_drifted_beside_it(cordoned: bool) -> None:
+    """Of the pool's nodes of ours one was put back into use by somebody, and a namespace is gone."""
+    own, other, namespace = node_path("p", "n1"), node_path("p", "n2"), "/Pool[p]/Namespace[minka-alfa]"
+    out = {"unschedulable": "true"}
+    ledger = {
+        path: LedgerEntry(station="p", path=path, owners=HOST_OWNED, leaves=leaves)
+        for path, leaves in {own: out, other: out, namespace: {"owner": "alfa"}}.items()
+        if path != own or not cordoned
+    }
+    tree = {"/Pool[p]": {}} if cordoned else {"/Pool[p]": {}, own: out}
+    made = cordoned_change("p", Observed(tree, behaviour=UNTRUSTED), ledger, "n1", cordoned=cordoned)
+    assert made is not None
+    edited = {edit.path for phase in made.phases for edit in phase.edits}
+    assert edited == {own}
+    assert {other, namespace}.isdisjoint([*made.lost, *(node.path for node in made.gained)])
+    assert (own in made.lost) is not cordoned

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import pytest
 
+from controller.inventory.source import Report
 from controller.models.network import CellId, Noun
 from controller.models.run import Outcome
 from controller.playbook.actions.shipped import registry
+from controller.playbook.language.library import parse
 from controller.playbook.language.registry import CellNames, Context, DeviceAccess, Registry, Within, action
-from tests.unit.playbook.test_takeover import LOCK, PlaybookBench
+from tests.unit.playbook.test_takeover import HEAD, LOCK, PlaybookBench
 
 AGAIN = "  - {name: again, action: lock-cell, with: {cells: ['L1']}, register: again}\n"
 UNLOCK = "  - {name: unlock, action: unlock-cell, with: {cells: '{{ again.cells }}'}}\n"
@@ -28,6 +30,42 @@ async def test_all_cells_are_meant_where_that_is_said() -> None:
     assert (await bench.work()).outcome is Outcome.SUCCEEDED
     (row,) = bench.rows()
     assert sorted(row.output["cells"]) == ["L1", "N1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            "condition: links-up, cells: [L1]",
+            "cells: links-up waits for no cells: name core links by endpoints or tenant",
+        ),
+        (
+            "condition: links-up, cells: []",
+            "cells: links-up waits for no cells: name core links by endpoints or tenant",
+        ),
+        ("condition: reachable, cells: [L1]", "cells: reachable waits for no cells: leave it out"),
+        ("condition: cells-on-air, endpoints: [x]", "endpoints: cells-on-air waits for no core links: name cells"),
+        ("condition: cells-locked, tenant: alfa", "tenant: cells-locked waits for no core links: name cells"),
+        ("condition: reachable, endpoints: [x]", "endpoints: reachable waits for no core links: leave it out"),
+    ],
+)
+def test_a_wait_is_refused_for_what_its_condition_is_not_about_instead_of_waiting_for_all(
+    given: str, words: str
+) -> None:
+    report = Report()
+    step = f"  - {{name: look, action: wait-until, with: {{{given}}}}}\n"
+    assert parse(HEAD + step, "own.yaml", registry(), report) is None
+    assert [one.message for one in report.problems] == [words]
+
+
+async def test_a_wait_whose_names_are_known_late_is_refused_then() -> None:
+    late = "'{{ target.cells }}'"
+    bench = PlaybookBench(
+        f"  - {{name: look, action: wait-until, with: {{condition: links-up, seconds: 1, cells: {late}}}}}\n"
+    )
+    result = await bench.work()
+    assert result.outcome is Outcome.FAILED_SAFE
+    assert "cells: links-up waits for no cells" in result.detail
 
 
 @pytest.mark.parametrize(
