@@ -36,7 +36,7 @@ from controller.models.network import Network
 from controller.performance.files import read_file
 from controller.performance.vocabulary import lists_to_come, measured, names_positions
 from controller.ports.clock import Clock
-from controller.ports.devices import DeviceFiles, Devices
+from controller.ports.devices import DeviceFiles, Devices, measuring
 from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore, Store
 from controller.ports.store.measurements import CollectedFile
@@ -300,7 +300,8 @@ class Collector:
             else:
                 return
         async with self._devices.aside(target) as session:
-            periods = await session.measurements()
+            known = measuring(session)
+            periods = () if known is None else await known.measurements()
         with suppress(_ListsToComeError):
             await self._add(found, lambda: periods)
 

@@ -29,7 +29,6 @@ from controller.models.errors import (
     UnreachableError,
     in_words,
 )
-from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
 from controller.nrm.kube import (
@@ -217,10 +216,6 @@ class CloudSession:
             metadata = one["metadata"]
             found[asked._replace(namespace=str(metadata.get("namespace", "")), name=str(metadata["name"]))] = one
         return found
-
-    async def elements_beside(self) -> tuple[Path, ...]:
-        """Return nothing: pools and functions are no managed elements."""
-        return ()
 
     async def read_candidate(self) -> Tree:
         """Read running: there is no candidate."""
@@ -521,10 +516,6 @@ class CloudSession:
             if pod["metadata"]["labels"].get(FUNCTION_LABEL) == self._target.device
             and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
         ]
-
-    async def measurements(self) -> tuple[Period, ...]:
-        """Return nothing: only the stations of a function measure."""
-        return ()
 
     async def operate(self, operation: Operation) -> str:
         """Evict the pods of a function from a node, as its disruption budget allows; there are no other operations."""

@@ -19,7 +19,6 @@ from weakref import WeakValueDictionary
 
 from controller.device.address import address_of
 from controller.models.behaviour import FollowUp
-from controller.models.equipment import Equipment, Operation
 from controller.models.errors import (
     DeviceError,
     DeviceRefusedError,
@@ -28,13 +27,12 @@ from controller.models.errors import (
     UnreachableError,
     in_words,
 )
-from controller.models.measurement import Period
 from controller.models.metrics import Observations
 from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
 from controller.nrm.cli import command_lines, port_states, read_config
 from controller.nrm.profiles import root_spec, router_profile
-from controller.nrm.tree import Path, Tree, child, is_below, step
+from controller.nrm.tree import Tree, child, is_below, step
 from controller.ports.devices import Capabilities, Check, Observed
 from controller.ports.secrets import Secrets
 from controller.ports.targets.cli import CliTarget
@@ -121,10 +119,6 @@ class CliSession:
         self._seen = observed.tree
         return observed
 
-    async def elements_beside(self) -> tuple[Path, ...]:
-        """Return nothing: routers have no managed elements."""
-        return ()
-
     async def read_candidate(self) -> Tree:
         """Read running: there is no candidate, and a new session has no edits yet."""
         return (await self.read()).tree
@@ -179,18 +173,6 @@ class CliSession:
         """
         self._timed = True
         await self._in_thread(lambda: self._cancel(persist))
-
-    async def equipment(self) -> Equipment:
-        """Return nothing: routers report no equipment."""
-        return Equipment()
-
-    async def measurements(self) -> tuple[Period, ...]:
-        """Return nothing: we collect no measurements of routers."""
-        return ()
-
-    async def operate(self, operation: Operation) -> str:
-        """Do nothing, and say that routers have no such operation."""
-        return f"a router has no operation {operation}"
 
     async def copy_to_startup(self) -> None:
         """Save running, and check that it is saved where the platform shows it.

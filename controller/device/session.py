@@ -188,7 +188,7 @@ class NetconfSession:
         return with_unknown(seen, await self.elements_beside())
 
     async def elements_beside(self) -> tuple[Path, ...]:
-        """See ``DeviceSession.elements_beside``. A server that refuses the request is taken to have none."""
+        """See ``ManagedElements.elements_beside``. A server that refuses the request is taken to have none."""
         try:
             found = await self._data(lambda data: decode(self._root, data, self._station), elements_filter(self._root))
         except DeviceRefusedError as error:
@@ -288,17 +288,17 @@ class NetconfSession:
         await self._done(requests.cancel_commit(persist))
 
     async def equipment(self) -> Equipment:
-        """See ``DeviceSession.equipment``."""
+        """See ``Equipped.equipment``."""
         wanted = await self._offered(equipment_filter())
         return await self._data(decode_equipment, *wanted) if wanted else Equipment()
 
     async def measurements(self) -> tuple[Period, ...]:
-        """See ``DeviceSession.measurements``."""
+        """See ``Measuring.measurements``."""
         wanted = await self._offered([measurements_filter()])
         return await self._data(decode_measurements, *wanted) if wanted else ()
 
     async def operate(self, operation: Operation) -> str:
-        """See ``DeviceSession.operate``."""
+        """See ``Equipped.operate``."""
         if operation.kind is OperationKind.ACKNOWLEDGE:
             await self._acknowledge(operation)
             return ""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 from lxml import etree
 
@@ -25,11 +25,18 @@ __all__ = [
     "DeviceSession",
     "Devices",
     "DevicesOf",
+    "Equipped",
     "FileServing",
+    "ManagedElements",
+    "Measuring",
     "Notification",
     "Notifying",
     "Observed",
     "RemoteFile",
+    "elements_beside",
+    "equipped",
+    "managed_elements",
+    "measuring",
     "plain_name",
 ]
 
@@ -88,7 +95,7 @@ class Notification:
 
 
 class DeviceSession(Protocol):
-    """One session to one device.
+    """One session to one device, as all kinds offer it. See ``equipped``, ``measuring``, ``managed_elements`` for more.
 
     Every method raises ``SessionLostError`` if the session ended or no answer came in time, ``DeviceRefusedError`` for
     rpc-errors (warnings are logged, never raised), and ``DeviceBusyError`` for lock-denied and in-use.
@@ -118,13 +125,6 @@ class DeviceSession(Protocol):
 
     async def read(self) -> Observed:
         """Read managed nodes of running with their state, and active alarms, in one ``get``."""
-        ...
-
-    async def elements_beside(self) -> tuple[Path, ...]:
-        """Managed elements of other ids than the station's own, as nodes that the profile does not know.
-
-        ``read`` asks for the station's own only, unless that is not there; this is for those who decide by it.
-        """
         ...
 
     async def read_candidate(self) -> Tree:
@@ -164,21 +164,6 @@ class DeviceSession(Protocol):
         """Cancel the pending confirmed commit with this token."""
         ...
 
-    async def equipment(self) -> Equipment:
-        """Read units, software and start time of the station; values that it does not report are empty."""
-        ...
-
-    async def measurements(self) -> tuple[Period, ...]:
-        """The latest complete period of each of its measurement jobs."""
-        ...
-
-    async def operate(self, operation: Operation) -> str:
-        """Send an operation; returns why the station does not begin it, empty if it does. The answer proves nothing.
-
-        An acknowledgement is an edit of alarm records that is committed at once; the caller holds the lock.
-        """
-        ...
-
     async def copy_to_startup(self) -> None:
         """Copy running to startup, if the device has one."""
         ...
@@ -190,6 +175,66 @@ class DeviceSession(Protocol):
     async def abandon(self) -> None:
         """Close the transport at once, without close-session: the device then discards edits and unlocks by itself."""
         ...
+
+
+class Equipped(Protocol):
+    """A session that tells of the device's units and software, and operates on them."""
+
+    async def equipment(self) -> Equipment:
+        """Read units, software and start time of the station; values that it does not report are empty."""
+        ...
+
+    async def operate(self, operation: Operation) -> str:
+        """Send an operation; returns why the station does not begin it, empty if it does. The answer proves nothing.
+
+        An acknowledgement is an edit of alarm records that is committed at once; the caller holds the lock.
+        """
+        ...
+
+
+class Measuring(Protocol):
+    """A session that tells what the device measures."""
+
+    async def measurements(self) -> tuple[Period, ...]:
+        """The latest complete period of each of its measurement jobs."""
+        ...
+
+
+class ManagedElements(Protocol):
+    """A session to a device that has managed elements, which may be of other ids than its own."""
+
+    async def elements_beside(self) -> tuple[Path, ...]:
+        """Managed elements of other ids than the station's own, as nodes that the profile does not know.
+
+        ``read`` asks for the station's own only, unless that is not there; this is for those who decide by it.
+        """
+        ...
+
+
+def equipped(session: DeviceSession) -> Equipped | None:
+    """The session, if it tells of equipment and operates on it."""
+    return cast("Equipped", session) if _offers(session, "equipment", "operate") else None
+
+
+def measuring(session: DeviceSession) -> Measuring | None:
+    """The session, if it tells what its device measures."""
+    return cast("Measuring", session) if _offers(session, "measurements") else None
+
+
+def managed_elements(session: DeviceSession) -> ManagedElements | None:
+    """The session, if its device has managed elements."""
+    return cast("ManagedElements", session) if _offers(session, "elements_beside") else None
+
+
+def _offers(session: DeviceSession, *methods: str) -> bool:
+    """Whether a session has methods, also one that stands before another session and passes on what it asks for."""
+    return all(hasattr(session, method) for method in methods)
+
+
+async def elements_beside(session: DeviceSession) -> tuple[Path, ...]:
+    """See ``ManagedElements.elements_beside``; none where the device has no managed elements."""
+    known = managed_elements(session)
+    return () if known is None else await known.elements_beside()
 
 
 class RemoteFile(NamedTuple):

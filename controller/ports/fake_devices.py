@@ -240,6 +240,7 @@ class FakeDevice:
         stalled: Those of them on which its operator gives up at the first request.
         dark: Its pools that do not answer, and why.
         elements: Ids of managed elements that it carries beside its own, or in its place.
+        sessions_of: The type of its sessions: what they offer.
         started: Called with the pool whenever one of its pods starts; a new pod has no state of the one before.
     """
 
@@ -285,6 +286,7 @@ class FakeDevice:
         self.stalled: set[str] = set()
         self.dark: dict[str, str] = {}
         self.elements: tuple[str, ...] = ()
+        self.sessions_of: type[FakeSession] = FakeStationSession
         self.started: Callable[[str], None] = lambda pool: None
 
     @property
@@ -565,7 +567,7 @@ def _unlocked(spec: NodeSpec, leaves: Leaves) -> bool:
 
 
 class FakeSession:
-    """One session to a fake device."""
+    """One session to a fake device, which offers what all kinds of devices do."""
 
     def __init__(self, device: FakeDevice, clock: Clock) -> None:
         self._device = device
@@ -604,10 +606,6 @@ class FakeSession:
         await self._do("read", lambda: None)
         return self._device.observe()
 
-    async def elements_beside(self) -> tuple[Path, ...]:
-        """See ``DeviceSession.elements_beside``."""
-        return self._device.elements_beside
-
     async def read_candidate(self) -> Tree:
         """See ``DeviceSession.read_candidate``."""
         await self._do("read_candidate", lambda: None)
@@ -640,22 +638,6 @@ class FakeSession:
             self._device.startup = self._device.running
 
         await self._do("copy_to_startup", act)
-
-    async def equipment(self) -> Equipment:
-        """See ``DeviceSession.equipment``."""
-        await self._do("equipment", lambda: None)
-        return self._device.equipment.read()
-
-    async def measurements(self) -> tuple[Period, ...]:
-        """See ``DeviceSession.measurements``."""
-        await self._do("measurements", lambda: None)
-        return self._device.equipment.periods
-
-    async def operate(self, operation: Operation) -> str:
-        """See ``DeviceSession.operate``."""
-        said: list[str] = []
-        await self._do("operate", lambda: said.append(self._device.operate(operation)))
-        return said[0] if said else ""
 
     async def kill(self, session_id: str) -> None:
         """See ``DeviceSession.kill``."""
@@ -709,6 +691,30 @@ class FakeSession:
             fault.times -= 1
             return fault
         return None
+
+
+class FakeStationSession(FakeSession):
+    """One session to a fake station, which has managed elements, equipment and measurements besides."""
+
+    async def elements_beside(self) -> tuple[Path, ...]:
+        """See ``ManagedElements.elements_beside``."""
+        return self._device.elements_beside
+
+    async def equipment(self) -> Equipment:
+        """See ``Equipped.equipment``."""
+        await self._do("equipment", lambda: None)
+        return self._device.equipment.read()
+
+    async def measurements(self) -> tuple[Period, ...]:
+        """See ``Measuring.measurements``."""
+        await self._do("measurements", lambda: None)
+        return self._device.equipment.periods
+
+    async def operate(self, operation: Operation) -> str:
+        """See ``Equipped.operate``."""
+        said: list[str] = []
+        await self._do("operate", lambda: said.append(self._device.operate(operation)))
+        return said[0] if said else ""
 
 
 class FakeFiles:
@@ -785,7 +791,7 @@ class FakeDevices:
             raise UnreachableError(f"{target.device}: {device.unreachable if device else 'there is no such station'}")
         if device.host_key and not (isinstance(target, NetconfTarget) and device.host_key == target.host_key):
             raise HostKeyError(f"{target.device} showed another host key than the inventory pins")
-        session = FakeSession(device, self._clock)
+        session = device.sessions_of(device, self._clock)
         try:
             yield session
         finally:

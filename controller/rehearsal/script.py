@@ -16,7 +16,7 @@ from controller.models.network import Network
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import administrative_leaf
 from controller.nrm.tree import Observed, Path, is_below, path_of
-from controller.ports.devices import DeviceSession
+from controller.ports.devices import DeviceSession, Equipped, equipped
 from controller.ports.targets.registry import target_of
 from controller.rehearsal.day import Day
 from controller.rehearsal.play import DAY_BEGINS, Stage, begin
@@ -114,9 +114,18 @@ class GuardedScript(Script):
 # ------------------------------------------------------------------------------ cures
 
 
+def _equipped(session: DeviceSession) -> Equipped:
+    """A session to a station of the twin: all of them have equipment."""
+    known = equipped(session)
+    assert known is not None
+    return known
+
+
 def _send(kind: OperationKind, *, on_unit: bool = False) -> _Cure:
     async def cure(session: DeviceSession, alarm: Alarm) -> None:
-        await session.operate(Operation(kind=kind, subject=alarm.source if on_unit else "", seconds=_PATIENCE))
+        await _equipped(session).operate(
+            Operation(kind=kind, subject=alarm.source if on_unit else "", seconds=_PATIENCE)
+        )
 
     return cure
 
@@ -143,11 +152,11 @@ def _in_state(seen: Observed, path: Path, state: str) -> Edit:
 
 
 async def _other_software(session: DeviceSession, _alarm: Alarm) -> None:
-    slots = (await session.equipment()).slots
+    slots = (await _equipped(session).equipment()).slots
     other = next((slot.name for slot in slots if slot.status == "VALID" and not slot.running), "")
     if other:
-        await session.operate(Operation(kind=OperationKind.ACTIVATE, subject=other, seconds=_PATIENCE))
-        await session.operate(Operation(kind=OperationKind.RESET, seconds=_PATIENCE))
+        await _equipped(session).operate(Operation(kind=OperationKind.ACTIVATE, subject=other, seconds=_PATIENCE))
+        await _equipped(session).operate(Operation(kind=OperationKind.RESET, seconds=_PATIENCE))
 
 
 async def _committed(session: DeviceSession, edits: list[Edit]) -> None:

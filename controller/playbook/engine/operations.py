@@ -24,7 +24,7 @@ from controller.models.errors import (
 from controller.models.run import JournalStep, Outcome
 from controller.nrm.equipment import event_of
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceSession, Observed
+from controller.ports.devices import Devices, DeviceSession, Observed, equipped
 from controller.ports.store import JobResult
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.transaction.lock import Lock
@@ -182,7 +182,8 @@ class _Operating:
         """Whether the station shows that it worked, and the station's equipment."""
         if self._operation.kind is OperationKind.ACKNOWLEDGE:
             return acknowledged(self._operation, await session.read()), Equipment()
-        seen = await session.equipment()
+        known = equipped(session)
+        seen = Equipment() if known is None else await known.equipment()
         return happened(self._operation, seen), seen
 
     def _may_send(self) -> bool:
@@ -217,7 +218,7 @@ class _Operating:
             await self._record.forget_behaviour()
         await self._record.check()
         try:
-            refusal = await session.operate(self._operation)
+            refusal = await self._operate(session)
         except DeviceRefusedError as error:
             refusal = error.message
         if not refusal:
@@ -227,6 +228,12 @@ class _Operating:
             await self._lock.leave(session)
             self._left_lock = False
         return refusal
+
+    async def _operate(self, session: DeviceSession) -> str:
+        known = equipped(session)
+        if known is None:
+            return f"{self._target.device} has no operation {self._operation}"
+        return await known.operate(self._operation)
 
     async def _free(self, session: DeviceSession) -> None:
         """Free a lock that a lost session of ours holds; a restart ended all of them."""

@@ -15,7 +15,7 @@ from controller.nrm.profiles import PROFILES
 from controller.nrm.tree import with_unknown
 from controller.plan.network_import import ImportedNetwork, import_network
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, Observed
+from controller.ports.devices import Devices, Observed, elements_beside
 from controller.ports.store import AsyncStore
 from controller.ports.targets.registry import target_at
 
@@ -75,4 +75,4 @@ class Importer:
     async def _read(self, frame: Frame, endpoint: Endpoint, profiles: Sequence[str]) -> Observed:
         target = target_at(endpoint, frame.network.header.management, profiles)
         async with self._devices.session(target) as session:
-            return with_unknown(await session.read(), await session.elements_beside())
+            return with_unknown(await session.read(), await elements_beside(session))

@@ -64,7 +64,7 @@ from controller.plan import (
 )
 from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, Observed
+from controller.ports.devices import Devices, Observed, elements_beside, equipped, measuring
 from controller.ports.store import EVER, AsyncStore, Device, Store
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.adoption import AdoptionOutcome
@@ -179,7 +179,7 @@ class Planner:
         target = self._target_of(network, station)
         async with self._devices.session(target) as session:
             seen, can = await session.read(), session.capabilities
-            seen = with_unknown(seen, await session.elements_beside()) if beside else seen
+            seen = with_unknown(seen, await elements_beside(session)) if beside else seen
         behaviour = TRUSTED if can.safe_commit else UNTRUSTED
         if (server := server_of(target, can, seen)) is not None:
             behaviour = await self._store.behaviours.get(server) or behaviour
@@ -189,12 +189,14 @@ class Planner:
     async def equipment(self, network: Network, station: str) -> Equipment:
         """One station's units and software, live; raises the errors of ``read``."""
         async with self._devices.session(self._target_of(network, station)) as session:
-            return await session.equipment()
+            known = equipped(session)
+            return Equipment() if known is None else await known.equipment()
 
     async def measurements(self, network: Network, station: str) -> tuple[Period, ...]:
         """One station's latest measurements, live; raises the errors of ``read``."""
         async with self._devices.session(self._target_of(network, station)) as session:
-            return await session.measurements()
+            known = measuring(session)
+            return () if known is None else await known.measurements()
 
     async def each(
         self, network: Network, stations: Iterable[str], work: Callable[[str, StationView], Awaitable[T]]

@@ -10,7 +10,7 @@ from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation, OperationKind
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, HostKeyError, SessionLostError
 from controller.nrm.tree import Tree
-from controller.ports.devices import DeviceSession
+from controller.ports.devices import DeviceSession, Equipped, equipped
 from tests.contract.devices.conftest import Station
 from tests.integration.device.edits import cell, cell_path, function, function_path, rename
 
@@ -172,17 +172,26 @@ async def test_another_host_key_is_refused(station: Station) -> None:
             raise AssertionError
 
 
+def offered(session: DeviceSession) -> Equipped:
+    """The session, which has to offer equipment."""
+    known = equipped(session)
+    assert known is not None
+    return known
+
+
 async def test_operations_show_in_what_the_station_says_of_itself(station: Station) -> None:
     if station.kind == "netconfd":
         async with station.devices.session(station.target) as session:
-            assert await session.equipment() == Equipment(), "it has no such modules"
+            known = offered(session)
+            assert await known.equipment() == Equipment(), "it has no such modules"
             with pytest.raises(DeviceRefusedError):
-                await session.operate(Operation(kind=OperationKind.RELOAD_LICENCE, seconds=60))
+                await known.operate(Operation(kind=OperationKind.RELOAD_LICENCE, seconds=60))
         return
     async with station.devices.session(station.target) as session:
-        before = await session.equipment()
+        known = offered(session)
+        before = await known.equipment()
         assert before.running is not None
         assert before.restarted is not None
-        assert await session.operate(Operation(kind=OperationKind.ACTIVATE, subject="slot-b", seconds=60)) != ""
+        assert await known.operate(Operation(kind=OperationKind.ACTIVATE, subject="slot-b", seconds=60)) != ""
         with pytest.raises(DeviceRefusedError):
-            await session.operate(Operation(kind=OperationKind.RESET_UNIT, subject="ru-9", seconds=60))
+            await known.operate(Operation(kind=OperationKind.RESET_UNIT, subject="ru-9", seconds=60))

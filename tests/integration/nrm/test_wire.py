@@ -21,6 +21,7 @@ from controller.nrm.containers import foreign_elements
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.tree import Tree, child, with_unknown
+from controller.ports.devices import elements_beside
 from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.transaction.completion import PLACE_REFUSED
 from simulators.fleet.fleet import Fleet, FleetSettings
@@ -173,14 +174,14 @@ async def test_a_managed_element_of_another_name_is_seen(
             await session.edit(samples.creates(BOTH, WANTED, (await session.read()).tree))
             await session.commit()
             alone = await session.read()
-            assert alone.unknown == await session.elements_beside() == ()
+            assert alone.unknown == await elements_beside(session) == ()
         async with devices.session(replace(target, device="ND-D")) as session:
             seen = await session.read()
-            assert await session.elements_beside() == seen.unknown
+            assert await elements_beside(session) == seen.unknown
             await session.edit([edit(Op.CREATE, child("", ROOT.name, "ND-D"), after={"priorityLabel": "1"})])
             await session.commit()
         async with devices.session(target) as session:
-            both = with_unknown(await session.read(), await session.elements_beside())
+            both = with_unknown(await session.read(), await elements_beside(session))
     await devices.close()
     assert foreign_elements(ROOT, seen) == (STATION,)
     assert not [path for path in seen.tree if path.startswith("/ManagedElement")]

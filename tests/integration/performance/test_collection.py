@@ -18,6 +18,7 @@ from controller.models.measurement import Measured
 from controller.models.network import Endpoint, Network, PerformanceData, network_digest
 from controller.performance.vocabulary import measured
 from controller.ports.clock import VirtualClock
+from controller.ports.devices import measuring
 from controller.ports.queue import FakeWakeups
 from controller.ports.targets.registry import target_of
 from controller.rehearsal.twin import provisioned
@@ -127,7 +128,9 @@ async def test_files_bring_what_a_read_says_each_period_once_whatever_goes_wrong
     system.fleet.stations[whole].equipment.file_faults.inject(FileFault(FileFaultKind.DOUBLED))
     await system.quarter()
     async with system.devices.session(target_of(system.network, whole)) as session:
-        said = measured(whole, await session.measurements()).periods
+        known = measuring(session)
+        assert known is not None
+        said = measured(whole, await known.measurements()).periods
     assert said
     assert system.read(whole)[-1].cells == said[-1].cells
     plmns = {

@@ -17,7 +17,7 @@ from controller.nrm.tree import Observed
 from controller.playbook.actions.equipment import RecordChoice, acknowledge_alarm
 from controller.playbook.engine.operations import happened
 from controller.playbook.language.registry import Context
-from controller.ports.fake_devices import FaultKind
+from controller.ports.fake_devices import FakeSession, FaultKind
 from controller.store.behaviours import behaviours
 from tests.support.soak import TURNS
 from tests.unit.playbook.test_takeover import PlaybookBench, Rests
@@ -131,6 +131,15 @@ async def test_refused() -> None:
     bench.fault("operate", FaultKind.REFUSE)
     result = await bench.work()
     bench.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
+
+
+async def test_a_device_without_equipment_has_no_operations() -> None:
+    bench = bench_of(ACKNOWLEDGE)
+    bench.device.sessions_of = FakeSession
+    result = await bench.work()
+    assert result.outcome is Outcome.FAILED_SAFE
+    assert "has no operation" in result.detail
+    assert bench.device.equipment.sent == []
 
 
 async def test_a_station_that_does_not_come_back_is_for_a_person() -> None:
