@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import completion
+from controller.cli.answers import read
 from controller.cli.follow import changes
 from controller.cli.listed import Listed
 from controller.cli.output import (
@@ -283,7 +284,7 @@ def print_dispatch(pack: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(pack)
         return
-    for line in DispatchPack.model_validate(pack).lines:
+    for line in read(DispatchPack, pack).lines:
         out.print(line)
 
 

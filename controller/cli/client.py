@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from controller.cli.answers import Answer
 from controller.cli.errors import DIFFERENT, FAILED, UNREACHABLE, WRONG_INPUT, CliError
 from controller.cli.listed import Listed
 from controller.cli.saved_tokens import kept
@@ -106,14 +107,14 @@ class Client:
                     if line.startswith("event: "):
                         name = line.removeprefix("event: ")
                     elif line.startswith("data: "):
-                        yield name, json.loads(line.removeprefix("data: "))
+                        yield name, json.loads(line.removeprefix("data: "), object_hook=Answer)
         except httpx.HTTPError as error:
             raise self._silent(error) from error
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         answer = self._answer(method, path, **arguments)
         try:
-            return answer.json() if answer.content else None
+            return answer.json(object_hook=Answer) if answer.content else None
         except ValueError as error:
             raise CliError(f"{self._url} is not Minka's API: it does not answer in JSON", UNREACHABLE) from error
 

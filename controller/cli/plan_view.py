@@ -11,6 +11,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from controller.cli.answers import read
 from controller.cli.output import bold, counted, out, styled
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
@@ -113,7 +114,7 @@ def outage_words(given: Mapping[str, Any]) -> str:
     """The length of an outage in words; empty if there is none."""
     from controller.models.outage import Outage  # noqa: PLC0415 - help takes half of the time without it
 
-    outage = Outage(**given)
+    outage = read(Outage, given)
     return str(outage) if outage.interrupts else ""
 
 
@@ -121,7 +122,7 @@ def off_air_words(given: Mapping[str, Any] | None) -> str:
     """Which of a side's cells go off the air, in words after others; empty if none does."""
     from controller.models.outage import OffAir  # noqa: PLC0415 - as above
 
-    return "" if given is None else f", off the air: {OffAir(**given)}"
+    return "" if given is None else f", off the air: {read(OffAir, given)}"
 
 
 @paged()
@@ -312,7 +313,7 @@ def _change_words(made: Mapping[str, Any]) -> str:
     interrupted = sorted({tenant for change in interrupting for tenant in change["interrupted"]})
     from controller.models.outage import Outage, OutageKind  # noqa: PLC0415 - as above
 
-    outage = Outage.worst(Outage(**change["outage"]) for change in interrupting)
+    outage = Outage.worst(read(Outage, change["outage"]) for change in interrupting)
     words = [f"Plan {made['id']}: {_number(changes)} for {', '.join(touched) or 'the host'}"]
     if outage.interrupts:
         others = f", interrupting {', '.join(interrupted)} too" if interrupted else ""

@@ -113,7 +113,7 @@ def _lines(row: Sequence[Text], columns: Sequence[Column], laid: Sequence[_Laid]
         row[index].wrap(out, width) if columns[index].prose and row[index].cell_len > width else [row[index]]
         for index, width in laid
     ]
-    for number in range(max(map(len, parts))):
+    for number in range(max(map(len, parts), default=0)):
         line = Text()
         for (_, width), part in zip(laid, parts, strict=True):
             cell = part[number] if number < len(part) else Text()
