@@ -28,7 +28,6 @@ THROUGH: Mapping[str, tuple[str, ...]] = {
     "controller/ports/store/holds.py": (f"{_STORE}/test_people.py",),
     "controller/ports/store/plans.py": (f"{_STORE}/test_approvals.py",),
     "controller/ports/store/tenants.py": ("tests/security/test_tenants.py",),
-    "controller/store/notices.py": (f"{_STORE}/test_approvals.py",),
     "controller/store/tenants.py": ("tests/security/test_tenants.py",),
     "simulators/control/bodies.py": ("tests/integration/simulators/test_control.py",),
     "simulators/equipment/supervision.py": ("tests/unit/simulators/equipment/test_oran.py",),

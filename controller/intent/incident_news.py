@@ -36,6 +36,7 @@ class SideNews(NamedTuple):
 
     Attributes:
         cells: Affected cells of the side, sorted.
+        stations: Stations of these cells; for the host those of all alarms; sorted.
         since: When it began for that side.
         what: Probable cause of the root.
         doing: What is being done about it, in words.
@@ -44,6 +45,7 @@ class SideNews(NamedTuple):
 
     kind: NoticeKind
     cells: tuple[str, ...]
+    stations: tuple[str, ...]
     since: datetime
     what: str
     severity: PerceivedSeverity
@@ -129,10 +131,24 @@ def _state(
     severity = gravest((alarm.probable_cause, alarm.severity) for alarm in mine)
     doing = _doing(incident, first, tried)
     dark = f"{DARK}; " if is_dark(causes) else ""
-    where = f" at {first_names(cells, _NAMED)}" if cells else ""
+    where = _where(mine, cells, side)
     was = f", was {known.severity.value}" if known is not None and known.severity not in (None, severity) else ""
     text = f"{first.probable_cause} ({severity.value}{was}) since {since:%Y-%m-%d %H:%M} UTC{where}; {dark}{doing}"
-    return SideNews(NoticeKind.INCIDENT_RAISED, cells, since, first.probable_cause, severity, doing, text)
+    stations = _stations(mine, cells, side)
+    return SideNews(NoticeKind.INCIDENT_RAISED, cells, stations, since, first.probable_cause, severity, doing, text)
+
+
+def _where(mine: Sequence[Alarm], cells: Sequence[str], side: str) -> str:
+    """Where an incident is: the cells that suffer; without any the devices and objects, for the host alone."""
+    if cells or side != HOST:
+        return f" at {first_names(cells, _NAMED)}" if cells else ""
+    names = sorted({" ".join(dict.fromkeys(filter(None, (one.station, one.object)))) for one in mine})
+    return f" at {first_names(names, _NAMED)}"
+
+
+def _stations(mine: Iterable[Alarm], cells: Iterable[str], side: str) -> tuple[str, ...]:
+    found = {cell.partition("/")[0] for cell in cells}
+    return tuple(sorted(found | {one.station for one in mine if side == HOST and one.station}))
 
 
 def _cells(alarms: Iterable[Alarm], sharing: Sharing, side: str) -> tuple[str, ...]:
@@ -188,6 +204,7 @@ def _continued(known: Notice, onward: Sequence[Alarm], over: Sequence[Alarm], sh
         update={
             "what": first.probable_cause,
             "cells": tuple(sorted(ended)),
+            "stations": _stations(over, sorted(ended), side),
             "since": min(alarm.raised for alarm in over),
         }
     )
@@ -210,4 +227,4 @@ def _last(kind: NoticeKind, known: Notice, said: str) -> SideNews:
     since = known.since or known.at
     severity = known.severity or PerceivedSeverity.INDETERMINATE
     text = f"{known.what} {said}; it began {since:%Y-%m-%d %H:%M} UTC"
-    return SideNews(kind, known.cells, since, known.what, severity, "", text)
+    return SideNews(kind, known.cells, known.stations, since, known.what, severity, "", text)

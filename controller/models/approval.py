@@ -496,16 +496,83 @@ class Notice(Noun):
     outage: NoticeOutage | None = None
 
 
-class Delivery(Noun):
-    """A notice on its way to one of its receivers.
+class GatheredPlaces(Noun):
+    """Where incidents of a message that lists several are.
 
     Attributes:
+        incidents: Number of incidents.
+        stations: Number of their stations.
+        named: The first of these stations, by name.
+        sites: Number of the sites of these stations.
+        regions: Regions of these sites, sorted.
+        tenants: Of a message to the host: tenants that share the cells, sorted; a tenant reads of no other.
+    """
+
+    incidents: int
+    stations: int
+    named: tuple[str, ...] = ()
+    sites: int = 0
+    regions: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+
+
+class GatheredCause(Noun):
+    """Incidents of a message that have the same cause.
+
+    Attributes:
+        what: Probable cause of their roots.
+        severity: The worst of those that stand; None if none does.
+        places: Where they are.
+    """
+
+    what: str
+    severity: PerceivedSeverity | None
+    places: GatheredPlaces
+
+
+class Gathered(Noun):
+    """A message that lists several notices of incidents to one side.
+
+    Attributes:
+        side: The side: a tenant's id, or ``host``.
+        kinds: Number of notices of each kind.
+        severity: The worst of those that stand; None if none does.
+        places: Where all of them are.
+        causes: The incidents by cause, the gravest first.
+        incidents: Ids of all incidents that it is about, the gravest first.
+        notices: The first of its notices, the gravest first.
+        more: How many it does not repeat.
+        listing: The command that lists all notices.
+        text: All of it for people.
+    """
+
+    side: str
+    kinds: dict[str, int]
+    severity: PerceivedSeverity | None
+    places: GatheredPlaces
+    causes: tuple[GatheredCause, ...]
+    incidents: tuple[str, ...]
+    notices: tuple[Notice, ...]
+    more: int = 0
+    listing: str
+    text: str
+
+
+class Delivery(Noun):
+    """A message on its way to a receiver: one notice, or several of incidents that were due to it together.
+
+    Attributes:
+        message: Id of the message: that of its notice, or of its own where it lists several.
+        notice: Its notice; the oldest of several.
+        count: Notices of the message.
         to: Id of the contact of the network files; empty for ``MINKA_NOTIFY_URL``.
         attempts: How often sending began.
         claimed: Whether an attempt to send it is under way.
     """
 
+    message: str
     notice: Notice
+    count: int = 1
     to: str = ""
     attempts: int = 0
     claimed: bool = False
@@ -513,7 +580,7 @@ class Delivery(Noun):
     @property
     def key(self) -> str:
         """Key of all attempts, by which the receiver recognises a repetition."""
-        return f"{self.notice.id}-{self.to}" if self.to else self.notice.id
+        return f"{self.message}-{self.to}" if self.to else self.message
 
     @property
     def receiver(self) -> str:
@@ -522,7 +589,12 @@ class Delivery(Noun):
 
     @property
     def about(self) -> str:
-        """The incident or run that it is about: a receiver gets what is about the same in order."""
+        """The incident or run that it is about: a receiver gets what is about the same in order.
+
+        A message that lists several is about nothing else: what comes later waits until it is sent (``address``).
+        """
+        if self.count > 1:
+            return self.message
         return f"{self.notice.tenant} {self.notice.incident or self.notice.run}"
 
 

@@ -30,7 +30,9 @@ class Contacts(Protocol):
     """Notifies contacts of the network files, by e-mail or by their own webhook."""
 
     async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
-        """Send ``{"notice": …}``, or the content of a call with its ``text``, once; the same ``key`` marks repetitions.
+        """Send ``{"notice": …}``, or ``{"notices": …}`` or a call with its ``text``, once.
+
+        The same ``key`` marks repetitions.
 
         Raises:
             MessageRefusedError: It is refused for its content.

@@ -193,7 +193,7 @@ def _notice(tx: Tx, incident: str, side: str, found: SideNews) -> dict[str, Any]
         "tenant": side,
         "kind": found.kind.value,
         "at": tx.now,
-        "stations": orjson.dumps(sorted({cell.partition("/")[0] for cell in found.cells})).decode(),
+        "stations": orjson.dumps(found.stations).decode(),
         "cells": orjson.dumps(found.cells).decode(),
         "since": found.since,
         "what": found.what,

@@ -1,7 +1,8 @@
-"""Notices to tenants about runs, and to all sides about incidents; and who receives them."""
+"""Notices to tenants about runs, and to all sides about incidents; and who receives them, gathered into messages."""
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -66,9 +67,14 @@ from controller.store.transaction import Tx
 _TERMINAL = tuple(state.value for state in RunState if state.terminal)
 #: How long each delivery is tried.
 _TRIED = timedelta(days=1)
+#: The shortest time between two messages about incidents to one receiver, the second of which is not graver. With the
+#: time for which changes are held back (``HOLD_OFF``) a side is told within a minute.
+INTERVAL = timedelta(seconds=30)
+#: Transactions of a round that write notices of incidents: so many that a storm is on record before it is gathered.
+_ROUNDS = 25
 
-#: Which contact receives which notice. It is claimed before it is sent; ``attempts`` distinguishes one claim from the
-#: next.
+#: Which contact receives which notice, in which message. All rows of a message are claimed before it is sent, at once;
+#: ``attempts`` distinguishes one claim from the next.
 deliveries = Table(
     "deliveries",
     metadata,
@@ -76,9 +82,17 @@ deliveries = Table(
     # Id of a contact of the notice's side; empty for the webhook of the settings.
     Column("to", String, primary_key=True),
     Column("at", Instant, nullable=False),
+    # The message that it is part of, and since when; null until it is gathered. It is the notice's own id where the
+    # message is that alone.
+    Column("message", String),
+    Column("gathered", Instant),
+    # Whether its receiver refuses it for its content, alone.
+    Column("refused", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("claimed", Boolean, nullable=False),
     Column("sent", Instant),
+    Index("ix_deliveries_message", "message", "to"),
+    Index("ix_deliveries_gathered", "gathered"),
     Index("ix_deliveries_pending", "at", sqlite_where=text("sent IS NULL"), postgresql_where=text("sent IS NULL")),
 )
 _NEW = select(notices).where(not_(notices.c.addressed)).order_by(notices.c.number)
@@ -88,27 +102,74 @@ _GRAVITY = case(
     (notices.c.kind.in_([kind.value for kind in TELLING]), gravity(notices.c.severity)),
     else_=gravity(literal(PerceivedSeverity.CLEARED.value)),
 )
-_first = first_ones(
+_OPEN = (deliveries.c.sent.is_(None), deliveries.c.at > bindparam("since", type_=Instant()))
+_OF_INCIDENT = notices.c.incident.is_not(None)
+_OF_MESSAGE = (deliveries.c.message, deliveries.c.to)
+_messages = (
     select(
         deliveries.c.notice,
+        deliveries.c.message,
         deliveries.c.to,
         deliveries.c.attempts,
         deliveries.c.claimed,
         deliveries.c.at,
         notices.c.tenant,
         notices.c.number,
-        func.coalesce(notices.c.incident, notices.c.run).label("about"),
-        _GRAVITY.label("gravity"),
+        _OF_INCIDENT.label("of_incident"),
+        func.coalesce(notices.c.incident, notices.c.run).label("matter"),
+        func.min(_GRAVITY).over(partition_by=_OF_MESSAGE).label("gravity"),
+        func.count().over(partition_by=_OF_MESSAGE).label("listed"),
+        func.row_number().over(partition_by=_OF_MESSAGE, order_by=notices.c.number).label("nth"),
     )
     .join(notices, notices.c.id == deliveries.c.notice)
-    .where(deliveries.c.sent.is_(None), deliveries.c.at > bindparam("since", type_=Instant())),
-    ("tenant", "to"),
+    .where(*_OPEN, deliveries.c.message.is_not(None))
+    .subquery()
+)
+_first = first_ones(
+    select(
+        _messages, case((_messages.c.listed > 1, _messages.c.message), else_=_messages.c.matter).label("about")
+    ).where(_messages.c.nth == 1),
+    # Neither of incidents and of anything else waits for the other.
+    ("tenant", "to", "of_incident"),
     ("number",),
 )
 _PENDING = (
-    select(notices, _first.c.to, _first.c.attempts, _first.c.claimed)
+    select(notices, _first.c.message, _first.c.listed, _first.c.to, _first.c.attempts, _first.c.claimed)
     .join(_first, _first.c.notice == notices.c.id)
-    .order_by(*gravest_first(_first))
+    .order_by(_first.c.matter_place, *gravest_first(_first))
+)
+_GATHERED = (
+    select(notices)
+    .join(deliveries, deliveries.c.notice == notices.c.id)
+    .where(deliveries.c.message == bindparam("message"), deliveries.c.to == bindparam("to"))
+    .order_by(notices.c.number)
+)
+#: What waits for each receiver to be gathered, with the gravest of it, where no message about incidents is on its way.
+_ungathered = deliveries.c.message.is_(None)
+_READY = (
+    select(notices.c.tenant, deliveries.c.to, func.min(case((_ungathered, _GRAVITY))).label("gravest"))
+    .join(notices, notices.c.id == deliveries.c.notice)
+    .where(*_OPEN, _OF_INCIDENT, not_(deliveries.c.refused))
+    .group_by(notices.c.tenant, deliveries.c.to)
+    .having(func.count() == func.sum(case((_ungathered, 1), else_=0)))
+)
+#: The gravest that each receiver was told of incidents lately.
+_LATELY = (
+    select(notices.c.tenant, deliveries.c.to, func.min(_GRAVITY).label("gravest"))
+    .join(notices, notices.c.id == deliveries.c.notice)
+    .where(deliveries.c.gathered > bindparam("lately", type_=Instant()))
+    .group_by(notices.c.tenant, deliveries.c.to)
+)
+_WAITING = (
+    select(deliveries.c.notice, notices.c.incident)
+    .join(notices, notices.c.id == deliveries.c.notice)
+    .where(*_OPEN, _ungathered, notices.c.tenant == bindparam("side"), deliveries.c.to == bindparam("to"))
+    .order_by(notices.c.number)
+)
+_GATHER = (
+    update(deliveries)
+    .where(deliveries.c.notice == bindparam("of"), deliveries.c.to == bindparam("by"))
+    .values({name: bindparam(f"new_{name}") for name in ("message", "gathered", "attempts", "claimed")})
 )
 
 
@@ -121,7 +182,7 @@ _BEGUN = case((or_(not_(_BY_PLAYBOOK), _ACTED), jobs.c.started)).label("begun")
 
 
 _OUTBOX = Outbox[Delivery](
-    deliveries, "sent", lambda one: and_(deliveries.c.notice == one.notice.id, deliveries.c.to == one.to)
+    deliveries, "sent", lambda one: and_(deliveries.c.message == one.message, deliveries.c.to == one.to)
 )
 
 
@@ -139,20 +200,46 @@ class SqlNotices(SqlRepository, Notices[Sync]):
     def write(self) -> None:
         if self._database.run(_due, "DEFERRED"):
             self._database.run(_write)
-        if self._database.run(incident_notices.due, "DEFERRED"):
+        for _ in range(_ROUNDS):
+            if not self._database.run(incident_notices.due, "DEFERRED"):
+                break
             self._database.run(incident_notices.write)
 
     @method
     def address(self, *, webhook: bool) -> None:
         if self._database.run(lambda tx: tx.execute(_NEW).first() is not None, "DEFERRED"):
             self._database.run(partial(_address, webhook=webhook))
+        if self._database.run(_ripe, "DEFERRED"):
+            self._database.run(_gather)
 
     @reads
     def pending(self, tx: Tx) -> list[Delivery]:
         return [
-            Delivery(notice=as_notice(row), to=row.to, attempts=row.attempts, claimed=row.claimed)
+            Delivery(
+                message=row.message,
+                notice=as_notice(row),
+                count=row.listed,
+                to=row.to,
+                attempts=row.attempts,
+                claimed=row.claimed,
+            )
             for row in tx.execute(_PENDING, {"since": tx.now - _TRIED})
         ]
+
+    @reads
+    def gathered(self, tx: Tx, one: Delivery) -> list[Notice]:
+        return _notices_of(tx, one)
+
+    @writes
+    def refuse(self, tx: Tx, seen: Delivery, why: str) -> None:
+        same = (deliveries.c.message == seen.message, deliveries.c.to == seen.to, deliveries.c.sent.is_(None))
+        claimed = (deliveries.c.claimed, deliveries.c.attempts == seen.attempts + 1)
+        if seen.count == 1:
+            tx.execute(update(deliveries).where(*same, *claimed).values(refused=True))
+        elif tx.execute(select(deliveries.c.notice).where(*same, *claimed).limit(1)).first() is not None:
+            tx.note("engine", "notice.not-sent", seen.notice.id, to=seen.to, message=seen.message, reason=why)
+            for half in _halves(_notices_of(tx, seen)):
+                _put_together(tx, seen.to, half)
 
     @writes
     def claim(self, tx: Tx, seen: Delivery) -> Delivery | None:
@@ -165,11 +252,13 @@ class SqlNotices(SqlRepository, Notices[Sync]):
 
     @writes
     def delivered(self, tx: Tx, claimed: Delivery) -> None:
-        one = claimed.notice
-        if _OUTBOX.delivered(tx, claimed):
-            first = and_(notices.c.id == one.id, notices.c.sent.is_(None))
-            tx.execute(update(notices).where(first).values(sent=tx.now))
-            tx.note("engine", "notice.sent", one.id, to=claimed.to)
+        if not _OUTBOX.delivered(tx, claimed):
+            return
+        told = select(deliveries.c.notice).where(deliveries.c.message == claimed.message, deliveries.c.to == claimed.to)
+        tx.execute(update(notices).where(notices.c.id.in_(told), notices.c.sent.is_(None)).values(sent=tx.now))
+        for one in tx.execute(told.order_by(deliveries.c.notice)).scalars():
+            message = claimed.message if claimed.count > 1 else ""
+            tx.note("engine", "notice.sent", one, to=claimed.to, message=message)
 
 
 def _address(tx: Tx, *, webhook: bool) -> None:
@@ -180,10 +269,57 @@ def _address(tx: Tx, *, webhook: bool) -> None:
     for notice in found:
         contacts = [] if network is None else [one.id for one in network.contacts_of(notice.tenant)]
         to = [*([""] if webhook else []), *contacts]
-        rows += [{"notice": notice.id, "to": one, "at": tx.now, "attempts": 0, "claimed": False} for one in to]
+        # What is about no incident is a message by itself, at once.
+        message = None if notice.incident is not None else notice.id
+        new = {"notice": notice.id, "message": message, "at": tx.now, "refused": False, "attempts": 0, "claimed": False}
+        rows += [new | {"to": one} for one in to]
     if rows:
         tx.execute(deliveries.insert(), rows)
     tx.execute(update(notices).where(not_(notices.c.addressed)).values(addressed=True))
+
+
+def _ripe(tx: Tx) -> list[tuple[str, str]]:
+    """Receivers, with their sides, for whom what waits is gathered now."""
+    ready = tx.execute(_READY, {"since": tx.now - _TRIED}).all()
+    if not ready:
+        return []
+    lately = {(row.tenant, row.to): row.gravest for row in tx.execute(_LATELY, {"lately": tx.now - INTERVAL})}
+    return [
+        (row.tenant, row.to)
+        for row in ready
+        if row.gravest < lately.get((row.tenant, row.to), len(PerceivedSeverity) + 1)
+    ]
+
+
+def _gather(tx: Tx) -> None:
+    """Make one message of all that waits for each receiver."""
+    tx.guard("notices")
+    for side, to in _ripe(tx):
+        found = tx.execute(_WAITING, {"since": tx.now - _TRIED, "side": side, "to": to}).all()
+        _put_together(tx, to, [row.notice for row in found])
+
+
+def _put_together(tx: Tx, to: str, together: Sequence[str]) -> None:
+    """Make one message of these notices, which nobody tried to send yet."""
+    message = together[0] if len(together) == 1 else f"m-{secrets.token_hex(5)}"
+    new = {"by": to, "new_message": message, "new_gathered": tx.now, "new_attempts": 0, "new_claimed": False}
+    tx.execute(_GATHER, [new | {"of": one} for one in together])
+
+
+def _notices_of(tx: Tx, one: Delivery) -> list[Notice]:
+    return [as_notice(row) for row in tx.execute(_GATHERED, {"message": one.message, "to": one.to})]
+
+
+def _halves(listed: Sequence[Notice]) -> list[list[str]]:
+    """Ids of notices in two parts: all of one incident in the same, since their order counts, or else by themselves."""
+    incidents = list(dict.fromkeys(one.incident for one in listed))
+    if len(incidents) == 1:
+        return [[one.id] for one in listed]
+    first = set(incidents[: len(incidents) // 2])
+    return [
+        [one.id for one in listed if one.incident in first],
+        [one.id for one in listed if one.incident not in first],
+    ]
 
 
 def _due(tx: Tx) -> bool:

@@ -308,9 +308,13 @@ def _waiting(tx: Tx) -> Figures:
 def _failing(tx: Tx) -> Figures:
     """Messages to people that were tried and are not delivered, by kind. One on its first way does not count."""
     found: Figures = {("call",): failing(tx)}
-    for kind, table, done in (("escalation", escalations, "notified"), ("notice", deliveries, "sent")):
+    for kind, table, done, one in (
+        ("escalation", escalations, "notified", (escalations.c.alarm, escalations.c.number)),
+        ("notice", deliveries, "sent", (deliveries.c.message, deliveries.c.to)),
+    ):
         failed = or_(table.c.attempts > 1, and_(table.c.attempts == 1, not_(table.c.claimed)))
-        found[kind,] = _counted(tx, and_(table.c[done].is_(None), failed))
+        messages = select(*one).where(table.c[done].is_(None), failed).distinct().subquery()
+        found[kind,] = float(tx.execute(select(func.count()).select_from(messages)).scalar_one())
     return found
 
 

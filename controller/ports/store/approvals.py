@@ -193,7 +193,12 @@ class Notices(Repository[M_co], Protocol[M_co]):
 
     @method
     def address(self, *, webhook: bool) -> None:
-        """Settle the recipients of new notices: the contacts of their side.
+        """Settle the recipients of new notices, the contacts of their side, and gather those that are due together.
+
+        All notices of incidents that wait for a receiver become one message (``Delivery``), unless one of these is on
+        its way there: what comes meanwhile is gathered once that is sent. After a message the next one waits for a time
+        (``INTERVAL``), but for what is graver than all that the receiver was told in it. A notice of another kind is a
+        message by itself, at once.
 
         Args:
             webhook: Whether the webhook of the settings also gets them. One that is set up later gets no earlier
@@ -203,9 +208,27 @@ class Notices(Repository[M_co], Protocol[M_co]):
 
     @method
     def pending(self) -> list[Delivery]:
-        """Deliveries of the last day that are open, in the order in which they go; the first ones of each contact.
+        """Messages of the last day that are open, in the order in which they go; the first ones of each contact.
 
-        The gravest first, by the gravest open notice of an incident, whose older ones go before it.
+        The gravest first, by the gravest open notice of an incident, whose older ones go before it. What is about
+        incidents, and what is about anything else, take turns.
+        """
+        ...
+
+    @method
+    def gathered(self, one: Delivery) -> list[Notice]:
+        """The notices of a message, in the order in which they were written."""
+        ...
+
+    @method
+    def refuse(self, seen: Delivery, why: str) -> None:
+        """Put on record that a receiver refuses a message for its content, and why.
+
+        One that lists several is sent in two halves from then on, so that in the end only what it refuses waits.
+
+        Args:
+            seen: The message as it was before it was claimed for the attempt that was refused.
+            why: The reason, for people.
         """
         ...
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import structlog
 
+from controller.intent.gathering import gather
 from controller.models.approval import Delivery
-from controller.models.errors import MinkaError
+from controller.models.errors import MessageRefusedError, MinkaError
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore
 from controller.ports.webhook import Contacts, Webhook
 from controller.runs.approval.deliveries import Deliveries
 
 log = structlog.get_logger()
+
+#: What would differ from one attempt to the next under the same key.
+_UNSAID: Any = {"notices": {"__all__": {"sent"}}}
 
 
 class Notices:
@@ -41,7 +48,28 @@ class Notices:
         await self._deliveries.settle()
 
     async def _post(self, one: Delivery) -> None:
-        body = {"notice": one.notice.model_dump(mode="json", exclude={"sent"})}
+        try:
+            await self._tell(one, await self._content(one))
+        except MessageRefusedError as error:
+            await self._store.notices.refuse(one, error.message)
+            raise
+        except MinkaError:
+            raise
+        except Exception:
+            # A bug at one notice keeps no others from their receiver.
+            await self._store.notices.refuse(one, "it can't be made")
+            raise
+
+    async def _content(self, one: Delivery) -> dict[str, Any]:
+        """The content of a message: its notice, or what it comes to where these are several."""
+        if one.count == 1:
+            return {"notice": one.notice.model_dump(mode="json", exclude={"sent"})}
+        listed = await self._store.notices.gathered(one)
+        _, network = await self._store.networks.get()
+        together = gather(listed, network)
+        return {"notices": together.model_dump(mode="json", exclude=_UNSAID), "text": together.text}
+
+    async def _tell(self, one: Delivery, body: Mapping[str, Any]) -> None:
         if not one.to:
             if self._webhook is None:
                 raise MinkaError("the webhook is not set up: set MINKA_NOTIFY_URL")

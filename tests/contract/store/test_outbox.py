@@ -1,7 +1,8 @@
-"""In which order messages to people go: the gravest incident first, its news in order, nobody behind the deaf."""
+"""How notices become messages, and in which order these go: the gravest first, news in order, none behind the deaf."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from controller.models.on_call import Call
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, incident_notices
 from controller.store.columns import metadata
+from controller.store.notices import INTERVAL
 
 notices, deliveries = metadata.tables["notices"], metadata.tables["deliveries"]
 CRITICAL, MAJOR, MINOR = PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR, PerceivedSeverity.MINOR
@@ -31,6 +33,7 @@ def told(
     about: dict[str, Any] = {"id": name, "incident": name.partition(".")[0], "tenant": "andes", "at": at}
     about |= {"kind": kind.value} | {"stations": "[]", "severity": severity.value, "addressed": True}
     way = {"notice": name, "to": to, "at": at, "attempts": attempts, "claimed": False}
+    way |= {"message": name, "gathered": at, "refused": attempts > 0}
     store.database.run(lambda tx: tx.execute(notices.insert().values(about)))
     store.database.run(lambda tx: tx.execute(deliveries.insert().values(way)))
 
@@ -150,3 +153,131 @@ async def test_the_gravest_escalations_are_sent_first_and_their_calls_are_made_a
     await clock.advance(700)
     assert store.calls.due()[0].alarm == grave
     assert len(store.calls.due()) == 26
+
+
+def due(store: SqlStore, clock: VirtualClock, name: str, severity: PerceivedSeverity, side: str = "andes") -> None:
+    """A notice that waits to be gathered into a message to its receiver."""
+    told(store, clock, name, severity, CLEARED if name.endswith(".over") else RAISED)
+    waits = deliveries.update().where(deliveries.c.notice == name).values(message=None, gathered=None)
+    store.database.run(lambda tx: tx.execute(waits))
+    store.database.run(lambda tx: tx.execute(notices.update().where(notices.c.id == name).values(tenant=side)))
+
+
+def listed(store: SqlStore) -> list[set[str]]:
+    """Notices of each message that waits, in the order of the messages."""
+    return [{said.id for said in store.notices.gathered(one)} for one in store.notices.pending()]
+
+
+async def test_what_is_due_to_a_receiver_together_is_one_message_of_its_side_alone(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    for number in range(60):
+        due(store, clock, f"a-{number}.began", CRITICAL if number == 7 else MINOR)
+        due(store, clock, f"b-{number}.began", MINOR, side="condor")
+    store.notices.address(webhook=False)
+    of = {one.notice.tenant: one for one in store.notices.pending()}
+    assert {side: one.count for side, one in of.items()} == {"andes": 60, "condor": 60}
+    for side, one in of.items():
+        assert {said.tenant for said in store.notices.gathered(one)} == {side}
+    assert len({one.key for one in of.values()}) == 2
+
+
+async def test_what_comes_while_a_message_is_on_its_way_is_the_next_one(store: SqlStore, clock: VirtualClock) -> None:
+    due(store, clock, "first.began", MINOR)
+    store.notices.address(webhook=False)
+    (one,) = store.notices.pending()
+    assert (one.count, one.key) == (1, "first.began-noc"), "one alone is a message as ever, at once"
+    for number in range(5):
+        due(store, clock, f"next-{number}.began", MINOR)
+    due(store, clock, "first.over", MINOR)
+    await clock.advance(INTERVAL.total_seconds())
+    store.notices.address(webhook=False)
+    assert listed(store) == [{"first.began"}], "nobody reads that it is over before it reads that it began"
+    claimed = store.notices.claim(one)
+    assert claimed is not None
+    store.notices.delivered(claimed)
+    store.notices.address(webhook=False)
+    assert listed(store) == [{"first.over", *(f"next-{number}.began" for number in range(5))}]
+
+
+async def test_after_a_message_only_what_is_graver_does_not_wait(store: SqlStore, clock: VirtualClock) -> None:
+    def send() -> list[set[str]]:
+        store.notices.address(webhook=False)
+        found = listed(store)
+        for one in store.notices.pending():
+            claimed = store.notices.claim(one)
+            assert claimed is not None
+            store.notices.delivered(claimed)
+        return found
+
+    due(store, clock, "small.began", MINOR)
+    assert send() == [{"small.began"}]
+    await clock.advance(1)
+    due(store, clock, "equal.began", MINOR)
+    assert send() == []
+    await clock.advance(1)
+    due(store, clock, "grave.began", CRITICAL)
+    assert send() == [{"equal.began", "grave.began"}], "what is critical waits for nothing that is less"
+    await clock.advance(1)
+    due(store, clock, "again.began", CRITICAL)
+    assert send() == []
+    await clock.advance(INTERVAL.total_seconds())
+    assert send() == [{"again.began"}]
+
+
+async def test_a_message_that_is_refused_is_sent_by_halves_until_one_notice_is_left(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    names = [f"i-{number}.{news}" for number in range(32) for news in ("began", "worse")]
+    for name in names:
+        due(store, clock, name, MINOR)
+    store.notices.address(webhook=False)
+    sent: Counter[str] = Counter()
+    keys = []
+    for _ in range(20):
+        for one in [one for one in store.notices.pending() if not one.attempts]:
+            ids = [said.id for said in store.notices.gathered(one)]
+            keys.append(one.key)
+            claimed = store.notices.claim(one)
+            assert claimed is not None
+            if "i-9.worse" in ids:
+                store.notices.refuse(one, "it says too much")
+                store.notices.release(claimed)
+            else:
+                store.notices.delivered(claimed)
+                sent.update(ids)
+        store.notices.address(webhook=False)
+    assert sent == Counter(name for name in names if name != "i-9.worse"), "each once"
+    assert len(keys) == len(set(keys)) <= 2 * 8, "halves have keys of their own, and are few"
+    assert listed(store) == [{"i-9.worse"}]
+    due(store, clock, "new.began", MINOR)
+    await clock.advance(INTERVAL.total_seconds())
+    store.notices.address(webhook=False)
+    assert {"new.began"} in listed(store), "what is refused holds up nothing"
+
+
+async def test_of_a_message_that_somebody_else_took_over_nothing_is_parted(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    for number in range(4):
+        due(store, clock, f"i-{number}.began", MINOR)
+    store.notices.address(webhook=False)
+    (seen,) = store.notices.pending()
+    claimed = store.notices.claim(seen)
+    assert claimed is not None
+    assert store.notices.claim(seen) is None
+    again = store.notices.claim(claimed)
+    assert again is not None
+    store.notices.refuse(seen, "too large")
+    assert [one.key for one in store.notices.pending()] == [seen.key]
+    store.notices.delivered(again)
+    assert store.notices.pending() == []
+
+
+async def test_a_notice_of_another_kind_is_not_behind_a_storm(store: SqlStore, clock: VirtualClock) -> None:
+    for number in range(300):
+        told(store, clock, f"alone-{number:03}.began", CRITICAL)
+    told(store, clock, "vote", MINOR)
+    of_a_run = notices.update().where(notices.c.id == "vote").values(incident=None)
+    store.database.run(lambda tx: tx.execute(of_a_run))
+    assert waiting(store)[:2] == ["alone-000.began", "vote"]

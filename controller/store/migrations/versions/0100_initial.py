@@ -1207,12 +1207,17 @@ def upgrade() -> None:
         sa.Column("notice", sa.String(), nullable=False),
         sa.Column("to", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("message", sa.String(), nullable=True),
+        sa.Column("gathered", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refused", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("claimed", sa.Boolean(), nullable=False),
         sa.Column("sent", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["notice"], ["notices.id"], name=op.f("fk_deliveries_notice")),
         sa.PrimaryKeyConstraint("notice", "to", name=op.f("pk_deliveries")),
     )
+    op.create_index("ix_deliveries_message", "deliveries", ["message", "to"], unique=False)
+    op.create_index("ix_deliveries_gathered", "deliveries", ["gathered"], unique=False)
     op.create_index(
         "ix_deliveries_pending",
         "deliveries",
@@ -1321,6 +1326,8 @@ def downgrade() -> None:
         sqlite_where=sa.text("sent IS NULL"),
         postgresql_where=sa.text("sent IS NULL"),
     )
+    op.drop_index("ix_deliveries_gathered", table_name="deliveries")
+    op.drop_index("ix_deliveries_message", table_name="deliveries")
     op.drop_table("deliveries")
     op.drop_index(
         "ix_notices_unaddressed",
