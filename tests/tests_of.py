@@ -24,7 +24,6 @@ THROUGH: Mapping[str, tuple[str, ...]] = {
     "controller/intent/links.py": _INTENT,
     "controller/intent/own_cells.py": _INTENT,
     "controller/intent/tracking_areas.py": _INTENT,
-    "controller/ports/store/devices.py": (f"{_STORE}/test_networks.py", f"{_STORE}/test_ledger.py"),
     "controller/ports/store/holds.py": (f"{_STORE}/test_people.py",),
     "controller/ports/store/plans.py": (f"{_STORE}/test_approvals.py",),
     "controller/ports/store/tenants.py": ("tests/security/test_tenants.py",),
