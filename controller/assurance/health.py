@@ -482,7 +482,7 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
             text = f"the {health.device} shows another {shown} than the network files vouch for"
             text = text if health.reason == HostKeyError.code else health.silence
             return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, health.said or text)}
-        text = f"the {health.device} can't be reached{health.refused and ': '}{health.refused}"
+        text = f"the {health.device} can't be reached{health.unreached and ': '}{health.unreached}"
         there = _still_here(health.cluster) if health.cluster else ()
         return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, health.said or text, functions=there)}
     found = {

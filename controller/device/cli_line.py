@@ -21,6 +21,7 @@ from controller.models.errors import (
     DeviceError,
     DeviceRefusedError,
     HostKeyError,
+    HostKeyUnreadableError,
     InputError,
     SessionLostError,
     UnreachableError,
@@ -297,10 +298,12 @@ def _known_as(target: CliTarget) -> str:
 def _host_key(target: CliTarget) -> paramiko.PKey:
     try:
         entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{_known_as(target)} {target.host_key}")
-    except (paramiko.SSHException, ValueError):
+    except (paramiko.SSHException, ValueError, OverflowError):  # a negative exponent overflows
         entry = None
     if entry is None or entry.key is None:
-        raise HostKeyError(f"{target.device}: the host key in the network files can't be read.")
+        raise HostKeyUnreadableError(
+            f"{target.device}: the host key in the network files can't be read: put in the one that the device shows."
+        )
     return entry.key
 
 

@@ -26,6 +26,7 @@ from controller.models.errors import (
     AuthenticationError,
     DeviceError,
     HostKeyError,
+    HostKeyUnreadableError,
     InputError,
     SessionLostError,
 )
@@ -117,7 +118,7 @@ class Connector:
     async def _open_ssh(
         self, target: NetconfTarget, begin: Callable[[asyncssh.SSHClientConnection, str], Awaitable[T]]
     ) -> tuple[asyncssh.SSHClientConnection, T]:
-        pinned = _pinned(target)
+        pinned = pinned_key(target)
         try:
             async with asyncio.timeout(self.timeout):
                 address = await address_of(target, self._secrets)
@@ -236,11 +237,14 @@ def _private_key(secret: SecretStr) -> asyncssh.SSHKey:
     return asyncssh.import_private_key(secret.get_secret_value())
 
 
-def _pinned(target: NetconfTarget) -> asyncssh.SSHKey:
+def pinned_key(target: NetconfTarget) -> asyncssh.SSHKey:
+    """The only host key that a device may show. Raises HostKeyUnreadableError: the network files have none."""
     try:
         return asyncssh.import_public_key(target.host_key)
-    except ValueError:
-        raise HostKeyError(f"{target.device}: the host key in the network files can't be read.") from None
+    except (ValueError, OverflowError):  # a negative exponent overflows
+        raise HostKeyUnreadableError(
+            f"{target.device}: the host key in the network files can't be read: put in the one that the device shows."
+        ) from None
 
 
 def _algorithms(host_key: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import asyncssh
 
 from controller.device.callhome import Callers, CallHome, Door
 from controller.device.capabilities import KnownModules
-from controller.device.connect import Connector
+from controller.device.connect import Connector, pinned_key
 from controller.device.files import files_on
 from controller.device.requests import INTERLEAVE
 from controller.device.session import NetconfSession, Opening, subscribe
@@ -298,6 +298,8 @@ class NetconfDevices:
                 f"{target.device} calls home over {target.transport.upper()}, and this process accepts no such calls: "
                 f"set {setting}."
             )
+        if target.transport == "ssh":
+            pinned_key(target)  # a station whose pinned key is none is not waited for
         await self._home.expect_in_force(target)
         return self._awaited.setdefault(target.device, asyncio.Event())
 

@@ -23,6 +23,7 @@ from controller.inventory.radio import (
 from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.alarm import COUNTED, MAINS_LOST, POWER_CAUSES
 from controller.models.cloud import NAMESPACE_LONGEST, Function, Latency, Node, Package, Pool
+from controller.models.host_keys import host_key_problem
 from controller.models.many import first_names
 from controller.models.network import (
     HOST,
@@ -146,6 +147,7 @@ def check_places(objects: Objects) -> None:
     for entry, router in objects.all("routers", Router):
         objects.refer(entry, ("site",), router.site, "sites", "site")
         _check_name(objects, entry, router.id, ("stations",))
+        _check_host_key(objects, entry, router.host_key)
     _check_cycles(objects)
 
 
@@ -185,6 +187,14 @@ def check_stations(objects: Objects) -> None:
     objects.unique(named, lambda e: canonical_host(e.certified_name), ("address",), what)
     for entry, endpoint in endpoints:
         objects.refer(entry, ("station",), endpoint.station, "stations", "station")
+        _check_host_key(objects, entry, endpoint.host_key)
+
+
+def _check_host_key(objects: Objects, entry: Entry, key: str | None) -> None:
+    """Report a pinned key that is none. The models take it, since networks on record may have one."""
+    if key is not None and (problem := host_key_problem(key)):
+        expected = "copy the whole line that the device shows, as by `ssh-keyscan -p PORT ADDRESS`, without the address"
+        objects.report.entry(entry, ("host_key",), problem, expected=expected)
 
 
 def _address(endpoint: Endpoint | Pool) -> Hashable:

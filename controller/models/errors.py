@@ -9,6 +9,7 @@
     ├── DeviceError             a device or the way to it                      (see below)
     │   ├── UnreachableError    no session could be opened                     safe
     │   ├── HostKeyError        the device showed another host key             never
+    │   ├── HostKeyUnreadableError  the pinned host key is none            never
     │   ├── AuthenticationError the device refused our credentials             never
     │   ├── DeviceBusyError     lock-denied or in-use                          safe
     │   │   └── UncommittedEditsError  its candidate holds edits of somebody   safe
@@ -193,6 +194,12 @@ class HostKeyError(DeviceError):
     """The device showed another host key than the inventory pins; nothing was sent to it."""
 
     code = "host-key-changed"
+
+
+class HostKeyUnreadableError(DeviceError):
+    """The host key that the network files pin can't be read; nothing was sent to the device."""
+
+    code = "host-key-unreadable"
 
 
 class AuthenticationError(DeviceError):

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime
 from controller.models.alarm import SLEEPING_CELL, Alarm, AlarmSource
 from controller.models.cloud import ClusterState
 from controller.models.device_kinds import DEFAULT_KIND
-from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
+from controller.models.errors import AuthenticationError, HostKeyError, HostKeyUnreadableError, NotPermittedError
 from controller.models.network import DeviceKind, Noun
 
 
@@ -216,6 +216,13 @@ class Health(Noun):
     def refused(self) -> str:
         """Why a station that calls home is refused, in words and by its code; empty where it is not."""
         return f"{_REFUSED[self.refusal]} ({self.refusal})" if self.refusal else ""
+
+    @property
+    def unreached(self) -> str:
+        """Why nobody reaches a station, in words that tenants may read; empty where nobody knows."""
+        if self.reason == HostKeyUnreadableError.code:
+            return "the network files pin a host key that can't be read, so nothing is sent to it"
+        return self.refused
 
     @property
     def was_read(self) -> bool:

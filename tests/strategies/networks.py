@@ -105,7 +105,7 @@ def _inventory(layout: Sequence[tuple[int, Sequence[str]]], names: _Names, route
                 "id": names.router.format(n),
                 "site": names.site.format(n),
                 "address": f"10.201.0.{n + 1}",
-                "host_key": "ssh-ed25519 AAAA",
+                "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe",
             }
             for n in range(len(layout) if routers else 0)
         ],

@@ -9,6 +9,7 @@ from controller.models.errors import (
     DeviceError,
     DeviceRefusedError,
     HostKeyError,
+    HostKeyUnreadableError,
     SessionLostError,
 )
 from controller.models.run import Outcome
@@ -50,7 +51,7 @@ class Patience:
             unknown: What is not known of the device, as something was sent to it; empty where nothing was.
             late: Whether it was tried for long enough.
         """
-        denied = isinstance(error, HostKeyError | AuthenticationError)
+        denied = isinstance(error, HostKeyError | HostKeyUnreadableError | AuthenticationError)
         if unknown:
             return JobResult(Outcome.DIVERGED, f"{error.message} {unknown}", unread=True) if late or denied else None
         if denied or isinstance(error, DeviceRefusedError):

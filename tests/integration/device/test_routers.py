@@ -14,6 +14,7 @@ from controller.models.errors import (
     AuthenticationError,
     DeviceRefusedError,
     HostKeyError,
+    HostKeyUnreadableError,
     SessionLostError,
     UnreachableError,
 )
@@ -208,7 +209,7 @@ async def test_another_host_key_gets_no_password(devices: AllDevices, target: Cl
     assert not router.history.events(EventKind.SESSION_OPENED)
     assert not router.history.events(EventKind.AUTHENTICATION_FAILED)
     wrong = replace(target, host_key="ssh-rsa AAAA")
-    with pytest.raises(HostKeyError, match="can't be read"):
+    with pytest.raises(HostKeyUnreadableError, match="can't be read"):
         await bring(devices, wrong, ANDES)
 
 

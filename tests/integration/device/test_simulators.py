@@ -22,6 +22,7 @@ from controller.models.errors import (
     DeviceError,
     DeviceRefusedError,
     HostKeyError,
+    HostKeyUnreadableError,
     SessionLostError,
     UnreachableError,
 )
@@ -275,7 +276,7 @@ async def test_a_host_key_of_another_type_is_a_changed_key_and_no_user_is_named(
 
 
 async def test_a_pin_that_is_no_key_opens_nothing(devices: AllDevices, fleet: Fleet) -> None:
-    with pytest.raises(HostKeyError, match="can't be read"):
+    with pytest.raises(HostKeyUnreadableError, match="can't be read"):
         async with devices.session(replace(target_in(fleet, "S-0"), host_key="ssh-ed25519 AAAA")):
             pass
     assert fleet.stations["S-0"].history.counts[EventKind.SESSION_OPENED] == 0

@@ -20,7 +20,7 @@ from controller.device.callhome import CallHome, Door
 from controller.device.connect import Connector
 from controller.device.ssh_callers import SshCallers
 from controller.inventory.load import load_network
-from controller.models.errors import InputError, UnreachableError
+from controller.models.errors import HostKeyUnreadableError, InputError, UnreachableError
 from controller.models.health import Refusal
 from controller.models.network import Endpoint
 from controller.models.process import ProcessRole
@@ -189,6 +189,21 @@ async def test_nobody_takes_calls_here() -> None:
     with pytest.raises(UnreachableError, match="over SSH, and this process accepts no such calls"):
         async with devices.session(target("S-0")):
             pass
+
+
+@pytest.mark.parametrize("key", ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5A", "ssh-ed25519 AAAA"])
+async def test_a_pinned_key_that_is_none_keeps_no_other_station_out(key: str) -> None:
+    async with (
+        at_home() as (devices, port),
+        Fleet(made_network(2), FleetSettings(homes=[Home("127.0.0.1", port)])),
+    ):
+        damaged = target("S-0", host_key=key)
+        devices.expect([damaged, target("S-1")])
+        with pytest.raises(HostKeyUnreadableError, match="S-0: the host key in the network files can't be read"):
+            async with devices.session(damaged):
+                pass
+        async with devices.session(target("S-1")) as session:
+            assert session.session_id
 
 
 async def test_more_stations_than_the_pool_holds_disturb_no_session() -> None:

@@ -300,6 +300,13 @@ def test_a_changed_host_key_is_no_matter_of_the_way_there() -> None:
     ]
 
 
+def test_a_pinned_key_that_can_not_be_read_is_no_changed_one() -> None:
+    now = seen(reachable=False, reason="host-key-unreadable")
+    (report,) = reports_of(now, now, ())
+    assert (report.probable_cause, report.severity) == (UNREACHABLE, "MAJOR")
+    assert report.text.endswith("the network files pin a host key that can't be read, so nothing is sent to it")
+
+
 def test_reports_carry_tenant_time_and_source() -> None:
     later = seen(up=False).model_copy(update={"at": AT + timedelta(seconds=2)})
     (report,) = reports_of(seen(up=False), later, ())

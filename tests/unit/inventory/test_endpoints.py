@@ -14,7 +14,7 @@ from controller.models.network import Endpoint, ManagementDefaults
 from controller.ports.targets.netconf import NetconfTarget
 from tests.unit.inventory.files import problems, write
 
-KEY = "ssh-ed25519 AAAA"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
 PRINT = f"sha256:{'0a' * 32}"
 
 
@@ -92,7 +92,7 @@ def test_stations_that_call_home_have_keys_of_their_own(tmp_path: Path) -> None:
 def test_routers_of_another_file_replace_those_of_the_directory(tmp_path: Path) -> None:
     directory = write(tmp_path / "network")
     other = tmp_path / "laboratory.csv"
-    other.write_text("id,site,address,port,host_key\nRT-9,cusco-1,127.0.0.1,2200,ssh-ed25519 AAAA\n")
+    other.write_text(f"id,site,address,port,host_key\nRT-9,cusco-1,127.0.0.1,2200,{KEY}\n")
     network = load_network(directory, routers=other)
     assert [router.id for router in network.routers] == ["RT-9"]
     assert list(network.router_by_id) == ["RT-9"]

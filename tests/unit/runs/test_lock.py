@@ -13,6 +13,7 @@ from controller.models.errors import (
     DeviceError,
     DeviceRefusedError,
     HostKeyError,
+    HostKeyUnreadableError,
     SessionLostError,
     UnreachableError,
 )
@@ -145,6 +146,7 @@ async def test_a_lock_that_is_not_given_back_ends_its_session(
         (AuthenticationError, 1, "It is not known.", False, Outcome.DIVERGED),
         # Nothing was sent.
         (HostKeyError, 1, "", False, Outcome.FAILED_SAFE),
+        (HostKeyUnreadableError, 1, "", False, Outcome.FAILED_SAFE),
         (AuthenticationError, 1, "", False, Outcome.FAILED_SAFE),
         (DeviceRefusedError, 1, "", False, Outcome.FAILED_SAFE),
         (DeviceBusyError, 1, "", True, Outcome.DEFERRED),
