@@ -79,5 +79,5 @@ def _has_right(vote: Vote, requirement: Requirement) -> bool:
 
 def unanswered(asked: Iterable[Requirement]) -> list[str]:
     """Approvals that fewer users may give now than are needed, in words."""
-    words = (f"{one.as_reason.words}, and fewer users of {one.side} than that may give it now" for one in asked)
+    words = (f"{one.as_reason.words}: fewer users of {one.side} than that may give it now" for one in asked)
     return sorted(set(words))

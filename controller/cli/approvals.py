@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -131,6 +131,14 @@ def show_open_inputs(found: Iterable[dict[str, Any]]) -> None:
         out.print(f"    {one['why']}", soft_wrap=True)
 
 
+def _show_unanswered(found: Sequence[str]) -> None:
+    """Print approvals that nobody may give, and what to do about it."""
+    for text in found:
+        out.print(styled("nobody can answer", "yellow"), text)
+    if found:
+        out.print("  add an approver of a tenant:", bold("minka user add NAME --role tenant-approver --tenant TENANT"))
+
+
 def show_outlook(
     outlook: dict[str, Any], *, before: bool = False, fails: str = "", within: Collection[str] = ()
 ) -> None:
@@ -150,8 +158,7 @@ def show_outlook(
     if outlook["requirements"]:
         out.print("who has to agree:")
         show_requirements(outlook["requirements"], outlook["votes"])
-    for text in outlook.get("unanswered", ()):
-        out.print(styled("nobody answers", "yellow"), f": {text}")
+    _show_unanswered(outlook.get("unanswered", ()))
     show_open_inputs(outlook.get("open_inputs", ()))
     if outlook["tenants"]:
         out.print(f"tenants notified: {', '.join(outlook['tenants'])}")

@@ -13,7 +13,7 @@ import typer
 from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual, show_outlook
 from controller.cli.completion import Selector
-from controller.cli.errors import DIFFERENT, ORPHANED, WRONG_INPUT, CliError
+from controller.cli.errors import DIFFERENT, FAILED, ORPHANED, WRONG_INPUT, CliError
 from controller.cli.follow import accepted
 from controller.cli.output import (
     Detach,
@@ -94,7 +94,8 @@ def plan(
         bool,
         typer.Option(
             "--exit-code",
-            help=f"Exit {DIFFERENT} if anything would change, {ORPHANED} if nothing would but orphaned nodes stay.",
+            help=f"Exit {DIFFERENT} if anything would change, {FAILED} if an adopted device is left out, as it could "
+            f"not be read; {ORPHANED} if nothing would change but orphaned nodes stay.",
         ),
     ] = False,
     every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
@@ -114,10 +115,17 @@ def plan(
         print_json(made)
     else:
         _show(made, every=every)
-    if exit_code and made["changes"]:
-        raise typer.Exit(DIFFERENT)
-    if exit_code and made.get("orphans"):
-        raise typer.Exit(ORPHANED)
+    if exit_code and (status := _status_of(made)):
+        raise typer.Exit(status)
+
+
+def _status_of(made: Mapping[str, Any]) -> int:
+    """The exit status of a plan: no difference is known only of devices that were compared."""
+    if made["changes"]:
+        return DIFFERENT
+    if set(made.get("unplanned", ())).difference(made.get("observed_only", ())):
+        return FAILED
+    return ORPHANED if made.get("orphans") else 0
 
 
 def undo(
@@ -273,5 +281,7 @@ def apply(
 
 def _show_extent_of(plan_id: str) -> None:
     """Print what a plan on record comes to, as planning did. Its run began: no answer is no reason not to follow it."""
-    with suppress(CliError), working("asking what the plan comes to"):
-        show_extent({}, client().get(f"/v1/plans/{plan_id}/outlook")["extent"])
+    with suppress(CliError):
+        with working("asking what the plan comes to"):
+            outlook = client().get(f"/v1/plans/{plan_id}/outlook")
+        show_extent({}, outlook["extent"])

@@ -248,7 +248,7 @@ async def test_host_and_tenant_are_told_at_once_of_an_approval_that_nobody_can_g
         return [one.text for one in bench.store.notices.page(Page(limit=50), side)[1] if one.kind == "unanswered"]
 
     reassess(bench.store, SystemClock(), FakeWakeups())
-    words = "approval by 1 of andes to interrupt, and fewer users of andes than that may give it now"
+    words = "approval by 1 of andes to interrupt: fewer users of andes than that may give it now"
     assert (await bench.client.get(f"/v1/runs/{run}/outlook")).json()["unanswered"] == [words]
     assert [len(told(side)) for side in ("host", "andes", "condor")] == [1, 1, 0]
     assert all(words in told(side)[0] for side in ("host", "andes"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -739,3 +741,45 @@ def test_what_a_reading_found_stands_beside_how_the_job_ended() -> None:
     assert said["planned"].endswith(": it carries the state that was planned.")
     assert said["before"].endswith(": it carries the state of before the run.")
     assert runs._detail({"state": "ready", "blocked": "hold", "detail": "x"}) == "hold"
+
+
+def test_an_approval_that_nobody_may_give_names_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "approval by 1 of wayra to reduce: fewer users of wayra than that may give it now"
+    outlook: dict[str, Any] = {"requirements": [], "tenants": [], "waits": {}, "overridden": ""}
+    approvals.show_outlook(outlook | {"unanswered": [words]})
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"nobody can answer {words} add an approver of a tenant: minka user add NAME --role tenant-approver" in said
+    approvals.show_outlook(outlook | {"unanswered": []})
+    assert capsys.readouterr().out == ""
+
+
+def test_what_a_run_comes_to_is_said_once_the_progress_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a terminal both would stand in one line."""
+    said: list[str] = []
+
+    @contextmanager
+    def working(_text: str, **_: Any) -> Iterator[None]:
+        said.append("begins")
+        yield
+        said.append("is gone")
+
+    monkeypatch.setattr(plan, "working", working)
+    monkeypatch.setattr(plan, "show_extent", lambda *_: said.append("comes to"))
+    monkeypatch.setattr(plan, "client", lambda: Api({"/v1/plans/p-1/outlook": {"extent": {}}}))
+    plan._show_extent_of("p-1")
+    assert said == ["begins", "is gone", "comes to"]
+
+
+@pytest.mark.parametrize(
+    ("made", "status"),
+    [
+        ({"unplanned": {}}, 0),
+        ({"unplanned": {"S1": "in whatever words"}}, 1),
+        ({"unplanned": {"S1": "in whatever words"}, "observed_only": ["S1"]}, 0),
+        ({"unplanned": {"S1": "words", "S2": "words"}, "observed_only": ["S1"], "orphans": {"S3": 1}}, 1),
+        ({"unplanned": {}, "orphans": {"S3": 1}}, 11),
+        ({"unplanned": {"S1": "words"}, "changes": [{}]}, 10),
+    ],
+)
+def test_a_plan_of_what_could_not_be_read_is_no_proof_of_sameness(made: dict[str, Any], status: int) -> None:
+    assert plan._status_of({"changes": []} | made) == status
