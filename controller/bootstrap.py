@@ -33,14 +33,13 @@ from controller.models.record import RecordState
 from controller.models.settings import Settings
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
-from controller.ports.store import AsyncStore, Store
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.kubernetes import KubernetesTarget
 from controller.ports.targets.netconf import NetconfTarget, station_target
 from controller.ports.targets.registry import target_of
 from controller.ports.webhook import Contacts, Webhook
 from controller.runs.planning.planner import Planner
-from controller.store import AsyncSqlStore, LoopStore, SqlStore, open_store
+from controller.store import AsyncStore, LoopStore, Store, open_store
 from controller.store.evidence import AuditKeys, Evidence, SigningKeys, last_anchors
 
 # Imports that only one role needs are made where they are used: importing all would take twice the time.
@@ -116,7 +115,7 @@ class Parts:
 
     settings: Settings
     clock: Clock
-    store: SqlStore
+    store: Store
     loop_store: LoopStore
     devices: AllDevices
     planner: Planner
@@ -447,7 +446,7 @@ def _checked_head(store: Store) -> tuple[RecordState, AuditAnchor]:
     return store.integrity.check(), store.audit.head()
 
 
-def open_record(settings: Settings, clock: Clock, observations: Observations | None = None) -> SqlStore:
+def open_record(settings: Settings, clock: Clock, observations: Observations | None = None) -> Store:
     """The store of the settings, with its evidence outside of the database, and rules, playbooks and KPIs in force.
 
     ``observations`` count what is found damaged.
@@ -490,7 +489,7 @@ def put_first_definitions(store: Store, settings: Settings) -> None:
         log.warning("definitions.differ", in_force=in_force.digest, files=differ[:_NAMED], number=len(differ))
 
 
-def _evidence(settings: Settings, store: SqlStore) -> Evidence:
+def _evidence(settings: Settings, store: Store) -> Evidence:
     head, signed = store.audit.head(), bool(store.audit.newest_key())
     resolve = EnvironmentSecrets(settings.home).resolve
     if settings.audit_keys.startswith("env:"):
@@ -504,12 +503,12 @@ def _evidence(settings: Settings, store: SqlStore) -> Evidence:
     return Evidence(keys, settings.home, last_anchors(settings.anchor_file), signing)
 
 
-def open_database(url: str) -> SqlStore:
+def open_database(url: str) -> Store:
     """The store of a database alone, for a process that reads it and begins nothing. Raises StoreError."""
     return open_store(url)
 
 
-def open_memory(clock: Clock) -> SqlStore:
+def open_memory(clock: Clock) -> Store:
     """An empty store in memory, for what is only played."""
     return open_store("sqlite://", clock)
 
@@ -538,11 +537,11 @@ def action_services(
     return ActionServices(store, planner, webhook, clock, channels=channels, sources=sources, credentials=credentials)
 
 
-class ThreadedStore(AsyncSqlStore):
+class ThreadedStore(AsyncStore):
     """The asynchronous store for a loop of which threads of anyio do the work, as that of the API."""
 
     async def call(self, work: Callable[[Store], T]) -> T:
-        """See ``AsyncSqlStore``."""
+        """See ``AsyncStore``."""
         return await to_thread.run_sync(work, self._store)
 
 

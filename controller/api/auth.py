@@ -42,7 +42,7 @@ from controller.models.errors import InputError, MinkaError, NotFoundError, Sign
 from controller.models.people import Permission, Person, Role
 from controller.models.untrusted_json import DEEPEST, has_more, is_deeper
 from controller.ports.clock import Clock
-from controller.ports.store import NewToken, Store
+from controller.store import NewToken, Store
 
 if TYPE_CHECKING:
     from controller.api.oidc import Identity

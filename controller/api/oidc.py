@@ -30,7 +30,7 @@ from controller.models.people import Person
 from controller.models.settings import Settings
 from controller.models.untrusted_json import JsonBody
 from controller.ports.clock import Clock
-from controller.ports.store import SignIn
+from controller.store import SignIn
 
 #: Accepted algorithms: signatures with a public key, and never ``none`` or a shared secret.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")

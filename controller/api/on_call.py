@@ -9,9 +9,9 @@ from pydantic import AwareDatetime
 from controller.api.services import Body
 from controller.models.alarm import PAGE, TICKET, PerceivedSeverity
 from controller.models.on_call import HandOver
-from controller.ports.store import Store
 from controller.remediation.on_call import on_call
 from controller.remediation.schedule import Duty, OnCall, Schedule, strange_contacts
+from controller.store import Store
 
 #: Severities that an escalation may have.
 _SEVERITIES = tuple(one for one in PerceivedSeverity if one is not PerceivedSeverity.CLEARED)

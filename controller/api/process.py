@@ -26,8 +26,8 @@ from controller.observe.exposition import ScrapeScope, exposition
 from controller.observe.presence import Presence
 from controller.performance.kpis import kpis_of
 from controller.ports.clock import Clock
-from controller.ports.store import Store
 from controller.remediation.rules import rules_in_force
+from controller.store import Store
 
 if TYPE_CHECKING:
     from controller.api.oidc import Provider

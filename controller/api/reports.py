@@ -15,7 +15,7 @@ from controller.models.plan import DiffRow
 from controller.models.rule import Proposal
 from controller.models.run import Outcome, RunState
 from controller.models.step import StepState
-from controller.ports.store import Page, Store
+from controller.store import Page, Store
 
 #: Most notices to one tenant in a report.
 _NOTICES = Page(limit=1000)

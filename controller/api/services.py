@@ -24,11 +24,10 @@ from controller.observe.exposition import ScrapeScope
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices
 from controller.ports.queue import Wakeups
-from controller.ports.store import Page, Store
 from controller.ports.webhook import Webhook
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
-from controller.store import SqlStore
+from controller.store import Page, Store
 
 if TYPE_CHECKING:
     from controller.api.oidc import Provider
@@ -96,7 +95,7 @@ class Services:
     """Everything behind the API."""
 
     settings: Settings
-    store: SqlStore
+    store: Store
     devices: Devices
     planner: Planner
     importer: Importer

@@ -31,7 +31,7 @@ from controller.models.scalars import HOST
 from controller.models.statement import Value
 from controller.models.waiting import warning_name
 from controller.performance.statements import local
-from controller.ports.store import AuditQuery, Page
+from controller.store import AuditQuery, Page
 
 T = TypeVar("T")
 _Incident = IncidentView | TenantIncident

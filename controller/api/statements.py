@@ -47,7 +47,7 @@ from controller.performance.volume import (
     volume_sheets,
     volumes_of,
 )
-from controller.ports.store import Store
+from controller.store import Store
 
 #: Stations whose months are read together.
 _AT_ONCE = 100

@@ -77,9 +77,9 @@ from controller.performance.kpis import Kpi, Subscribers, kpis_of, subscribers_w
 from controller.plan import Ledgers
 from controller.plan.rows import locked_outside
 from controller.ports.clock import Clock
-from controller.ports.store import EVER, AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.remediation.dispatch import suspects_of
 from controller.remediation.rules import rules_in_force
+from controller.store import EVER, AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.store.lock_holders import lock_holders
 from controller.store.placements import closures_now, replicas_of, running_on
 

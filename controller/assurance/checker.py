@@ -68,9 +68,9 @@ from controller.nrm.tree import Path, parent
 from controller.plan import applied, drifted_nodes, ledger_after
 from controller.ports.clock import Clock
 from controller.ports.devices import Observed
-from controller.ports.store import AsyncStore, Reading, Store, UnreadJob
 from controller.runs.planning.planner import Planner
 from controller.runs.planning.read_back import read_back
+from controller.store import AsyncStore, Reading, Store, UnreadJob
 from controller.store.placements import running_on
 
 log = structlog.get_logger()

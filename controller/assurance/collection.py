@@ -38,9 +38,8 @@ from controller.performance.vocabulary import lists_to_come, measured, names_pos
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceFiles, Devices, measuring
 from controller.ports.queue import Wakeups
-from controller.ports.store import AsyncStore, Store
-from controller.ports.store.measurements import CollectedFile
 from controller.ports.targets.base import DeviceTarget
+from controller.store import AsyncStore, CollectedFile, Store
 
 log = structlog.get_logger()
 

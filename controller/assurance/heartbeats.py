@@ -11,7 +11,7 @@ from controller.models.network import Network
 from controller.models.process import ProcessRole
 from controller.models.ves import Heartbeat
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Store
+from controller.store import AsyncStore, Store
 
 log = structlog.get_logger()
 

@@ -48,7 +48,7 @@ from controller.performance.silence import (
     uses,
 )
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Device, Store
+from controller.store import AsyncStore, Device, Store
 
 log = structlog.get_logger()
 

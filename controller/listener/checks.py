@@ -15,7 +15,7 @@ from controller.assurance.work_slots import WorkSlots
 from controller.models.errors import MinkaError, UnreachableError
 from controller.models.network import Network
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Store
+from controller.store import AsyncStore, Store
 
 log = structlog.get_logger()
 

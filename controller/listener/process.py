@@ -30,9 +30,9 @@ from controller.observe.watchdog import watched
 from controller.ports.clock import Clock
 from controller.ports.devices import CHANGED, Devices, Notification
 from controller.ports.queue import Wakeups
-from controller.ports.store import AsyncStore
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.registry import target_of
+from controller.store import AsyncStore
 
 log = structlog.get_logger()
 

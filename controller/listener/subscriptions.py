@@ -12,8 +12,8 @@ from controller.models.errors import MinkaError
 from controller.models.network import Network
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, Notification
-from controller.ports.store import AsyncStore
 from controller.ports.targets.base import DeviceTarget
+from controller.store import AsyncStore
 
 log = structlog.get_logger()
 

@@ -37,7 +37,7 @@ from controller.nrm.profiles import cell_of
 from controller.performance.judgement import FRESH, IndicatorValues, Judgement
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, amount, subscribers_of
 from controller.ports.clock import Clock
-from controller.ports.store import Store
+from controller.store import Store
 from controller.store.placements import closures_now, replicas_of, running_on
 
 #: Media types: Prometheus' own text format, and OpenMetrics.

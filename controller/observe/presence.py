@@ -13,7 +13,7 @@ from controller.models.metrics import Observations
 from controller.models.process import ProcessRole
 from controller.observe.rounds import repeat
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore
+from controller.store import AsyncStore
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from controller.models.definitions import Definitions
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import Library
-from controller.ports.store import Store
+from controller.store import Store
 
 
 @lru_cache(maxsize=2)

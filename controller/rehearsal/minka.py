@@ -26,7 +26,6 @@ from controller.ports.clock import Clock, VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
-from controller.ports.store import AuditQuery, Page, Store
 from controller.ports.targets.registry import target_of
 from controller.ports.webhook import Contacts, FakeContacts, FakeWebhook, Webhook
 from controller.rehearsal.day import Day, Restriction
@@ -37,7 +36,7 @@ from controller.rehearsal.twin import MemoryDevices
 from controller.remediation.rules import rules_in_force
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner
-from controller.store import AsyncSqlStore, SqlStore
+from controller.store import AsyncStore, AuditQuery, Page, Store
 from controller.store.repository import Invocation
 from simulators.fleet.fleet import Fleet
 
@@ -53,14 +52,14 @@ _SAID, _ALL = frozenset(("alarm.raised", "alarm.returned", "alarm.changed", _CAL
 PERSON = "rehearsal"
 
 
-class InlineStore(AsyncSqlStore):
+class InlineStore(AsyncStore):
     """The store of one process without threads: each call is carried out and committed at once.
 
     Attributes:
         stirred: Is called when a call may have changed something that others poll for.
     """
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: Store) -> None:
         super().__init__(store)
         self.stirred: Callable[[], None] = lambda: None
         self._kept: dict[str, Any] = {}
@@ -73,15 +72,15 @@ class InlineStore(AsyncSqlStore):
         if not isinstance(work, Invocation):
             return self._noticed(work)
         name = f"{type(work.repository).__name__}.{work.method.name}"
-        if name == "SqlDevices.find" and not work.args and not work.kwargs:
+        if name == "Devices.find" and not work.args and not work.kwargs:
             # Asked for all the time, but changed by adoption only.
             if name not in self._kept:
                 self._kept[name] = work(self._store)
             kept: T = self._kept[name]
             return kept
-        if name.startswith("SqlDevices.") and work.method.name != "find":
+        if name.startswith("Devices.") and work.method.name != "find":
             self._kept.clear()
-        done: T = work(self._store) if name == "SqlProcesses.heartbeat" else self._noticed(work)
+        done: T = work(self._store) if name == "Processes.heartbeat" else self._noticed(work)
         return done
 
     def _noticed(self, work: Callable[[Store], T]) -> T:
@@ -97,7 +96,7 @@ class InlineStore(AsyncSqlStore):
         """Nothing waits."""
 
 
-def copy_of(record: SqlStore, clock: Clock) -> SqlStore:
+def copy_of(record: Store, clock: Clock) -> Store:
     """A record in memory that begins with all that another one in memory holds."""
     made = open_memory(clock)
     engines = record.database.engine, made.database.engine
@@ -126,7 +125,7 @@ class PlayedParts(Parts):
         return FakeNotifier()
 
 
-def parts_on(fleet: Fleet, store: SqlStore, clock: Clock, settings: Settings) -> Parts:
+def parts_on(fleet: Fleet, store: Store, clock: Clock, settings: Settings) -> Parts:
     """What its processes are made of."""
     loop_store, secrets, devices = InlineStore(store), FakeSecrets({}), MemoryDevices(fleet)
     planner = Planner(loop_store, devices, clock, target_of)
@@ -134,7 +133,7 @@ def parts_on(fleet: Fleet, store: SqlStore, clock: Clock, settings: Settings) ->
     return PlayedParts(settings, clock, store, loop_store, devices, planner, LOOPBACK_ONLY, secrets)  # type: ignore[arg-type]
 
 
-def adopted(network: Network, stage: Stage, settings: Settings) -> SqlStore:
+def adopted(network: Network, stage: Stage, settings: Settings) -> Store:
     """A record with the network, with all its stations read and adopted."""
     loop = VirtualLoop(stage.clock)
     clock = LoopClock(loop, stage.clock)
@@ -160,7 +159,7 @@ class Minka:
     """
 
     def __init__(
-        self, stage: Stage, record: SqlStore, settings: Settings, *, every_check: bool = False, measures: bool = False
+        self, stage: Stage, record: Store, settings: Settings, *, every_check: bool = False, measures: bool = False
     ) -> None:
         self.stage = stage
         self.loop = VirtualLoop(stage.clock)

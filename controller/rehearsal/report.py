@@ -21,7 +21,7 @@ from controller.rehearsal.script import GuardedScript, Script
 from controller.rehearsal.truth import Demand, demand_of
 from controller.rehearsal.twin import provisioned
 from controller.remediation.definitions import check
-from controller.store import SqlStore
+from controller.store import Store
 from simulators.datastore import Config
 from simulators.network import SimulatedNetwork, read_network
 
@@ -40,7 +40,7 @@ class Baseline:
     simulated: SimulatedNetwork
     configs: tuple[Mapping[str, Config], Mapping[str, Config]]
     whole: Mapping[str, Demand]
-    record: SqlStore
+    record: Store
     settings: Settings
 
     def stage(self) -> Stage:

@@ -21,11 +21,11 @@ from controller.models.alarm import LOSES, Alarm, AlarmState, RecordedReport
 from controller.models.network import Network, Noun
 from controller.models.rule import RuleMode
 from controller.ports.clock import VirtualClock
-from controller.ports.store import StartedRepair, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.gravity import darkness, growth
 from controller.remediation.guards import Limits, Repair, of_fault, refusal, settle_seconds
 from controller.remediation.rules import Rule, rule_for
+from controller.store import StartedRepair, Store
 
 #: How long after a guard's no without a known end the guard is asked again.
 _AGAIN = timedelta(minutes=5)

@@ -14,7 +14,7 @@ from controller.models.alarm import (
     AlarmReport,
     PerceivedSeverity,
 )
-from controller.ports.store import Store
+from controller.store import Store
 
 log = structlog.get_logger()
 

@@ -16,9 +16,9 @@ from controller.performance.kpis import parse_kpis
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import Library
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Store
 from controller.remediation.rules import parse_rules
 from controller.remediation.schedule import parse_schedules
+from controller.store import AsyncStore, Store
 
 log = structlog.get_logger()
 

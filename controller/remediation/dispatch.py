@@ -29,7 +29,7 @@ from controller.models.dispatch import DispatchLink, DispatchPack, DispatchSite,
 from controller.models.health import Health
 from controller.models.incident import Suspect
 from controller.models.network import BackhaulNode, Network, Site
-from controller.ports.store import Store
+from controller.store import Store
 
 #: Parts to take along, by probable cause: o-ran-fm faults have the numbers of o-ran-alarm-id, alarms of an AlarmList
 #: the probable causes of X.733.

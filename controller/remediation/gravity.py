@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from controller.models.alarm import SUPPLY_CAUSES, Alarm, PerceivedSeverity
 from controller.models.incident import DARK, gravest, is_dark
-from controller.ports.store import Store
+from controller.store import Store
 
 
 def gravity(store: Store, alarm: Alarm) -> PerceivedSeverity:

@@ -38,11 +38,11 @@ from controller.models.sharing import Consent
 from controller.models.waiting import WaitCode, codes_of
 from controller.plan import locked_outside
 from controller.playbook.engine.reach import reach, refusals
-from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, Store
 from controller.remediation.gravity import darkness, gravity
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, places_of
 from controller.runs.procedures import NO_DISTURBANCE, Disturbance
+from controller.store import ClearanceInput, PreparedRun, StartedRepair, Store
 from controller.store.lock_holders import lock_holders
 
 #: Time over which repairs are counted.

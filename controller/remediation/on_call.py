@@ -15,11 +15,11 @@ from controller.models.network import Network
 from controller.models.on_call import Call
 from controller.models.scalars import HOST
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Store
 from controller.ports.webhook import Contacts
 from controller.remediation.dispatch import dispatch_pack
 from controller.remediation.schedule import OnCall, follow, schedules_in_force
 from controller.runs.approval.deliveries import Deliveries
+from controller.store import AsyncStore, Store
 
 log = structlog.get_logger()
 

@@ -36,7 +36,6 @@ from controller.models.run import Outcome, Run, RunState
 from controller.models.waiting import WaitCode
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
-from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.dispatch import dispatch_pack
 from controller.remediation.gravity import darkness, gravity, growth
@@ -61,6 +60,7 @@ from controller.remediation.trust import demote, judge, mode_for, region_of
 from controller.remediation.turns import Turns
 from controller.runs.approval.deliveries import Deliveries
 from controller.runs.launch import Launcher
+from controller.store import AsyncStore, PreparedRun, RunRequest, Store
 
 log = structlog.get_logger()
 

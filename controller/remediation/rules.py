@@ -42,7 +42,7 @@ from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.library import Library, report_form
 from controller.playbook.language.parameters import Parameter, ParameterType, parameter_hint
 from controller.playbook.language.playbook import ReachLimits
-from controller.ports.store import Store
+from controller.store import Store
 
 #: Variable of expressions in a playbook's parameters, its members, and how they name the router of the alarm's site.
 _ALARM = "alarm"

@@ -19,7 +19,7 @@ from controller.models.definitions import DefinitionKind, Definitions
 from controller.models.on_call import Call, HandOver
 from controller.models.scalars import HOST, Identifier, Noun
 from controller.playbook.language.library import report_form
-from controller.ports.store import Store
+from controller.store import Store
 
 #: Days as a schedule names them, in the order of ``date.weekday``.
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -15,8 +15,8 @@ from controller.models.alarm import (
 )
 from controller.models.network import Network
 from controller.models.rule import EVERYWHERE, RuleGrant, RuleMode, grant_for
-from controller.ports.store import Store
 from controller.remediation.rules import Rule
+from controller.store import Store
 
 log = structlog.get_logger()
 

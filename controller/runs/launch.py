@@ -26,20 +26,11 @@ from controller.models.plan import Plan
 from controller.models.run import UNDO, JobState, Run, RunState
 from controller.ports.clock import Clock
 from controller.ports.queue import Wakeups
-from controller.ports.store import (
-    AsyncStore,
-    EndedJob,
-    Page,
-    PreparedRun,
-    RunRequest,
-    Store,
-    changed_since,
-    other_request,
-)
 from controller.runs.approval.clearance import earliest_begins
 from controller.runs.approval.consent import check_contracts
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Apply, UndoneRun, procedure
+from controller.store import AsyncStore, EndedJob, Page, PreparedRun, RunRequest, Store, changed_since, other_request
 
 R = TypeVar("R", bound=Run | None)
 

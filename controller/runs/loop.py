@@ -21,10 +21,10 @@ from controller.models.errors import (
 from controller.models.metrics import Observations
 from controller.models.run import Outcome
 from controller.ports.queue import Wakeups
-from controller.ports.store import Async, Claim, Claims, JobResult
 from controller.runs.procedures import Suspension, Tools
 from controller.runs.rollout.group_decisions import LAST
 from controller.runs.sweeper import Sweeper
+from controller.store import Async, Claim, Claims, JobResult
 
 log = structlog.get_logger()
 

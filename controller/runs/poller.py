@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Generic, TypeVar
 
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Store
+from controller.store import AsyncStore, Store
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

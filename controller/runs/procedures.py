@@ -18,7 +18,6 @@ from controller.models.shipped import shipped
 from controller.models.step import RunPlaybook
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices
-from controller.ports.store import AsyncStore, Claim, JobResult, NewJob, PreparedRun, RunRequest, Store
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.approval.consent import RunOccasion, plan_constraints
 from controller.runs.poller import Poller
@@ -30,6 +29,7 @@ from controller.runs.transaction.probe import Findings
 from controller.runs.transaction.record import Alive, Record, always
 from controller.runs.transaction.remote_links import watching
 from controller.runs.transaction.transaction import Transaction
+from controller.store import AsyncStore, Claim, JobResult, NewJob, PreparedRun, RunRequest, Store
 
 #: The playbook of runs whose plan restarts functions with stations in them.
 RESTARTING = "restart-functions"

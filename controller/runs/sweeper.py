@@ -10,9 +10,9 @@ from controller.models.errors import MinkaError, StoreError
 from controller.models.run import Job, Run
 from controller.ports.clock import Clock
 from controller.ports.queue import Wakeups
-from controller.ports.store import AsyncStore, Clearances, Transition
 from controller.runs.approval.clearance import clearances
 from controller.runs.rollout.transitions import decide
+from controller.store import AsyncStore, Clearances, Transition
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -75,7 +75,6 @@ from controller.models.enums import APART
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.incident import gravest, worst
 from controller.models.network import Network
-from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRepair, Sync
 from controller.store import reports as report_rows
 from controller.store.alarm_rows import (
     LISTS,
@@ -97,9 +96,31 @@ from controller.store.ledger import ledger_nodes
 from controller.store.networks import current_network
 from controller.store.outbox import Outbox, first_ones, gravest_first, gravity
 from controller.store.queries import as_noun, chunks
-from controller.store.repository import SqlRepository, reads, writes, writes_aside
+from controller.store.repository import M_co, Page, Repository, reads, writes, writes_aside
 from controller.store.transaction import Tx
 from controller.store.works import work_on
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRepair:
+    """A repair that a rule started.
+
+    Attributes:
+        object: Path of the object for which repairs are counted.
+        station: Device of the alarm.
+        tenants: Tenants that the alarm concerned.
+        root: Id of the root that the alarm followed from then; empty if it was a root itself.
+    """
+
+    rule: str
+    object: str
+    at: datetime
+    alarm: str
+    run: str
+    station: str
+    tenants: tuple[str, ...]
+    root: str = ""
+
 
 #: Alarms whose root is still to be worked out, because a root with many symptoms was raised or cleared.
 uncorrelated = Table(
@@ -267,17 +288,32 @@ _STARTED = (
 )
 
 
-class SqlAlarms(SqlRepository, Alarms[Sync]):
-    """Repository of alarms."""
+class Alarms(Repository[M_co]):
+    """Alarms on record."""
 
     @writes
     def report(self, tx: Tx, report: AlarmReport) -> Alarm:
+        """Fold a report into an alarm (new, counted, or cleared), and work out roots and incidents.
+
+        Reports apply in the order of their own times (``at``): a report older than the newest one of its alarm, or than
+        its clearing, is only counted. At equal times the later arrival wins. A clearing report without an open alarm is
+        kept as a cleared alarm, so that an older raising report that arrives later does not open one. A clearing report
+        clears a ``raised`` alarm. A ``repairing`` one keeps its state and gets a ``cleared`` time, until verification
+        ends it as repaired. An ``escalated`` one stays escalated, and takes in reports until it is cleared, so that
+        repeated notifications do not raise again what people already know.
+        """
         return take_reports(tx, [report])[0]
 
     @writes
     def report_all(
         self, tx: Tx, reports: Sequence[AlarmReport], refused: Mapping[str, int] | None = None
     ) -> list[Alarm]:
+        """Take in many reports in one transaction, all or none; returns their alarms in order.
+
+        They apply in the order of their times (``controller.intent.folding``). A report that is on record already is
+        counted, there and in its alarm, and changes nothing else. This takes as many statements as one report.
+        ``refused`` has the number of alerts that became no report, by reason.
+        """
         taken = take_reports(tx, reports)
         _count_refused(tx, refused or {})
         return taken
@@ -286,6 +322,11 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     def take_told(
         self, tx: Tx, reports: Sequence[AlarmReport], real: Collection[str], refused: Mapping[str, int]
     ) -> list[Alarm | None]:
+        """Take in reports of other systems or devices as ``report_all`` does, but for those of one fault too many.
+
+        These are counted among the refused ones, and None in the answer. Faults of all callers count, also of those
+        that tell at once: see ``controller.intent.folding.admitted``, also for ``real``.
+        """
         if reports:
             tx.guard(GUARD)  # Whoever tells at once waits here, and then counts what the others told.
         known = _faults(tx, {one.station for one in reports})
@@ -297,31 +338,45 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @reads
     def standing(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
+        """Alarms that take in reports, oldest first: ``raised``, ``repairing``, and ``escalated`` not yet cleared."""
         return [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)]
 
     @reads
     def find(self, tx: Tx, alarm_ids: Iterable[str]) -> list[Alarm]:
+        """These alarms, oldest first, without those that are not on record."""
         return [as_alarm(row) for row in tx.rows(_OLDEST, alarms.c.id, alarm_ids)]
 
     @reads
     def under_repair(self, tx: Tx, since: datetime | None = None) -> frozenset[str]:
+        """Stations with an alarm under repair; if a time is given, only of alarms that changed since."""
         found = tx.execute(_UNDER_REPAIR) if since is None else tx.execute(_UNDER_REPAIR_SINCE, {"since": since})
         return frozenset(found.scalars())
 
     @writes
     def reassess(self, tx: Tx, stations: Iterable[str]) -> None:
+        """Work out again whom standing alarms of these stations concern.
+
+        Agreements begin and end. Newly concerned tenants are notified; those whom an alarm concerns no more are told of
+        it as it was last.
+        """
         found = [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)]
         reassessed(tx, found)
         _part_from_power(tx, [one for one in found if one.cleared is None])
 
     @writes
     def correlate(self, tx: Tx) -> None:
+        """Work out roots and incidents of all standing alarms again, since devices may have moved in the network."""
         tx.guard(GUARD)
         standing = [as_alarm(row) for row in tx.execute(_UNCLEARED)]
         _place(tx, standing, standing)
 
     @writes_aside
     def correlate_more(self, tx: Tx) -> bool:
+        """Work out the roots of some alarms that ``report_all`` left; returns whether there may be more.
+
+        If many alarms may follow from a root that was raised or cleared, new reports do not wait until all of them are
+        worked out.
+        """
         tx.guard(GUARD)
         found = [(row.number, as_alarm(row)) for row in tx.execute(_LEFT.limit(_PIECE))]
         if found:
@@ -331,10 +386,16 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @reads
     def is_correlated(self, tx: Tx, alarm_id: str) -> bool:
+        """Whether the root of an alarm has been worked out."""
         return tx.execute(_IS_LEFT.where(alarms.c.id == alarm_id)).first() is None
 
     @reads
     def changes(self, tx: Tx, since: int | None) -> tuple[int, list[str]]:
+        """Ids of alarms raised, moved or cleared since a row of the audit trail, and the newest row's number.
+
+        Repeated reports and notes do not count as changes. If ``since`` is None, or a row that the record does not have
+        (any more), or rules or their modes are other ones since, returns all alarms that take in reports.
+        """
         # Rows of the trail commit with what they tell of, and in the order of numbers.
         head = int(tx.execute(_HEAD).scalar_one())
         if since == head:
@@ -347,6 +408,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @reads
     def get(self, tx: Tx, alarm_id: str) -> Alarm:
+        """An alarm by id. Raises NotFoundError."""
         return _load(tx, alarm_id)
 
     @reads
@@ -359,6 +421,11 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         *,
         newest: bool = False,
     ) -> tuple[int, list[Alarm]]:
+        """Total and one page of alarms: those that stand before those that are over, the gravest first.
+
+        Gravity is that of an alarm with all that stands and follows from it (``controller.models.incident.gravest``).
+        Of alarms that are equally grave, and of those that are over, the newest come first; ``newest`` orders all so.
+        """
         chosen = conditions(like or AlarmFilter(), tx.now)
         if states is not None:
             chosen.append(alarms.c.state.in_([state.value for state in states]))
@@ -375,10 +442,15 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @reads
     def with_symptoms(self, tx: Tx, alarm: Alarm) -> frozenset[tuple[str, PerceivedSeverity]]:
+        """Causes and severities of an alarm and of all standing alarms that follow from it."""
         return _with_symptoms(tx, alarm)
 
     @reads
     def symptoms(self, tx: Tx, roots: Iterable[str]) -> dict[str, Counter[tuple[str, PerceivedSeverity]]]:
+        """Standing alarms that follow from each of these, counted by cause and severity.
+
+        Alarms without symptoms are left out.
+        """
         found: dict[str, Counter[tuple[str, PerceivedSeverity]]] = {}
         for row in tx.rows(_SYMPTOMS, alarms.c.root, roots):
             found.setdefault(row.root, Counter())[row.probable_cause, PerceivedSeverity(row.severity)] += 1
@@ -395,10 +467,18 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         run: str = "",
         note: str | AlarmNote = "",
     ) -> Alarm | None:
+        """Change an alarm's state, if it still is as it was ``seen``; None if it is not.
+
+        Compared are its state, its run, and whether and when it was cleared.
+        """
         return _move(tx, seen, {"state": state.value, "run": run}, actor, note)
 
     @writes_aside
     def note(self, tx: Tx, noted: Sequence[tuple[Alarm, AlarmNote]], *, actor: str, patient: bool = True) -> list[str]:
+        """Set the notes of alarms that still are as they were seen (``move``).
+
+        If it is not ``patient``, it leaves out alarms that are locked just now, and returns their ids.
+        """
         query = _ALL if patient else _FREE
         free = {row.id: row for row in tx.rows(query, alarms.c.id, (alarm.id for alarm, _ in noted))}
         by_note: dict[AlarmNote, list[str]] = {}
@@ -414,6 +494,16 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @writes
     def acknowledge(self, tx: Tx, alarm_id: str, by: str, *, actor: str) -> Alarm:
+        """Put on record that people know of an alarm; the first acknowledgement stays.
+
+        Args:
+            alarm_id: The alarm.
+            by: Who knows of it, here or at its station.
+            actor: Who enters the acknowledgement.
+
+        Raises:
+            NotFoundError: There is no such alarm.
+        """
         known = _load(tx, alarm_id, lock=True)
         if known.acknowledged is not None:
             return known
@@ -425,10 +515,24 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @writes
     def clear(self, tx: Tx, alarm_id: str, by: str, reason: str) -> Alarm:
+        """Clear an alarm because a person says that it is over; it opens again if its source reports it again.
+
+        Raises:
+            NotFoundError: There is no such alarm.
+            ConflictError: It is cleared already.
+        """
         return clear_alarm(tx, alarm_id, by, reason)
 
     @writes
     def shelve(self, tx: Tx, alarm_id: str, until: datetime, by: str, reason: str) -> Alarm:
+        """Suppress notifications and repairs of an alarm until a time, unless it becomes more severe.
+
+        A fault that clears and comes back meanwhile stays shelved. To shelve an alarm again replaces the time.
+
+        Raises:
+            NotFoundError: There is no such alarm.
+            ConflictError: The alarm is cleared.
+        """
         known = _load(tx, alarm_id, lock=True)
         if known.state in (AlarmState.CLEARED, AlarmState.REPAIRED) or known.cleared is not None:
             raise ConflictError(f"alarm {alarm_id} is over; only a standing alarm can be shelved")
@@ -440,6 +544,12 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @writes
     def unshelve(self, tx: Tx, alarm_id: str, by: str, reason: str) -> Alarm:
+        """End the shelving of an alarm now.
+
+        Raises:
+            NotFoundError: There is no such alarm.
+            ConflictError: It is not shelved.
+        """
         known = _load(tx, alarm_id, lock=True)
         if not known.is_shelved(tx.now):
             raise ConflictError(f"alarm {alarm_id} is not shelved")
@@ -449,6 +559,10 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @writes
     def escalate(self, tx: Tx, seen: Alarm, reason: str, *, actor: str, kind: str = PAGE) -> Alarm | None:
+        """Move an alarm to ``escalated``, as ``move`` does, and have people notified.
+
+        Returns None also while the alarm is shelved, or while announced work of its tenant explains it.
+        """
         return escalate(tx, seen, reason, actor, kind)
 
 
@@ -457,15 +571,17 @@ _OUTBOX = Outbox[Escalation](
 )
 
 
-class SqlEscalations(SqlRepository, Escalations[Sync]):
-    """Repository of notifications of people."""
+class Escalations(Repository[M_co]):
+    """Notifications of people about alarms."""
 
     @reads
     def pending(self, tx: Tx) -> list[Escalation]:
+        """The first escalations that are not delivered, the gravest first, without those of alarms shelved now."""
         return [as_noun(Escalation, row) for row in tx.execute(_UNNOTIFIED, {"now": tx.now})]
 
     @reads
     def get(self, tx: Tx, alarm_id: str, number: int) -> Escalation:
+        """One escalation of an alarm. Raises NotFoundError."""
         same = and_(escalations.c.alarm == alarm_id, escalations.c.number == number)
         row = tx.execute(select(escalations).where(same)).one_or_none()
         if row is None:
@@ -474,57 +590,71 @@ class SqlEscalations(SqlRepository, Escalations[Sync]):
 
     @reads
     def worst(self, tx: Tx, alarm_id: str) -> PerceivedSeverity | None:
+        """The worst severity of an alarm and its symptoms when people were notified of it; None if they never were."""
         return _told(tx, alarm_id)
 
     @writes
     def claim(self, tx: Tx, seen: Escalation) -> Escalation | None:
+        """Claim an escalation before it is sent; None if somebody else claimed or sent it since it was ``seen``.
+
+        A caller that claims a claimed one assumes that its claimant is dead.
+        """
         return _OUTBOX.claim(tx, seen)
 
     @writes
     def release(self, tx: Tx, claimed: Escalation, why: str = "") -> None:
+        """Give a claim back, with the reason why nobody was notified. A claim that somebody else took over stays."""
         if _OUTBOX.release(tx, claimed) and why:
             tx.note("remediation", _NOT_NOTIFIED, claimed.alarm, key=claimed.key, reason=why)
 
     @writes
     def delivered(self, tx: Tx, claimed: Escalation) -> None:
+        """Put on record that people were notified."""
         if _OUTBOX.delivered(tx, claimed):
             tx.note("remediation", "alarm.people-notified", claimed.alarm, key=claimed.key, attempts=claimed.attempts)
 
 
-class SqlRepairs(SqlRepository, Repairs[Sync]):
-    """Repository of repairs that rules started."""
+class Repairs(Repository[M_co]):
+    """Runs that rules started for alarms."""
 
     @reads
     def count(self, tx: Tx, rule: str, object_path: str, since: datetime) -> int:
+        """Repair runs that a rule started for an object since then."""
         chosen = and_(repairs.c.rule == rule, repairs.c.object == object_path, repairs.c.at >= since)
         return int(tx.execute(select(func.count()).select_from(repairs).where(chosen)).scalar_one())
 
     @writes
     def count_all(self, tx: Tx, since: datetime) -> int:
+        """Repair runs that any rule started since then; other callers wait for the end of this transaction."""
         tx.guard(_BEGINNING)
         return int(tx.execute(select(func.count()).select_from(repairs).where(repairs.c.at >= since)).scalar_one())
 
     @writes
     def alone(self, tx: Tx) -> None:
+        """Let no other transaction begin a repair before the end of this one."""
         tx.guard(_BEGINNING)
 
     @reads
     def since(self, tx: Tx, at: datetime) -> list[StartedRepair]:
+        """Repairs that any rule started since then, oldest first."""
         return [_as_started(row) for row in tx.execute(_STARTED.where(repairs.c.at >= at))]
 
     @reads
     def count_for_root(self, tx: Tx, alarm_id: str, since: datetime) -> int:
+        """Repair runs that any rule started since then for the root that an alarm outlived."""
         root = select(alarms.c.followed).where(alarms.c.id == alarm_id, alarms.c.followed != "").scalar_subquery()
         chosen = and_(repairs.c.alarm == root, repairs.c.at >= since)
         return int(tx.execute(select(func.count()).select_from(repairs).where(chosen)).scalar_one())
 
     @reads
     def of_run(self, tx: Tx, run_id: str) -> StartedRepair | None:
+        """The repair that a run carries out; None if it carries out none."""
         row = tx.execute(_STARTED.where(repairs.c.run == run_id)).one_or_none()
         return None if row is None else _as_started(row)
 
     @writes
     def record(self, tx: Tx, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
+        """Record that a rule started a repair."""
         row = {"rule": rule, "object": object_path, "at": tx.now, "alarm": alarm_id, "run": run_id}
         root = select(alarms.c.root).where(alarms.c.id == alarm_id).scalar_subquery()
         tx.execute(repairs.insert().values(row | {"root": func.coalesce(root, "")}))
@@ -532,6 +662,7 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
 
     @writes
     def withdraw(self, tx: Tx, run_id: str) -> None:
+        """Do not count a repair whose run was stopped before it acted."""
         row = tx.execute(select(repairs.c.rule, repairs.c.alarm).where(repairs.c.run == run_id)).one_or_none()
         if row is not None:
             tx.execute(delete(repairs).where(repairs.c.run == run_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -31,19 +31,28 @@ from sqlalchemy import (
 )
 
 from controller.access.votes import is_approved, unanswerable
-from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Requirement, Vote, VoteChoice
+from controller.models.approval import (
+    Clearance,
+    Contract,
+    Freeze,
+    NoticeKind,
+    Override,
+    Requirement,
+    RunConstraints,
+    Vote,
+    VoteChoice,
+)
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.run import INSIDE, Hold, JobState, Policy, Run, RunState, Strategy, restarted
 from controller.models.sharing import Consent
 from controller.models.waiting import WaitCode, WaitReason
-from controller.ports.store import Approvals, Assess, ClearanceInput, Clearances, Freezes, Sync
 from controller.store.columns import Instant, metadata
 from controller.store.holds import holds_in_force
 from controller.store.involvement import run_tenants
 from controller.store.networks import current_network
 from controller.store.queries import as_noun, chunks
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.run_constraints import (
     constraints_from,
     notices,
@@ -66,6 +75,54 @@ from controller.store.votes import (
     stops_of,
     votes_on,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ClearanceInput:
+    """All data on record that the clearance of a run follows from.
+
+    Attributes:
+        requester: Who asked for the run.
+        seconds: Time that a station needs within a window: the run's confirm time-out.
+        constraints: The constraints under which it was accepted.
+        votes: Votes on its subject.
+        notified: When each tenant was notified of it.
+        override: The override that lets it work in spite of windows and freezes, if there is one.
+        holds: Holds in force.
+        freezes: Freezes in force or to come.
+        begun: Stations whose unit or wave is decided as a whole and has begun: they may go on until the window closes.
+        away: When stations that were away or busy are tried again.
+        owed: Stations whose function was begun: they are brought back, whatever forbids work to begin, except a hold.
+        over: Stations whose work has ended, or never begins since their part of the plan is void.
+        unanswered: Approvals that are missing, and that fewer users may give now than are needed.
+    """
+
+    requester: str
+    seconds: float
+    constraints: RunConstraints
+    votes: tuple[Vote, ...] = ()
+    notified: Mapping[str, datetime] = field(default_factory=dict)
+    override: Override | None = None
+    holds: tuple[Hold, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+    begun: frozenset[str] = frozenset()
+    away: Mapping[str, datetime] = field(default_factory=dict)
+    owed: frozenset[str] = frozenset()
+    over: frozenset[str] = frozenset()
+    unanswered: frozenset[Requirement] = frozenset()
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Approvals and notices that count now: nobody is asked for work that is over."""
+        return self.constraints.needed_without(self.over) if self.over else self.constraints.requirements
+
+
+#: Clearances by station.
+Clearances = Mapping[str, Clearance]
+
+
+Assess = Callable[[ClearanceInput], Clearances]
+
 
 overrides = Table(
     "overrides",
@@ -164,11 +221,23 @@ def _plan_of(tx: Tx, subject: str, tenant: str) -> str:
     return ((tenant and handle_of(tx, plan, tenant)) or plan) if plan else subject
 
 
-class SqlApprovals(SqlRepository, Approvals[Sync]):
-    """Repository of votes, overrides and their consequences."""
+class Approvals(Repository[M_co]):
+    """Votes of people on runs, and what runs may do in consequence."""
 
     @writes
     def reassess(self, tx: Tx, assess: Assess, seen: Mapping[str, Clearances]) -> dict[str, Clearances]:
+        """Let ``assess`` judge each active run with constraints, and keep the result on its jobs.
+
+        Only one process at a time does this, so that the clearance of a job is never older than the data it follows
+        from. ``assess`` must be pure; if it fails, the run's jobs are blocked.
+
+        Args:
+            assess: Works out clearances from a run's input.
+            seen: The last result of this method; runs whose input did not change are not assessed again.
+
+        Returns:
+            Clearances of each run.
+        """
         tx.guard("clearance")
         rows = tx.execute(_ACTIVE).all()
         if not rows:
@@ -196,11 +265,13 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
 
     @reads
     def standing(self, tx: Tx, run_id: str, tenant: str = "") -> ClearanceInput | None:
+        """The input for the clearance of a run; None if it has no constraints, or does not concern the tenant."""
         row = tx.execute(_of_side(_WITH_TERMS, tenant).where(runs.c.id == run_id)).one_or_none()
         return None if row is None else _standing(tx, row, _bounds(tx))
 
     @reads
     def standings(self, tx: Tx, tenant: str = "") -> list[tuple[Run, ClearanceInput]]:
+        """Active runs with constraints, oldest first; only those that concern a tenant if one is named."""
         rows, bounds = tx.execute(_of_side(_ACTIVE, tenant)).all(), _bounds(tx)
         found = {run.id: run for run in load_runs(tx, [row.id for row in rows])}
         return [(found[row.id], _standing(tx, row, bounds)) for row in rows]
@@ -216,6 +287,22 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
         about: str,
         contracts: tuple[Contract, ...] = (),
     ) -> Vote:
+        """Keep a person's vote on a subject, in place of an earlier one.
+
+        A yes counts for one run: one to a plan goes to the oldest run of it that is under way, or else to the next one
+        that is accepted, and is spent by it. A no to a plan, or to a run of it, stands against the plan until its
+        person says yes to that, and turns active runs of the plan into ``cancelling``; that of a tenant only those
+        whose part with the tenant has not ended.
+
+        Args:
+            subject: ``RunConstraints.subject`` of a run on record, or of a plan its digest; a tenant's people vote on
+                their name of a plan.
+            person: Who votes.
+            choice: The vote.
+            reason: Why.
+            about: Plan or run, for the audit trail.
+            contracts: Contractual reasons.
+        """
         tx.guard(PLAN_VOTES)
         said = (person, choice, reason, about, contracts)
         if choice is VoteChoice.APPROVE:
@@ -242,14 +329,20 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
 
     @reads
     def unanswerable(self, tx: Tx, requirements: Iterable[Requirement], requester: str) -> frozenset[Requirement]:
+        """Approvals that fewer users may give now than are needed; of the host's own, ``requester`` is none of them."""
         return unanswerable(requirements, approvers_now(tx), requester)
 
     @reads
     def votes(self, tx: Tx, subject: str) -> list[Vote]:
+        """The last vote of each person on a subject, in order of time."""
         return votes_on(tx, subject)
 
     @writes
     def override(self, tx: Tx, run_id: str, by: str, reason: str) -> Override:
+        """Let a run work in spite of windows and freezes. Raises NotFoundError.
+
+        The first reason stays while the person who gave it may override.
+        """
         load_run(tx, run_id)
         made = Override(run=run_id, by=by, reason=reason, at=tx.now)
         if kept := _override(tx, run_id):
@@ -262,11 +355,12 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
         return made
 
 
-class SqlFreezes(SqlRepository, Freezes[Sync]):
-    """Repository of freezes."""
+class Freezes(Repository[M_co]):
+    """Times in which nothing may change."""
 
     @writes
     def add(self, tx: Tx, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:
+        """Put a freeze."""
         made = _freeze(tx, target, begins, ends, by, reason)
         kind, _, tenant = target.partition(":")
         for run_id in tx.execute(_OVERRIDDEN).scalars().all() if kind == "tenant" else ():
@@ -276,6 +370,7 @@ class SqlFreezes(SqlRepository, Freezes[Sync]):
 
     @writes
     def end(self, tx: Tx, freeze_id: str, actor: str) -> None:
+        """End a freeze now. Raises NotFoundError."""
         in_force = and_(freezes.c.id == freeze_id, freezes.c.lifted.is_(None))
         row = tx.execute(select(freezes).where(in_force).with_for_update()).one_or_none()
         if row is None:
@@ -291,6 +386,7 @@ class SqlFreezes(SqlRepository, Freezes[Sync]):
     def warn(
         self, tx: Tx, warning: str, targets: Sequence[str], begins: datetime, ends: datetime, by: str, reason: str
     ) -> list[Freeze]:
+        """Set the freezes of a public warning, in place of its earlier ones; equal ones change nothing."""
         tx.guard("warnings")
         known = _of_warning(tx, warning)
         same = [one for one in known if (one.ends, one.reason) == (ends, reason)]
@@ -301,6 +397,7 @@ class SqlFreezes(SqlRepository, Freezes[Sync]):
 
     @writes
     def end_warning(self, tx: Tx, warning: str, actor: str) -> None:
+        """End the freezes of a public warning. Raises NotFoundError if it has none."""
         known = _of_warning(tx, warning)
         if not known:
             raise NotFoundError.of("public warning", warning)
@@ -308,6 +405,7 @@ class SqlFreezes(SqlRepository, Freezes[Sync]):
 
     @reads
     def find(self, tx: Tx, at: datetime) -> list[Freeze]:
+        """Freezes in force or to come, in the order of their begins."""
         return _freezes(tx, at)
 
 

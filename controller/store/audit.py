@@ -10,11 +10,10 @@ from sqlalchemy import BigInteger, Column, Integer, Row, String, Table, Text, an
 
 from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.run import AuditRow
-from controller.ports.store import EVERYTHING, Audit, AuditQuery, Page, Sync
 from controller.store import audit_chain, device_trail, epochs
-from controller.store.audit_chain import Note, audit
+from controller.store.audit_chain import EVERYTHING, AuditQuery, Note, audit
 from controller.store.columns import Instant, metadata
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Page, Repository, reads, writes
 from controller.store.transaction import Tx
 
 #: Denied requests by caller and permission, until they are summed up: how many have an audit row of their own, how many
@@ -39,8 +38,8 @@ _ACTION = "access.denied"
 _KEY = (denials.c.actor, denials.c.side, denials.c.permission)
 
 
-class SqlAudit(SqlRepository, Audit[Sync]):
-    """Repository of the audit trail."""
+class Audit(Repository[M_co]):
+    """The audit trail: a hash chain of who did what."""
 
     @writes
     def append(
@@ -52,10 +51,20 @@ class SqlAudit(SqlRepository, Audit[Sync]):
         detail: Mapping[str, str] | None = None,
         about: Iterable[str] = (),
     ) -> None:
+        """Append an audit row of its own, for an act that changes no other state.
+
+        Args:
+            actor: Who did it.
+            action: What was done.
+            target: To what.
+            detail: How, for people.
+            about: Devices that it concerns beside its target.
+        """
         tx.note_about(about, actor, action, target, **(detail or {}))
 
     @reads
     def page(self, tx: Tx, page: Page, wanted: AuditQuery = EVERYTHING) -> tuple[int, list[AuditRow]]:
+        """Total and one page of the wanted audit rows, newest first."""
         chosen = audit_chain.matching(audit.c, wanted)
         if wanted.device is not None:
             chosen.append(device_trail.about(audit.c, wanted.device, wanted.places))
@@ -65,6 +74,7 @@ class SqlAudit(SqlRepository, Audit[Sync]):
 
     @reads
     def verify(self, tx: Tx) -> AuditBreak | None:
+        """The first audit row that was changed, removed or cut off; None if the chain is whole."""
         if tx.dialect == "postgresql":
             # Rows and head as of one moment, so that rows appended meanwhile do not look like a break.
             tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
@@ -72,20 +82,38 @@ class SqlAudit(SqlRepository, Audit[Sync]):
 
     @reads
     def verify_anchors(self, tx: Tx, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
+        """The first audit row that is missing or differs from its anchor; None if all match.
+
+        Ignores anchors from before a person's decision that an older record is right.
+        """
         return audit_chain.first_unanchored(tx.connection, anchors)
 
     @reads
     def head(self, tx: Tx) -> AuditAnchor:
+        """The newest audit row, to be published outside of the database."""
         number, digest = audit_chain.newest(tx.connection)
         epoch, _ = epochs.noted(tx.connection, tx.evidence)
         return AuditAnchor(epoch=epoch, number=number, hash=digest)
 
     @reads
     def newest_key(self, tx: Tx) -> str:
+        """Id of the key that signs the newest audit row; empty if there is none."""
         return tx.execute(select(audit.c.key).order_by(audit.c.id.desc()).limit(1)).scalar() or ""
 
     @writes
     def deny(self, tx: Tx, actor: str, side: str, permission: str, asked: str, times: int = 1) -> None:
+        """Put on record that somebody asked for something without permission.
+
+        Within an hour, the first 20 denials of one caller for one permission get an audit row each. The others are
+        counted. After the hour they get one row with their number, the last request, and its time.
+
+        Args:
+            actor: Who asked.
+            side: The tenant whose person that is; empty for the host's.
+            permission: The permission that the request needed; empty if permissions were not the reason.
+            asked: The request.
+            times: Number of requests that this call reports.
+        """
         values = {"actor": actor, "side": side, "permission": permission}
         same = and_(*(column == values[column.name] for column in _KEY))
         for row in tx.execute(delete(denials).where(same, denials.c.since <= tx.now - PERIOD).returning(denials)):
@@ -104,6 +132,7 @@ class SqlAudit(SqlRepository, Audit[Sync]):
 
     @writes
     def sum_up_denials(self, tx: Tx) -> None:
+        """Write the rows of counts whose hour is over. Any process may call this at any time."""
         tx.guard("denials")
         for row in tx.execute(delete(denials).where(denials.c.since <= tx.now - PERIOD).returning(denials)):
             _sum_up(tx, row)

@@ -19,10 +19,37 @@ from sqlalchemy.sql.expression import ColumnCollection
 
 from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.run import AuditRow
-from controller.ports.store import AuditQuery
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.evidence import AuditKeys
 from controller.store.queries import INSERTS, chunks
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which rows of the audit trail are wanted; None for any.
+
+    Attributes:
+        actor: Who did it.
+        action: What was done; a ``*`` at the end stands for any ending.
+        object: To what; likewise.
+        device: Which device they concern: by itself, by its runs, jobs, alarms, plans and notices, or by what binds it.
+        places: Targets of holds and freezes that bind the device beside its id, as in ``site:cusco-12``.
+        since: Not before.
+        until: Before.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    object: str | None = None
+    device: str | None = None
+    places: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+#: All rows.
+EVERYTHING = AuditQuery()
+
 
 #: The audit trail. Each row holds the hash of the row before, so that none can be changed or removed unnoticed.
 audit = Table(

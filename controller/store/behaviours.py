@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, String, Table, bindparam, delete, select
 
 from controller.models.behaviour import Behaviour, Server
-from controller.ports.store import Behaviours, Claim, Sync, method
+from controller.models.claim import Claim
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.leases import check_lease
-from controller.store.repository import SqlRepository, writes
+from controller.store.repository import M_co, Repository, method, writes
 from controller.store.transaction import Tx
 
 #: The behaviour of each station's server, and the identity and software that the station had when it was learned.
@@ -31,15 +31,17 @@ _FIND = select(behaviours.c.follow_up, behaviours.c.cancels, behaviours.c.reason
 )
 
 
-class SqlBehaviours(SqlRepository, Behaviours[Sync]):
-    """Repository of behaviours. Nothing is cached: another process may have learned or forgotten one."""
+class Behaviours(Repository[M_co]):
+    """Behaviour of servers that Minka has learned: one for each station, for the identity and software it had then."""
 
     @method
     def get(self, server: Server) -> Behaviour | None:
+        """The known behaviour of a server; None if there is none, or if it is about another identity or software."""
         return self._database.run(lambda tx: _load(tx, server), "DEFERRED")
 
     @writes
     def learn(self, tx: Tx, server: Server, behaviour: Behaviour, claim: Claim) -> None:
+        """Keep what a transaction learned at its station, in place of what was known of it. Raises LeaseLostError."""
         check_lease(tx, claim)
         values = {**server._asdict(), **behaviour.model_dump(), "learned": tx.now}
         row = tx.insert(behaviours).values(values)
@@ -57,6 +59,7 @@ class SqlBehaviours(SqlRepository, Behaviours[Sync]):
 
     @writes
     def forget(self, tx: Tx, claim: Claim) -> None:
+        """Forget what is known of a claim's station, since its software is about to change. Raises LeaseLostError."""
         check_lease(tx, claim)
         forget_behaviour(tx, claim.job.station)
 

@@ -15,15 +15,24 @@ from sqlalchemy import Boolean, Integer, Row, Select, and_, bindparam, case, fun
 
 from controller.intent.interruptions import Act, reached
 from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
+from controller.models.claim import Claim, JobResult, OpenJob, Reading, UnreadJob
+from controller.models.ended_job import EndedJob
 from controller.models.errors import MinkaError
 from controller.models.network import Network
 from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.process import ProcessRole
-from controller.models.run import EDITING_STEPS, INSIDE, JobState, JournalStep, Outcome, Run, RunState
+from controller.models.run import (
+    EDITING_STEPS,
+    INSIDE,
+    JobState,
+    JournalStep,
+    Outcome,
+    Run,
+    RunState,
+)
 from controller.models.step import StepRecord, StepState
 from controller.plan import carried
-from controller.ports.store import Claim, Claims, EndedJob, JobResult, OpenJob, Reading, Sync, UnreadJob
 from controller.store.alarm_rows import alarms
 from controller.store.alarms import escalate, take_reports
 from controller.store.columns import Instant
@@ -37,7 +46,7 @@ from controller.store.ledger import LedgerChange, change_ledger, ended_jobs
 from controller.store.networks import current_network
 from controller.store.plans import changes
 from controller.store.processes import declared_dead, workers
-from controller.store.repository import SqlRepository, grouped, reads, writes
+from controller.store.repository import M_co, Repository, grouped, reads, writes
 from controller.store.run_rows import as_job, jobs, load_run, load_runs, runs
 from controller.store.steps import acting, as_step, steps
 from controller.store.transaction import Tx
@@ -168,11 +177,22 @@ _CLOSE = insert(journal).values(
 )
 
 
-class SqlClaims(SqlRepository, Claims[Sync]):
-    """Repository of jobs that workers hold."""
+class Claims(Repository[M_co]):
+    """Jobs that workers hold, with the leases of their devices."""
 
     @writes
     def take(self, tx: Tx, incarnation: str, limit: int) -> list[Claim]:
+        """Claim up to ``limit`` jobs with the leases of their devices, at most this worker's share.
+
+        Together with its current jobs it gets as many as an equal split among the living workers gives.
+
+        A device under another lease is left out; one with an unresolved transaction is given only to the job of that
+        transaction. A run's ``strategy.parallel`` is never exceeded. Sides (``RunConstraints.side``) take turns, and so
+        do the runs of a side, so that none starves another.
+        A job that may not begin (``Approvals.reassess``) is left out; a ``cancelling`` run gives only jobs that recover
+        a transaction. While the record is in doubt there are none. Raises LeaseLostError if the incarnation was
+        declared dead.
+        """
         if not tx.execute(_ALIVE, {"worker": incarnation}).scalar():
             raise declared_dead(incarnation)
         if doubted(tx):
@@ -187,11 +207,17 @@ class SqlClaims(SqlRepository, Claims[Sync]):
 
     @reads
     def busy(self, tx: Tx, stations: Iterable[str]) -> frozenset[str]:
+        """Those of the stations that a job works on, or that are reserved to recover a transaction."""
         wanted = frozenset(stations)
         return wanted & frozenset(tx.execute(_BUSY).scalars())
 
     @reads
     def in_transaction(self, tx: Tx, stations: Iterable[str]) -> dict[str, bool]:
+        """Those of the stations that are just being changed, and so are neither as they were nor as they will be.
+
+        A device transaction is open there, or an operation that interrupts service. A job that only soaks, reads or
+        waits does not count. For each, whether it may not be reached by what is done to it: an operation restarts it.
+        """
         reserved = {row.job: row for row in tx.rows(RESERVED, leases.c.station, stations)}
         own = {row.transaction: (row.station, False) for row in reserved.values()}
         of_steps = {
@@ -203,18 +229,31 @@ class SqlClaims(SqlRepository, Claims[Sync]):
 
     @reads
     def open_jobs(self, tx: Tx, stations: Iterable[str]) -> list[OpenJob]:
+        """Jobs that have one of these stations now, worked on or not: at most one a station."""
         return _open_jobs(tx, {row.job: row.transaction for row in tx.rows(RESERVED, leases.c.station, stations)})
 
     @reads
     def unread(self, tx: Tx, stations: Iterable[str]) -> list[UnreadJob]:
+        """Jobs on the stations that diverged since nobody could read them back, and of which that is still not known.
+
+        At most one a station, and none where something else is left of jobs that diverged there, or of a playbook, of
+        which the states between its steps are none that anybody decided.
+        """
         return unread_jobs(tx, stations)
 
     @writes
     def found(self, tx: Tx, readings: Sequence[Reading]) -> None:
+        """Put on record what readings found (``unread``): the state, the ledger, an audit row; and end the alarm.
+
+        The job's own outcome stays. A reading changes nothing if a job came to the station since it began, if nodes of
+        the ledger that it would change were changed since the job, or while the record is in doubt. One that found
+        neither state renews the words of the alarm.
+        """
         take_readings(tx, readings)
 
     @reads
     def find(self, tx: Tx, incarnation: str) -> list[Claim]:
+        """Claims that an incarnation has on record, to compare with its own list after a ``StoreError``."""
         return _claims(tx, tx.execute(_OF_WORKER, {"worker": incarnation}).scalars().all())
 
     @writes
@@ -228,6 +267,12 @@ class SqlClaims(SqlRepository, Claims[Sync]):
         until: datetime | None = None,
         rank: int | None = None,
     ) -> None:
+        """Give a job back (``ready``) to be tried again, for example if the process stops at a safe point.
+
+        ``keep_transaction`` reserves the device for the job, to recover the transaction. Before ``until`` the job is
+        claimed only if an answer, the end of its wave's soak, or a cancel wakes it. With a new ``rank`` it becomes
+        ``waiting`` until that rank's turn.
+        """
         check_lease(tx, claim)
         state = JobState.READY if rank is None else JobState.WAITING
         ready = {"state": state.value, "ready": until or tx.now, "detail": detail, "incarnation": None}
@@ -244,6 +289,12 @@ class SqlClaims(SqlRepository, Claims[Sync]):
 
     @grouped(End)
     def finish(self, tx: Tx, ends: Sequence[End]) -> list[MinkaError | None]:
+        """End a job: state, outcome, ledger, device record, last journal row, audit row, lease.
+
+        The store writes the journal's ``finished`` row itself. An equal second call changes nothing. A job does not end
+        if it was ``withdrawn`` because its group was postponed or its result says ``again``, or ``deferred`` while its
+        run is patient. Then it left nothing on its device, and waits as if it had never begun. Raises LeaseLostError.
+        """
         return _finish(tx, ends)
 
 

@@ -23,9 +23,8 @@ from sqlalchemy import (
 )
 
 from controller.models.collection import Collection
-from controller.ports.store import Collections, Sync
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.transaction import Tx
 
 collections = Table(
@@ -96,11 +95,12 @@ _HURRY = (
 )
 
 
-class SqlCollections(SqlRepository, Collections[Sync]):
-    """Repository of collections."""
+class Collections(Repository[M_co]):
+    """Collections of stations. A worker takes each one for a while; then any worker may take it again."""
 
     @writes
     def follow(self, tx: Tx, stations: Mapping[str, datetime]) -> None:
+        """Collect from these stations and no others; new ones are due first at the given times."""
         known = set(tx.execute(select(collections.c.station)).scalars())
         new = [
             {"station": station, "due": due, "since": tx.now, "reason": "", "holder": ""} | _NONE_YET
@@ -114,6 +114,10 @@ class SqlCollections(SqlRepository, Collections[Sync]):
 
     @writes
     def hurry(self, tx: Tx, stations: Iterable[str]) -> list[str]:
+        """Make stations due now, some seconds after their last collection at the earliest; returns those that were not.
+
+        A collection under way is followed by another one. A station of which files are left waits for its turn.
+        """
         rows = tx.rows(_ROWS, collections.c.station, sorted(set(stations)))
         sooner = {row.station: soon for row in rows if (soon := _sooner(row, tx.now)) is not None}
         if sooner:
@@ -122,6 +126,7 @@ class SqlCollections(SqlRepository, Collections[Sync]):
 
     @writes
     def take(self, tx: Tx, holder: str, limit: int, lease: timedelta) -> list[Collection]:
+        """Take due collections for a worker, which has them alone during the lease; those due longest come first."""
         found = tx.execute(_DUE, {"now": tx.now, "most": limit}).all()
         if found:
             end = tx.now + lease
@@ -130,6 +135,15 @@ class SqlCollections(SqlRepository, Collections[Sync]):
 
     @writes
     def finish(self, tx: Tx, ends: Iterable[Collection], counts: Mapping[tuple[str, str], int]) -> list[str]:
+        """Put on record how collections ended, and add up what they brought, by kind and reason.
+
+        Args:
+            ends: The collections as they are from now on, with the holder that took them.
+            counts: Numbers to add to the figures.
+
+        Returns:
+            Stations whose collection another worker has taken by then; they stay unchanged.
+        """
         ended = {one.station: one for one in ends}
         held = {row.station: row for row in tx.rows(_ROWS, collections.c.station, ended)} if ended else {}
         ours = {name: row for name, row in held.items() if row.holder == ended[name].holder}
@@ -140,14 +154,17 @@ class SqlCollections(SqlRepository, Collections[Sync]):
 
     @writes
     def release(self, tx: Tx, holder: str) -> None:
+        """Let others take the collections that a stopping worker has not finished."""
         tx.execute(update(collections).where(collections.c.holder == holder).values(holder="", until=None, taken=None))
 
     @reads
     def waiting(self, tx: Tx) -> int:
+        """The number of collections that are due, and that no worker has."""
         return int(tx.execute(_WAITING, {"now": tx.now}).scalar_one())
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Collection]:
+        """Collections by station; all if no stations are given."""
         rows = tx.rows(select(collections), collections.c.station, stations)
         return {row.station: _as_collection(row) for row in rows}
 

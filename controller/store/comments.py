@@ -10,12 +10,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, Index, Integer, Row, String, Table, Text, and_, bindparam, func, select
 
-from controller.models.alarm import Comment
+from controller.models.alarm import (
+    Comment,
+)
 from controller.models.errors import ConflictError
 from controller.models.scalars import HOST
-from controller.ports.store import Comments, Sync
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.transaction import Tx
 
 #: Comments of one side on one object.
@@ -39,11 +40,12 @@ comments = Table(
 _ABOUT = select(comments).where(comments.c.about == bindparam("about")).order_by(comments.c.number)
 
 
-class SqlComments(SqlRepository, Comments[Sync]):
-    """Repository of comments."""
+class Comments(Repository[M_co]):
+    """Comments on record."""
 
     @writes
     def add(self, tx: Tx, about: str, by: str, side: str, text: str, to: Sequence[str] = ()) -> Comment:
+        """Put a comment on record. Raises ConflictError if its side has too many comments there already."""
         tx.guard(f"comments:{about}:{side}")
         same = and_(comments.c.about == about, comments.c.side == side)
         if tx.execute(select(func.count()).select_from(comments).where(same)).scalar_one() >= _MOST:
@@ -63,10 +65,12 @@ class SqlComments(SqlRepository, Comments[Sync]):
 
     @reads
     def on(self, tx: Tx, about: str, tenant: str | None = None) -> list[Comment]:
+        """Comments, oldest first; for a tenant only those of its own people, and those of the host to it."""
         return _read_by(tenant, tx.execute(_ABOUT, {"about": about}))
 
     @reads
     def said(self, tx: Tx, begin: datetime, end: datetime, tenant: str | None = None) -> list[Comment]:
+        """Comments on anything from one time to before another; otherwise as ``on``."""
         within = and_(comments.c.at >= begin, comments.c.at < end)
         return _read_by(tenant, tx.execute(select(comments).where(within).order_by(comments.c.number)))
 

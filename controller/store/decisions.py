@@ -23,15 +23,49 @@ from sqlalchemy import (
     update,
 )
 
+from controller.models.claim import Claim, JobResult
 from controller.models.equipment import OperationKind
 from controller.models.run import Decision, GateChoice, JobState, Outcome, Run
 from controller.models.step import StepState
 from controller.models.waiting import WaitCode, WaitReason
-from controller.ports.store import Claim, JobResult, NewDecision, decision_for
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.run_rows import jobs, packed_reasons
 from controller.store.steps import steps
 from controller.store.transaction import Tx
+
+
+def decision_for(unit: str, round: int, gate: int | None, decisions: Iterable[Decision]) -> Decision | None:
+    """The decision for a job at a gate, from the decisions of its wave; its unit's decisions go before the wave's.
+
+    A group that was cancelled at one gate is also cancelled at all later ones, and before it reached any. A postponed
+    group is decided again; a cancel holds in all later rounds.
+    """
+    known = [decision for decision in decisions if decision.unit in ("", unit)]
+    for decision in known:
+        if decision.choice is GateChoice.CANCEL and decision.round < round:
+            return decision
+    mine = [decision for decision in known if decision.round == round]
+    here = [decision for decision in mine if decision.gate == gate] if gate is not None else []
+    for choice in (GateChoice.CANCEL, GateChoice.POSTPONE):
+        if against := [decision for decision in (here or mine) if decision.choice is choice]:
+            return against[0]
+    return next(iter(here), None)
+
+
+@dataclass(frozen=True, slots=True)
+class NewDecision:
+    """A decision to be put on record; see ``controller.models.run.Decision``.
+
+    A group that was confirmed at an earlier gate is not postponed but cancelled.
+    """
+
+    wave: int
+    unit: str
+    gate: int
+    choice: GateChoice
+    reason: str = ""
+    round: int = 0
+
 
 #: Decisions about devices that are at a gate together: made once in each round, and never changed. No row means cancel.
 decisions = Table(

@@ -11,9 +11,8 @@ from sqlalchemy import Column, Integer, LargeBinary, Select, Table, bindparam, c
 
 from controller.models.definitions import DefinitionFiles, Definitions
 from controller.models.errors import NotFoundError
-from controller.ports.store import DefinitionVersions, Sync
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.transaction import Database, Tx
 
 #: Versions as they came into force, never deleted: the newest is in force.
@@ -41,8 +40,8 @@ _MOST_NAMED = 50
 _CACHED = 8
 
 
-class SqlDefinitions(SqlRepository, DefinitionVersions[Sync]):
-    """Repository of versions."""
+class DefinitionVersions(Repository[M_co]):
+    """Versions of rules, playbooks and KPIs. The newest is in force: all processes act by it, and by nothing else."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -51,6 +50,11 @@ class SqlDefinitions(SqlRepository, DefinitionVersions[Sync]):
 
     @reads
     def get(self, tx: Tx, at: datetime | None = None) -> Definitions:
+        """The version in force, now or at a time; the first one for a time before it.
+
+        Raises:
+            NotFoundError: None was ever put in force.
+        """
         found = self._latest(tx, at) or (self._first(tx) if at is not None else None)
         if found is None:
             raise NotFoundError("no rules, playbooks and KPIs are in force yet: minka definitions load")
@@ -58,6 +62,10 @@ class SqlDefinitions(SqlRepository, DefinitionVersions[Sync]):
 
     @writes
     def put(self, tx: Tx, files: DefinitionFiles, *, by: str, reason: str, first: bool = False) -> Definitions:
+        """Put a version in force, on the audit trail with its digest; returns the version that is in force then.
+
+        Does nothing if the same files are in force already, or, with ``first``, any version is.
+        """
         tx.guard("definitions")
         before, digest = self._latest(tx), files.digest
         if before is not None and (first or before.digest == digest):

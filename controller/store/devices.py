@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,13 +34,33 @@ from controller.intent.times import Times, union
 from controller.models.health import OBSERVED_AFTER, Health
 from controller.models.measurement import GRANULARITIES, ListedPlmns
 from controller.models.plan import LedgerNode
-from controller.ports.store import Device, Devices, Healths, Sync
 from controller.store.behaviours import forget_behaviour
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.leases import leases
 from controller.store.ledger import LedgerChange, carried_during, change_ledger, note_carried
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.transaction import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What the record says of a station.
+
+    Attributes:
+        adopted: When it was adopted, or None while it is observe-only.
+        network_digest: Digest of the network that was last applied or adopted on it, perhaps in part.
+        applied: When that was.
+        retired: Since when it is out of service; None if it is in service.
+        beside: Ids of managed elements of which a person said that they may stand beside the station's own.
+    """
+
+    station: str
+    adopted: datetime | None
+    network_digest: str
+    applied: datetime | None
+    retired: datetime | None = None
+    beside: tuple[str, ...] = ()
+
 
 _CURRENT = text("until IS NULL")
 
@@ -176,11 +197,12 @@ _LIST_ENDS = update(plmn_lists).where(plmn_lists.c.number == bindparam("of")).va
 _UNLOCK = update(locks).where(locks.c.number == bindparam("of")).values(until=bindparam("at"))
 
 
-class SqlDevices(SqlRepository, Devices[Sync]):
-    """Repository of devices."""
+class Devices(Repository[M_co]):
+    """Devices that are, or were, adopted."""
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Device]:
+        """Records of stations, without those that are not on record."""
         rows = tx.rows(_DEVICES, devices.c.station, stations)
         return {
             row.station: Device(
@@ -205,6 +227,11 @@ class SqlDevices(SqlRepository, Devices[Sync]):
         generation: int = 0,
         beside: Sequence[str] | None = None,
     ) -> None:
+        """Adopt a station: its nodes enter the ledger. Repeating it adds nodes, and removes none.
+
+        ``generation`` is the one that the station carries from another record; fences continue after it. ``beside``
+        are ids of managed elements that may stand beside the station's own; None leaves what is on record.
+        """
         if generation:
             lease = tx.insert(leases).values(station=station, fence=generation)
             newer = leases.c.fence < lease.excluded.fence
@@ -230,6 +257,7 @@ class SqlDevices(SqlRepository, Devices[Sync]):
 
     @writes
     def retire(self, tx: Tx, station: str, actor: str) -> None:
+        """Take a station out of service: it is observe-only until it is adopted again. Repeating it changes nothing."""
         served = and_(devices.c.station == station, devices.c.retired.is_(None))
         if tx.execute(update(devices).where(served).values(adopted=None, retired=tx.now, beside="")).rowcount:
             forget_behaviour(tx, station)
@@ -239,11 +267,12 @@ class SqlDevices(SqlRepository, Devices[Sync]):
             tx.note(actor, "station.retired", station)
 
 
-class SqlHealths(SqlRepository, Healths[Sync]):
-    """Repository of the latest check of each station."""
+class Healths(Repository[M_co]):
+    """The latest health of each station."""
 
     @writes
     def save(self, tx: Tx, seen: Sequence[Health]) -> None:
+        """Keep the latest health of stations, and drop older ones."""
         if not seen:
             return
         ordered = sorted(seen, key=lambda health: health.station)  # the same order of locks in every process
@@ -276,15 +305,18 @@ class SqlHealths(SqlRepository, Healths[Sync]):
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Health]:
+        """Latest health by station, without those that another version wrote and this one can't read."""
         return healths_of(tx, stations)
 
     @writes
     def ask(self, tx: Tx, stations: Iterable[str]) -> None:
+        """Have stations read as soon as possible, since they reported a change. Stations never read are read anyway."""
         if wanted := [{"of": station, "now": tx.now} for station in sorted(set(stations))]:
             tx.execute(_ASK, wanted)
 
     @reads
     def listed_plmns(self, tx: Tx, station: str, since: datetime) -> tuple[ListedPlmns, ...]:
+        """In which order a station had the PLMNs of its LTE cells, as checks read it since then, the newest last."""
         latest = tx.execute(CHECKED.where(healths.c.station == station)).one_or_none()
         lasted = or_(plmn_lists.c.until.is_(None), plmn_lists.c.until >= since)
         rows = tx.execute(
@@ -302,6 +334,7 @@ class SqlHealths(SqlRepository, Healths[Sync]):
 
     @reads
     def asked(self, tx: Tx) -> dict[str, datetime]:
+        """Stations to be read as soon as possible, with the time of their latest health check."""
         return {row.station: row.at for row in tx.execute(_ASKED)}
 
 

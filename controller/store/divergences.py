@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from controller.models.ended_job import EndedJob
 from controller.models.plan import Change, Edit, Op
 from controller.models.run import Outcome
 from controller.nrm.profiles import administrative_leaf, administrative_state
 from controller.nrm.tree import LeafName, Path, is_below
-from controller.ports.store import EndedJob
 
 #: A leaf of an entry, or an entry with all below it.
 _Thing = tuple[Path, LeafName]

@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import Select, and_, exists, func, or_, select, true, update
 
+from controller.models.claim import Claim
 from controller.models.run import Decision, JobState, JournalEntry, Policy
 from controller.models.step import StepState
-from controller.ports.store import Claim, Gates, Soak, Sync, decision_for
-from controller.store.decisions import load_decisions
+from controller.store.decisions import decision_for, load_decisions
 from controller.store.journal import append_row
 from controller.store.leases import check_lease
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.run_rows import jobs, load_run, runs
 from controller.store.steps import steps
 from controller.store.transaction import Tx
 
 
-class SqlGates(SqlRepository, Gates[Sync]):
-    """Repository of devices at gates."""
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """The state of a wave's soak.
+
+    Attributes:
+        pending: Jobs of the wave that have neither ended nor passed.
+        failed: The first failure, as station and reason; empty if there is none.
+    """
+
+    pending: int
+    failed: str
+
+
+class Gates(Repository[M_co]):
+    """Decisions about devices that are at a gate together."""
 
     @writes
     def arrive(self, tx: Tx, claim: Claim, gate: int, entry: JournalEntry | None = None) -> bool:
+        """Put on record that a claim's device is at a gate, with the journal row that says so.
+
+        A second arrival changes nothing. Returns whether all devices of its unit (or wave, by the run's policy) have
+        arrived.
+
+        Raises:
+            LeaseLostError: As ``Journal.append``.
+        """
         if entry is None:
             check_lease(tx, claim)
         else:
@@ -40,6 +62,11 @@ class SqlGates(SqlRepository, Gates[Sync]):
 
     @writes
     def leave(self, tx: Tx, claim: Claim, gate: int) -> Decision | None:
+        """Leave a gate, unless it was decided: then stay, and return the decision.
+
+        Raises:
+            LeaseLostError: As ``Journal.append``.
+        """
         # The process that decides holds this lock.
         tx.execute(select(runs.c.id).where(runs.c.id == claim.run.id).with_for_update(key_share=True))
         check_lease(tx, claim)
@@ -51,6 +78,10 @@ class SqlGates(SqlRepository, Gates[Sync]):
 
     @reads
     def goes_last(self, tx: Tx, claim: Claim) -> bool:
+        """Whether a job whose device can't revert by itself has to go after others of its group.
+
+        It need not if its unit has an order of its own, or if all others are prepared or done.
+        """
         wave = and_(jobs.c.run == claim.job.run, jobs.c.wave == claim.job.wave, jobs.c.id != claim.job.id)
         unit = jobs.c.unit == claim.job.unit
         if claim.job.rank or tx.execute(select(jobs.c.id).where(wave, unit, jobs.c.rank != 0).limit(1)).first():
@@ -62,10 +93,16 @@ class SqlGates(SqlRepository, Gates[Sync]):
 
     @reads
     def decisions(self, tx: Tx, waves: Iterable[tuple[str, int]]) -> list[Decision]:
+        """Decisions about waves, each given as run and number."""
         return load_decisions(tx, waves)
 
     @writes
     def soak(self, tx: Tx, claim: Claim, position: int) -> Soak:
+        """The state of the soak of a job's wave, whose decisions are the steps at ``position``.
+
+        After a failure, or when none is pending, jobs that wait for the soak are woken; a failure ends the run. Devices
+        that come later in the job's unit may begin: the job waits for them.
+        """
         load_run(tx, claim.run.id, lock=True)
         _let_others_follow(tx, claim, position)
         wave = and_(jobs.c.run == claim.run.id, jobs.c.wave == claim.job.wave)

@@ -9,10 +9,9 @@ import orjson
 from sqlalchemy import Boolean, Column, Float, String, Table, select, update
 
 from controller.models.ves import Heartbeat
-from controller.ports.store import Heartbeats, Sync
 from controller.store.columns import Instant, long_text, metadata
 from controller.store.queries import as_noun
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.transaction import Tx
 
 heartbeats = Table(
@@ -37,11 +36,20 @@ registrations = Table(
 _KNOWN = select(heartbeats)
 
 
-class SqlHeartbeats(SqlRepository, Heartbeats[Sync]):
-    """Repository of devices that send VES heartbeats."""
+class Heartbeats(Repository[M_co]):
+    """Heartbeats and registrations of devices by VES."""
 
     @writes
     def beat(self, tx: Tx, intervals: Mapping[str, float | None], default: float) -> list[str]:
+        """Record heartbeats of devices, each with its reported interval.
+
+        Args:
+            intervals: Seconds by device; None keeps the interval before.
+            default: Seconds of a device without an interval before.
+
+        Returns:
+            Devices whose silence was reported, and is now over.
+        """
         known = {row.device: row for row in tx.rows(_KNOWN, heartbeats.c.device, intervals)} if intervals else {}
         rows = []
         for device, interval in sorted(intervals.items()):
@@ -55,15 +63,18 @@ class SqlHeartbeats(SqlRepository, Heartbeats[Sync]):
 
     @reads
     def find(self, tx: Tx) -> list[Heartbeat]:
+        """All devices that ever sent a heartbeat."""
         return [as_noun(Heartbeat, row) for row in tx.execute(_KNOWN.order_by(heartbeats.c.device))]
 
     @writes
     def lose(self, tx: Tx, device: str, at: datetime) -> bool:
+        """Record that a device's silence is reported; False if it was before, or if it was heard since ``at``."""
         same = (heartbeats.c.device == device) & (heartbeats.c.at == at) & heartbeats.c.lost.is_(False)
         return tx.execute(update(heartbeats).where(same).values(lost=True)).rowcount == 1
 
     @writes
     def register(self, tx: Tx, device: str, fields: Mapping[str, str]) -> None:
+        """Put on record what a device says of itself; anything new also goes on the audit trail."""
         content = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode()
         before = tx.execute(select(registrations.c.fields).where(registrations.c.device == device)).scalar()
         row = tx.insert(registrations).values(device=device, at=tx.now, fields=content)

@@ -10,10 +10,9 @@ from sqlalchemy import Boolean, Column, Integer, String, Table, and_, bindparam,
 from controller.models.alarm import REMEDIATION_STOPPED, SwitchState
 from controller.models.errors import NotFoundError
 from controller.models.run import Hold
-from controller.ports.store import Holds, Switches, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.queries import as_noun
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.transaction import Tx
 
 holds = Table(
@@ -45,11 +44,12 @@ _SWITCH = select(switches).where(switches.c.name == bindparam("switch"))
 _IS_ON = _SWITCH.with_only_columns(switches.c.on)
 
 
-class SqlHolds(SqlRepository, Holds[Sync]):
-    """Repository of holds."""
+class Holds(Repository[M_co]):
+    """Holds that people put on stations."""
 
     @writes
     def add(self, tx: Tx, target: str, by: str, reason: str, until: datetime | None) -> Hold:
+        """Put a hold."""
         hold = Hold(id=f"h-{secrets.token_hex(4)}", target=target, by=by, reason=reason, created=tx.now, until=until)
         tx.execute(holds.insert().values(hold.model_dump()))
         tx.note(by, "hold.put", target, hold=hold.id, reason=reason, until=until and until.isoformat())
@@ -57,6 +57,7 @@ class SqlHolds(SqlRepository, Holds[Sync]):
 
     @writes
     def end(self, tx: Tx, hold_id: str, actor: str) -> None:
+        """End a hold now. Raises NotFoundError."""
         in_force = and_(holds.c.id == hold_id, holds.c.ended.is_(None))
         target = tx.execute(select(holds.c.target).where(in_force).with_for_update()).scalar()
         if target is None:
@@ -66,23 +67,27 @@ class SqlHolds(SqlRepository, Holds[Sync]):
 
     @reads
     def find(self, tx: Tx, at: datetime) -> list[Hold]:
+        """Holds that are in force at a time, those that were put later too, as long as they last."""
         return holds_in_force(tx, at)
 
 
-class SqlSwitches(SqlRepository, Switches[Sync]):
-    """Repository of switches."""
+class Switches(Repository[M_co]):
+    """Switches. They are off until somebody sets them. ``remediation-stopped`` is the kill switch."""
 
     @reads
     def is_on(self, tx: Tx, name: str) -> bool:
+        """Whether a switch is on."""
         return bool(tx.execute(_IS_ON, {"switch": name}).scalar())
 
     @reads
     def get(self, tx: Tx, name: str) -> SwitchState:
+        """A switch as it was last set: since when, by whom and why."""
         row = tx.execute(_SWITCH, {"switch": name}).one_or_none()
         return SwitchState() if row is None else as_noun(SwitchState, row)
 
     @writes
     def set(self, tx: Tx, name: str, on: bool, actor: str, reason: str = "") -> None:
+        """Set a switch."""
         values = {"on": on, "since": tx.now, "by": actor, "reason": reason}
         row = tx.insert(switches).values(name=name, **values)
         tx.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))

@@ -37,6 +37,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.approval import StationConstraints
+from controller.models.ended_job import EndedJob
 from controller.models.enums import IncidentState
 from controller.models.errors import NotFoundError
 from controller.models.incident import (
@@ -51,7 +52,6 @@ from controller.models.incident import (
 )
 from controller.models.network import Network
 from controller.models.run import AuditRow
-from controller.ports.store import EndedJob, Incidents, Page, Sync, method
 from controller.store import audit_chain
 from controller.store.agreed_minutes import Counter, MonthOnRecord, counted_minutes, put_minutes
 from controller.store.alarm_rows import STANDING, alarm_tenants, alarms, as_alarm
@@ -69,11 +69,11 @@ from controller.store.incident_rows import (
     write,
 )
 from controller.store.ledger import ended_jobs, links_during
-from controller.store.lock_holders import left_behind
+from controller.store.left_locks import left_behind
 from controller.store.networks import HeldVersion, PackedNetwork, current_network, packed_networks, versions_during
 from controller.store.observations import observation_during
 from controller.store.queries import as_noun
-from controller.store.repository import SqlRepository, reads, writes, writes_aside
+from controller.store.repository import M_co, Page, Repository, method, reads, writes, writes_aside
 from controller.store.run_constraints import constraints_from, run_constraints
 from controller.store.run_rows import jobs, runs
 from controller.store.service_losses import TAKING, ServiceLosses, joined, losses_by, losses_in, losses_of
@@ -140,8 +140,8 @@ _WORK = (
 )
 
 
-class SqlIncidents(SqlRepository, Incidents[Sync]):
-    """Repository of incidents."""
+class Incidents(Repository[M_co]):
+    """Incidents. They open, grow, merge and close with their alarms (``Alarms``)."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -149,10 +149,12 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @method
     def get(self, incident_id: str) -> Incident:
+        """An incident by id, also one that was merged into another. Raises NotFoundError."""
         return self._database.run(lambda tx: _read(tx, [_load(tx, incident_id)]), "DEFERRED").filled()[0]
 
     @method
     def page(self, page: Page, like: IncidentFilter | None = None) -> tuple[int, list[Incident]]:
+        """Total and one page of incidents, newest first; merged ones only if asked for."""
         chosen = conditions(like or IncidentFilter())
         newest = _BY_ID.where(*chosen).order_by(incidents.c.number.desc()).limit(page.limit).offset(page.offset)
 
@@ -165,10 +167,12 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @method
     def open(self) -> list[Incident]:
+        """All open incidents, oldest first."""
         return self._database.run(lambda tx: _read(tx, tx.execute(_OPEN).all()), "DEFERRED").filled()
 
     @method
     def losing(self, incident_ids: Collection[str], tenant: str) -> dict[str, Loss]:
+        """Service that alarms of incidents take away from a tenant now, by incident; by what concerns it alone."""
         found, incident_of = self._database.run(lambda tx: losses_in(tx, incident_ids, tenant), "DEFERRED")
         by_alarm = found.by_alarm()
         now = joined({incident_of[one]: by_alarm[one][tenant]} for one in incident_of if by_alarm.get(one))
@@ -176,11 +180,17 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @method
     def losses(self, alarm_ids: Collection[str]) -> dict[str, Loss]:
+        """Service that these alarms take away now, by tenant."""
         by_alarm = self._database.run(lambda tx: losses_of(tx, alarm_ids), "DEFERRED").by_alarm()
         return joined(by_alarm.get(one, {}) for one in alarm_ids)
 
     @reads
     def correlating(self, tx: Tx) -> frozenset[str]:
+        """Ids of open incidents of which not all alarms are known yet, since roots are still being worked out.
+
+        These are the incidents of alarms that are still to be placed, and while there are such alarms, those of roots
+        from which they may follow.
+        """
         left = set(tx.execute(_LEFT).scalars())
         if not left:
             return frozenset()
@@ -189,11 +199,16 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @reads
     def alarms(self, tx: Tx, incident_id: str) -> list[Alarm]:
+        """Alarms that are or were part of it, in the order in which they joined it. Raises NotFoundError."""
         _load(tx, incident_id)
         return _parts(tx, incident_id)
 
     @reads
     def timeline(self, tx: Tx, incident_id: str) -> list[AuditRow]:
+        """Its rows of the audit trail, oldest first. Raises NotFoundError.
+
+        These are rows about the incident, incidents merged into it, its first alarms, and runs that repair them.
+        """
         _load(tx, incident_id)
         merged = select(incidents.c.id).where(incidents.c.merged_into == incident_id)
         had = select(incident_alarms.c.merged_from).where(incident_alarms.c.incident == incident_id).distinct()
@@ -206,6 +221,8 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @method
     def minutes(self, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
+        """Minutes without service that it has cost each tenant, or one of them. Raises NotFoundError."""
+
         def read(tx: Tx) -> _Lost:
             _load(tx, incident_id)
             spells = spells_of(tx, _counted_in(incident_id))
@@ -219,10 +236,15 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @reads
     def agreements(self, tx: Tx, tenant: str | None = None) -> tuple[AgreementMinutes, ...]:
+        """Minutes that agreements in force lost this month, and may lose; of all tenants or of one.
+
+        They are as they were counted last (``count_agreements``); none before they were counted in this month.
+        """
         return counted_minutes(tx, tenant)
 
     @method
     def count_agreements(self) -> None:
+        """Count what agreements lost this month, and put it on record. It takes long, and no transaction."""
         read = self._database.run(_month_on_record, "DEFERRED")
         if read is not None:
             month, listed = read
@@ -232,10 +254,16 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @method
     def eras(self, begin: datetime, end: datetime) -> list[Era]:
+        """Who shared which cells under which agreements between two times, in order; empty if no network was loaded."""
         return _eras(self._database.run(lambda tx: _held(tx, begin, end), "DEFERRED"))
 
     @method
     def outages(self, begin: datetime, end: datetime) -> Outages | None:
+        """Service that alarms took away between two times, and outages that stations listed; until now at most.
+
+        None if no network is loaded.
+        """
+
         def read(tx: Tx) -> _Lost:
             lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
             spells = spells_of(tx, and_(lasted, incident_alarms.c.since < end))
@@ -246,6 +274,10 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @writes
     def note_listed(self, tx: Tx, reads: Sequence[ListRead]) -> None:
+        """Keep what lists of stations told of outages that are over: not of time in which Minka changed the station.
+
+        Of a station that tells of very many in a day, the later ones are not kept.
+        """
         note_listed(tx, reads)
 
     def _outages_of(self, lost: _Lost, tenant: str | None = None) -> Outages | None:
@@ -279,12 +311,15 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @reads
     def chattering(self, tx: Tx, incident_ids: Collection[str]) -> list[str]:
+        """Those of incidents whose fault came again so often that people have to know of it, and do not yet."""
         known = exists().where(alarms.c.incident == incidents.c.id, alarms.c.escalated.is_not(None))
         often = select(incidents.c.id).where(incidents.c.flaps >= CHATTERS, ~known)
         return [row.id for row in tx.rows(often, incidents.c.id, incident_ids)]
 
     @method
     def ranks(self) -> dict[str, Rank]:
+        """The order of open incidents, by id. Minutes that agreements lost are those counted last."""
+
         def read(tx: Tx) -> tuple[_Read, tuple[AgreementMinutes, ...], datetime]:
             return _read(tx, tx.execute(_OPEN).all()), counted_minutes(tx, None), tx.now
 
@@ -295,6 +330,8 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @method
     def acknowledge(self, incident_id: str, by: str) -> Incident:
+        """Put on record that people know of it; the first acknowledgement stays. Raises NotFoundError."""
+
         def write(tx: Tx) -> _Read:
             if _load(tx, incident_id).acknowledged is None:
                 _set(tx, incident_id, acknowledged=tx.now, acknowledged_by=by)
@@ -305,6 +342,8 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @method
     def take(self, incident_id: str, by: str) -> Incident:
+        """Put on record who works on it from now on, in place of anybody before. Raises NotFoundError."""
+
         def write(tx: Tx) -> _Read:
             before = _load(tx, incident_id).owner
             if before != by:
@@ -316,6 +355,8 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @method
     def hand_back(self, incident_id: str, by: str) -> Incident:
+        """Put on record that nobody works on it any more. Raises NotFoundError."""
+
         def write(tx: Tx) -> _Read:
             before = _load(tx, incident_id).owner
             if before:
@@ -327,10 +368,12 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @reads
     def unsettled(self, tx: Tx) -> list[str]:
+        """Ids of alarms that outlived their root for so long that they need incidents of their own."""
         return [alarm.id for alarm in _unsettled(tx)]
 
     @writes_aside
     def settle(self, tx: Tx) -> None:
+        """Give these alarms incidents of their own."""
         tx.guard(GUARD)
         due = _unsettled(tx)
         if not due:

@@ -14,7 +14,6 @@ from controller.models.errors import ConflictError
 from controller.models.many import first_names
 from controller.models.record import SURPRISING, CarriedNodes, RecordState
 from controller.models.run import LONGEST_TIMER
-from controller.ports.store import Integrity, Sync
 from controller.store import epochs
 from controller.store.alarm_rows import STANDING, alarms
 from controller.store.alarms import clear_alarm, escalate, take_reports
@@ -25,7 +24,7 @@ from controller.store.epochs import doubts
 from controller.store.holds import holds
 from controller.store.leases import leases
 from controller.store.ledger import LedgerChange, change_ledger, end_carried
-from controller.store.repository import SqlRepository, writes
+from controller.store.repository import M_co, Repository, writes
 from controller.store.transaction import Tx
 
 #: By how much fences grow with each epoch: more than a lost record can have issued in one.
@@ -37,16 +36,21 @@ _LAST_DEADLINE = select(func.max(table("journal", column("deadline", Instant()))
 _OPEN = select(doubts).where(doubts.c.decided.is_(None)).order_by(doubts.c.number).limit(1)
 
 
-class SqlIntegrity(SqlRepository, Integrity[Sync]):
-    """Repository of doubts about the record."""
+class Integrity(Repository[M_co]):
+    """Doubts about the record. During a doubt no run is accepted, no wave opens, and no job is claimed or begun."""
 
     @writes
     def check(self, tx: Tx) -> RecordState:
+        """Compare the record with what is known outside of the database; a doubt goes on record, with an alarm."""
         doubted(tx)
         return _state(tx)
 
     @writes
     def check_fences(self, tx: Tx, carried: Mapping[str, int]) -> RecordState:
+        """Compare the record with adopted stations: the fence under which each was last changed.
+
+        A station with a later fence was changed by a newer record than this one.
+        """
         query = select(devices.c.station, (leases.c.fence + leases.c.owed).label("fence")).join(
             leases, leases.c.station == devices.c.station, isouter=True
         )
@@ -59,6 +63,14 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
 
     @writes
     def check_drift(self, tx: Tx, matched: Mapping[str, datetime]) -> RecordState:
+        """Doubt the record if many stations that matched it at their last check suddenly differ.
+
+        A few of them are foreign edits; ``SURPRISING`` or more are changes of a newer record. What came about before
+        a person's last decision is decided: a station whose last check is older does not count.
+
+        Args:
+            matched: When each was last checked, by the record.
+        """
         decided = tx.execute(epochs.LAST_DECISION).scalar()
         stations = [name for name, at in matched.items() if decided is None or at > decided]
         if len(stations) >= SURPRISING:
@@ -77,6 +89,20 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
         unread: Sequence[str] = (),
         read: datetime | None = None,
     ) -> RecordState:
+        """End all doubts by a person's decision.
+
+        Args:
+            choice: Which record is right.
+            actor: Who decides.
+            reason: Why, for the audit trail.
+            carried: Nodes that stations carry, for the ledger.
+            unread: Stations that could not be read: each gets a hold, so that nothing is repaired there meanwhile.
+            read: When the first station was read; now by default.
+
+        Raises:
+            ConflictError: Nothing is in doubt; or a station that differs was read before the record ``settles``, and so
+                may carry a commit that nobody confirms.
+        """
         doubt = doubted(tx)
         if not doubt:
             raise ConflictError("the record is not in doubt: there is nothing to decide")

@@ -11,13 +11,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, bindparam, select, update
 
+from controller.models.claim import Claim
 from controller.models.errors import ConflictError, MinkaError, NotClearedError, RepairStoppedError
 from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.run import EDITING_STEPS, INSIDE, Holds, JournalEntry, JournalStep
 from controller.models.step import transaction_of
 from controller.models.waiting import words
-from controller.ports.store import Claim, Journal, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.holds import holds_in_force, repair_stopped
 from controller.store.integrity import doubted
@@ -25,7 +25,7 @@ from controller.store.leases import Holders, holds, leases, lock, lost
 from controller.store.networks import current_network
 from controller.store.plans import changes
 from controller.store.queries import INSERTS
-from controller.store.repository import SqlRepository, grouped, reads
+from controller.store.repository import M_co, Repository, grouped, reads
 from controller.store.run_rows import jobs, runs, unpacked_reasons
 from controller.store.steps import steps
 from controller.store.transaction import Tx
@@ -101,26 +101,41 @@ def _of(transaction: str) -> str:
     return transaction
 
 
-class SqlJournal(SqlRepository, Journal[Sync]):
-    """Repository of journals."""
+class Journal(Repository[M_co]):
+    """The journals of device transactions."""
 
     @grouped(NewRow)
     def append(self, tx: Tx, rows: Sequence[NewRow]) -> list[MinkaError | None]:
+        """Append a journal row; an equal row changes nothing. If the row ``begins``, the job may then edit its device.
+
+        If it begins ``further`` work of a job that has changed its device, only a hold there keeps it back.
+
+        Raises:
+            NotClearedError: The row begins work that may not begin now.
+            LeaseLostError: The claim's fence is no longer the newest, or its incarnation was declared dead.
+            ConflictError: The row belongs to another transaction, or its number is taken by another row.
+        """
         return _write(tx, rows)
 
     @grouped(_of, "DEFERRED")
     def find(self, tx: Tx, transactions: Sequence[str]) -> list[list[JournalEntry]]:
+        """Rows of a transaction in order."""
         found = _entries(tx, set(transactions))
         return [found[transaction] for transaction in transactions]
 
     @reads
     def edited_earlier(self, tx: Tx, station: str) -> tuple[Change, int] | None:
+        """The change, of a plan or step, that an ended job edited last on a device, and the phase; None if none did.
+
+        Its edits may still be in the candidate, if the device could not be reached before the job ended.
+        """
         row = tx.execute(_EDITED, {"device": station}).first()
         change = None if row is None else _change_of(tx, row)
         return None if row is None or change is None else (unpacked(Change, change), row.phase)
 
     @reads
     def lock_sessions(self, tx: Tx, station: str) -> frozenset[str]:
+        """NETCONF session ids of ours, of this or earlier transactions, that may still hold the lock of a device."""
         known = tx.execute(_LOCKERS_OF, {"device": station}).scalar()
         return frozenset((known or "").split())
 

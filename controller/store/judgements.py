@@ -11,9 +11,8 @@ from sqlalchemy import Column, LargeBinary, Row, String, Table, bindparam, delet
 
 from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Level
-from controller.ports.store import Judgements, Sync, method
 from controller.store.columns import Instant, metadata
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, Sync, method, reads, writes
 from controller.store.transaction import Tx
 
 judgements = Table(
@@ -35,11 +34,12 @@ _OF_PLACES = (
 _KEYS = ("level", "of")
 
 
-class SqlJudgements(SqlRepository, Judgements[Sync]):
-    """Repository of the latest judgements."""
+class Judgements(Repository[M_co]):
+    """The latest judgement of each place."""
 
     @method
-    def put(self, judgements: Iterable[Judgement]) -> None:
+    def put(self: Judgements[Sync], judgements: Iterable[Judgement]) -> None:
+        """Put judgements on record in place of older ones; a judgement that is older than the known one is ignored."""
         self._put(tuple(judgements))  # A second attempt needs the elements again.
 
     @writes
@@ -54,15 +54,18 @@ class SqlJudgements(SqlRepository, Judgements[Sync]):
 
     @reads
     def stations(self, tx: Tx, names: Collection[str] | None, since: datetime) -> list[Judgement]:
+        """Judgements of these stations, or of all, whose hour ended after a time, by name."""
         rows = tx.rows(_OF_STATIONS, judgements.c.of, names, since=since)
         return [_as_noun(row) for row in sorted(rows, key=lambda row: row.of)]
 
     @reads
     def places(self, tx: Tx) -> list[Judgement]:
+        """Judgements of the network and of regions, by level and name."""
         return [_as_noun(row) for row in tx.execute(_OF_PLACES)]
 
     @writes
     def forget(self, tx: Tx, before: datetime) -> None:
+        """Delete judgements whose hour ended before a time: their place does not exist any more."""
         tx.execute(delete(judgements).where(judgements.c.end < before))
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import BigInteger, Boolean, Column, String, Table, false, select
 
+from controller.models.claim import Claim
 from controller.models.errors import LeaseLostError
-from controller.ports.store import Claim
 from controller.store.columns import long_text, metadata
 from controller.store.transaction import Tx
 

@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 
 from controller.intent.delivery import Carried, CarriedLink
+from controller.models.ended_job import EndedJob
 from controller.models.network import HOST, Plmn
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
@@ -43,14 +44,22 @@ from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import broadcast_plmn, cell_of, link_kind
 from controller.nrm.tree import Path
 from controller.plan import carrying
-from controller.ports.store import EndedJob, Ledger, LedgerState, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.plans import changes, plans
 from controller.store.queries import chunks
-from controller.store.repository import SqlRepository, reads
+from controller.store.repository import M_co, Repository, reads
 from controller.store.run_rows import jobs, run_playbooks, runs
 from controller.store.steps import as_step, steps
 from controller.store.transaction import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """An earlier ledger of one station; ``missing`` says why it is not known."""
+
+    ledger: Mapping[str, LedgerEntry]
+    missing: str = ""
+
 
 ledger = Table(
     "ledger",
@@ -146,11 +155,12 @@ _SAME = [carried_times.c[name] for name in ("station", "plmn", "tenant", "since"
 _TIMES = select(*_SAME, func.aggregate_strings(carried_times.c.cell, " ").label("cells")).group_by(*_SAME)
 
 
-class SqlLedger(SqlRepository, Ledger[Sync]):
-    """Repository of ledger entries and their history."""
+class Ledger(Repository[M_co]):
+    """Entries of nodes that are ours."""
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:
+        """Ledger entries by station and path."""
         entries: dict[str, dict[str, LedgerEntry]] = {}
         for row in tx.rows(_LEDGER, ledger.c.station, stations):
             entries.setdefault(row.station, {})[row.path] = as_entry(row)
@@ -158,6 +168,7 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
 
     @reads
     def paths(self, tx: Tx, stations: Iterable[str]) -> dict[str, list[str]]:
+        """Paths of ledger entries by station, without their content, which is much larger."""
         found: dict[str, list[str]] = {}
         for row in tx.rows(_PATHS, ledger.c.station, stations):
             found.setdefault(row.station, []).append(row.path)
@@ -165,10 +176,12 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
 
     @reads
     def nodes(self, tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
+        """Ledger entries of nodes, by station and path, with one statement; unknown nodes are absent."""
         return ledger_nodes(tx, nodes)
 
     @reads
     def saying(self, tx: Tx, value: str) -> dict[str, dict[str, LedgerEntry]]:
+        """Ledger entries with a leaf of this value, of all stations, by station and path."""
         entries: dict[str, dict[str, LedgerEntry]] = {}
         for row in tx.execute(_LEDGER.where(ledger.c.leaves.contains(orjson.dumps(value).decode(), autoescape=True))):
             entry = as_entry(row)
@@ -178,6 +191,7 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
 
     @reads
     def versions(self, tx: Tx, stations: Iterable[str]) -> dict[str, int]:
+        """A number by station that grows with each change of its ledger; stations without entries are absent."""
         rows = tx.rows(_VERSIONS, ledger_history.c.station, stations)
         return {row.station: row.number for row in rows}
 
@@ -185,6 +199,7 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
     def as_of(
         self, tx: Tx, stations: Iterable[str], *, run: str = "", at: datetime | None = None
     ) -> dict[str, LedgerState]:
+        """Each station's ledger as it was before a run's job there, or at a time. The last 100 changes are kept."""
         wanted = sorted(set(stations))
         now: dict[str, dict[Path, LedgerEntry]] = {station: {} for station in wanted}
         for row in tx.rows(_LEDGER, ledger.c.station, wanted):
@@ -196,6 +211,10 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
 
     @reads
     def ended_jobs(self, tx: Tx, stations: Iterable[str], since: datetime) -> list[EndedJob]:
+        """Jobs on the stations that ended since then, or of which it was found out since what they left; oldest first.
+
+        Each is as it is known now (``EndedJob.as_found``).
+        """
         return [job.as_found() for job in ended_jobs(tx, stations, since)]
 
 

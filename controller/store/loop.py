@@ -13,9 +13,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from controller.models.errors import StoreAwayError, StoreError
-from controller.ports.store import Method, Store
-from controller.store.repository import Deferrable, Grouped, Invocation, Urgent
-from controller.store.store import AsyncSqlStore, Read, SqlStore
+from controller.store.repository import Deferrable, Grouped, Invocation, Method, Urgent
+from controller.store.store import AsyncStore, Read, Store
 from controller.store.transaction import DEPARTURES, Mode, Unready
 
 T = TypeVar("T")
@@ -35,8 +34,8 @@ class _Call:
     turns: int = 0
 
 
-class LoopStore(AsyncSqlStore):
-    """``AsyncStore`` over a ``SqlStore``.
+class LoopStore(AsyncStore):
+    """``AsyncStore`` over a ``Store``.
 
     Calls that come during a commit share the next one, which waits a moment for more calls if many write. A call
     returns when it is committed. A call may still take effect although its caller was cancelled. Heartbeats go first:
@@ -49,7 +48,7 @@ class LoopStore(AsyncSqlStore):
         store: The store. It stays open when the loop store is closed.
     """
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: Store) -> None:
         super().__init__(store)
         self._closing = False
         self._lock = threading.Lock()
@@ -97,7 +96,7 @@ class _Lane:
         name: Name of the thread.
     """
 
-    def __init__(self, store: SqlStore, mode: Mode, name: str) -> None:
+    def __init__(self, store: Store, mode: Mode, name: str) -> None:
         self._store = store
         self._mode: Mode = mode
         #: Calls in order; None where there is something else to look at: an urgent call, or the end.
@@ -229,7 +228,7 @@ def _pieces(group: list[_Call]) -> Iterator[list[_Call]]:
     yield from alike.values()
 
 
-def _carried_out(store: SqlStore, piece: list[_Call]) -> Sequence[Any]:
+def _carried_out(store: Store, piece: list[_Call]) -> Sequence[Any]:
     first = piece[0].work
     method = _method(first)
     if len(piece) == 1 or not isinstance(method, Grouped):

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 import structlog
+from pydantic import AwareDatetime
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -53,17 +54,79 @@ from controller.models.measurement import (
     least_apart,
 )
 from controller.models.metrics import DAMAGED_ROWS, Observations
+from controller.models.network import Noun
 from controller.performance.kpis import EVERYBODY, CellCounts, CounterQuery, Subscribers, amount, cell_counts
 from controller.performance.rollups import Zones, rolled_up
 from controller.performance.vocabulary import Aggregation, counter_named
-from controller.ports.store import Measurements, Sync, method
-from controller.ports.store.measurements import CollectedFile, Gap, StoredPeriods, UnknownCounter
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.devices import plmn_lists
 from controller.store.networks import network_history
 from controller.store.queries import as_noun, chunks
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, Sync, method, reads, writes
 from controller.store.transaction import Database, Tx, WorkedOut
+
+
+class StoredPeriods(NamedTuple):
+    """What became of periods that were put on record.
+
+    Attributes:
+        new: Periods of which nothing was on record.
+        repeated: Periods with nothing new.
+        replaced: Periods that replaced a suspect one, or added counters to one.
+        conflicting: Periods with other values than the one on record, which stays; the difference is on record.
+        refused: Periods in the future, of a length that is no granularity period, off its grid (``aligned``), or that
+            overlap another one of their length (``least_apart``).
+    """
+
+    new: int = 0
+    repeated: int = 0
+    replaced: int = 0
+    conflicting: int = 0
+    refused: int = 0
+
+
+class Gap(NamedTuple):
+    """A span of time without measurements of a station on record."""
+
+    station: str
+    begin: datetime
+    end: datetime
+
+
+class CollectedFile(Noun):
+    """A measurement file that was collected from a station, or refused.
+
+    Attributes:
+        name: As the station names it (TS 32.432 §5.2).
+        digest: Digest of its content as it was fetched.
+        at: When it was collected; now if None.
+        periods: Periods in it.
+        error: Why it was refused; empty if it was accepted.
+    """
+
+    station: str
+    name: str
+    digest: str
+    at: AwareDatetime | None = None
+    periods: int = 0
+    error: str = ""
+
+
+class UnknownCounter(Noun):
+    """A counter that the vocabulary does not have: counted and named once, and not kept.
+
+    Attributes:
+        name: Its name without subcounters.
+        count: Number of its values so far.
+        station: The station that had it first.
+    """
+
+    name: str
+    count: int
+    station: str
+    since: AwareDatetime
+    last: AwareDatetime
+
 
 log = structlog.get_logger()
 
@@ -241,8 +304,8 @@ _FILES = select(files).where(files.c.station == bindparam("of"))
 _KEYS = tuple(measurements.primary_key.columns)
 
 
-class SqlMeasurements(SqlRepository, Measurements[Sync]):
-    """Repository of performance data."""
+class Measurements(Repository[M_co]):
+    """Performance data of stations."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -250,7 +313,15 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         self._rolled = WorkedOut[_SpanKey, _RolledUp](kept=2 * _ROLLED_AT_ONCE)
 
     @method
-    def put(self, periods: Iterable[Measured]) -> StoredPeriods:
+    def put(self: Measurements[Sync], periods: Iterable[Measured]) -> StoredPeriods:
+        """Put granularity periods on record; each counts once, in whatever order they come.
+
+        Station, begin and length identify a period. Values that are on record already are ignored. Counters that the
+        first one does not have are added, since each measurement job of a station writes files of its own. A complete
+        period replaces a suspect one. Otherwise the first one stays, and the difference goes on the audit trail, once
+        for each period; of many of a station in a day only their number does (``retire``).
+        Put at most some hundred stations at once: each is locked meanwhile.
+        """
         some = tuple(periods)
         possible = tuple(one for one in some if aligned(one.begin, one.seconds) == one.begin and _is_possible(one))
         # Nearly all are new, and go on record as they are.
@@ -279,7 +350,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 
     @method
     def read(
-        self,
+        self: Measurements[Sync],
         begin: datetime,
         end: datetime,
         seconds: int,
@@ -287,18 +358,36 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         counters: Collection[str] | None = None,
         who: Subscribers = EVERYBODY,
     ) -> Iterator[Measured]:
+        """Periods that began between two times, on one level (QUARTER to MONTH), by station and time; lazily.
+
+        With ``counters`` and ``who``, periods have only these counters, of this tenant and of whole cells, which takes
+        a fraction of the time.
+
+        Periods shorter than 900 s also exist as 900 s; to read them, ask for their own length. This is for threads; a
+        coroutine asks for pages, or reads in a thread.
+        """
         names = self._counting(begin, end, seconds) if stations is None else stations
         choice = _Choice.of(counters, who)
         return self._all((begin, end), seconds, names, choice.together)
 
     @method
     def amounts(
-        self, begin: datetime, end: datetime, seconds: int, stations: Collection[str], wanted: Sequence[CounterQuery]
+        self: Measurements[Sync],
+        begin: datetime,
+        end: datetime,
+        seconds: int,
+        stations: Collection[str],
+        wanted: Sequence[CounterQuery],
     ) -> Iterator[CellCounts]:
+        """The wanted sums of each cell, for all elements of ``read``, by station and time; lazily, for threads."""
         return self._all((begin, end), seconds, stations, _Sums(tuple(wanted)).of)
 
     def _all(
-        self, span: _Span, seconds: int, stations: Collection[str], make: Callable[[_Rows, _Layouts], T]
+        self: Measurements[Sync],
+        span: _Span,
+        seconds: int,
+        stations: Collection[str],
+        make: Callable[[_Rows, _Layouts], T],
     ) -> Iterator[T]:
         """The results made of the rows of each station and span, page by page."""
         names = sorted(set(stations))
@@ -333,6 +422,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         counters: Collection[str] | None = None,
         who: Subscribers = EVERYBODY,
     ) -> list[Measured]:
+        """About ``limit`` elements of ``read``, after a station and time; empty at the end."""
         names = _counting(tx, begin, end, seconds) if stations is None else sorted(set(stations))
         choice = _Choice.of(counters, who)
         return _page(tx, (begin, end), seconds, names, after, limit, choice.together)
@@ -348,6 +438,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         counters: Collection[str] | None = None,
         who: Subscribers = EVERYBODY,
     ) -> list[Measured]:
+        """The sum of all elements of ``read`` for each station, made like a roll-up, and many times as fast."""
         choice = _Choice.of(counters, who)
         asked = {"of": seconds, "since": begin, "until": end}
         rows = sorted(tx.rows(_BETWEEN, measurements.c.station, stations, **asked), key=_place)
@@ -364,6 +455,10 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 
     @reads
     def gaps(self, tx: Tx, begin: datetime, end: datetime, stations: Collection[str] | None = None) -> list[Gap]:
+        """Spans without data, by station and time; of all stations that ever measured if none are named.
+
+        Ask only for times within the shortest retention: of older times only whole hours are known.
+        """
         since = begin - timedelta(days=1, hours=1)
         covered: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
         for row in tx.rows(_WHOLE, measurements.c.station, stations, since=since, until=end):
@@ -373,6 +468,12 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 
     @writes
     def roll_up(self, tx: Tx, now: datetime) -> int:
+        """Work out some hours, days and months again that have new finer rows; returns how many. Call it until it is 0.
+
+        An hour is worked out some minutes after its end, a day after its last hour, a month after its last day, in the
+        time zone of the current network. Late periods make them due again. A result always comes from all finer rows,
+        so repeating it changes nothing.
+        """
         tx.guard("measurements.roll_up")
         zones = _zones(tx)
         for level in _LEVELS:
@@ -385,6 +486,11 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 
     @writes
     def retire(self, tx: Tx, now: datetime, keep: Mapping[int, timedelta]) -> int:
+        """Delete some rows older than ``keep`` allows for their level; returns how many. Call it until it is 0.
+
+        Shorter periods are kept as long as those of 900 s. Unknown counters, and in which order stations had PLMNs, are
+        kept as long as the shortest retention; names of files too, but at most a week.
+        """
         tx.guard(_DIFFERING)
         over = delete(differing).where(differing.c.since <= now - _COUNTED_TOGETHER)
         for row in tx.execute(over.returning(differing)):
@@ -410,11 +516,13 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 
     @reads
     def retired(self, tx: Tx, seconds: int) -> datetime | None:
+        """Before when rows of a level were deleted because of their age; None if none were."""
         found: datetime | None = tx.execute(select(retired.c.before).where(retired.c.level == seconds)).scalar()
         return found
 
     @method
-    def collect(self, files: Iterable[CollectedFile]) -> None:
+    def collect(self: Measurements[Sync], files: Iterable[CollectedFile]) -> None:
+        """Put files on record as collected, in the transaction that puts their periods."""
         self._collect(tuple(files))
 
     @writes
@@ -427,15 +535,18 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 
     @reads
     def collected(self, tx: Tx, station: str, names: Collection[str]) -> dict[str, CollectedFile]:
+        """Those of these files of a station that were collected already, by name."""
         return {row.name: as_noun(CollectedFile, row) for row in tx.rows(_FILES, files.c.name, names, of=station)}
 
     @reads
     def files(self, tx: Tx, station: str, limit: int) -> list[CollectedFile]:
+        """The newest files of a station, collected or refused, newest first."""
         newest = _FILES.order_by(files.c.at.desc(), files.c.name.desc()).limit(limit)
         return [as_noun(CollectedFile, row) for row in tx.execute(newest, {"of": station})]
 
     @writes
     def miss(self, tx: Tx, station: str, unknown: Mapping[str, int]) -> list[str]:
+        """Count values of unknown counters by name; returns the names that are new."""
         counts: dict[str, int] = defaultdict(int)
         for name, count in unknown.items():
             counts[name[:_LONGEST_NAME]] += count
@@ -457,6 +568,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 
     @reads
     def unknown(self, tx: Tx) -> list[UnknownCounter]:
+        """Counters of stations that the vocabulary does not have, by name."""
         return [as_noun(UnknownCounter, row) for row in tx.execute(select(unknown_counters).order_by("name"))]
 
 

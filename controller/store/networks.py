@@ -30,10 +30,9 @@ from controller.models.errors import ConflictError, MinkaError, NotFoundError
 from controller.models.network import Network
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Plan
-from controller.ports.store import Networks, Sync
 from controller.store.columns import Instant, metadata
 from controller.store.concerns import GUARD, reassess_all, sharing_on
-from controller.store.repository import SqlRepository, grouped, writes
+from controller.store.repository import M_co, Repository, Sync, grouped, writes
 from controller.store.run_rows import ACTIVE, runs
 from controller.store.transaction import Tx, WorkedOut
 
@@ -115,11 +114,15 @@ def _asked(digest: str | None = None) -> str:
     return digest or ""
 
 
-class SqlNetworks(SqlRepository, Networks[Sync]):
-    """Repository of network versions."""
+class Networks(Repository[M_co]):
+    """Versions of the network."""
 
     @writes
     def save(self, tx: Tx, network: Network, digest: str, actor: str) -> bool:
+        """Keep a network version and make it the current one; False if it was current already.
+
+        In the same transaction it is worked out again whom standing alarms concern.
+        """
         # Before any row, as all who change alarms take it.
         tx.guard(GUARD)
         tx.guard(NETWORK_GUARD)
@@ -147,8 +150,9 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
         found = load_networks(tx, named) if (named := set(digests) - {""}) else {}
         return [_version(digest, current, found) for digest in digests]
 
-    def _get_alone(self, digest: str | None = None) -> tuple[str, Network]:
-        """Unpack after the transaction: one that begins anew would tell by its statements what was in memory."""
+    def _get_alone(self: Networks[Sync], digest: str | None = None) -> tuple[str, Network]:
+        """Digest and network of a version, the current one by default. Raises NotFoundError."""
+        # Unpacked after the transaction: one that begins anew would tell by its statements what was in memory.
         if self._database.is_joined:
             return self._get(digest)
         known = self._database.run(lambda tx: _packed(tx, digest), "DEFERRED")

@@ -36,12 +36,16 @@ from sqlalchemy import (
 from controller.access.disclosure import involved
 from controller.intent.incident_news import TELLING
 from controller.models.alarm import DIVERGED, PerceivedSeverity
-from controller.models.approval import Delivery, Notice, NoticeKind, NoticeOutage
+from controller.models.approval import (
+    Delivery,
+    Notice,
+    NoticeKind,
+    NoticeOutage,
+)
 from controller.models.many import first_names
 from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, Outage, OutageKind
 from controller.models.run import JobState, Outcome, RunState
 from controller.plan import left_locked
-from controller.ports.store import Notices, Page, Sync, method
 from controller.store import incident_notices
 from controller.store.alarm_rows import alarms, as_alarm
 from controller.store.alarms import sharing_of
@@ -49,7 +53,7 @@ from controller.store.columns import Instant, metadata
 from controller.store.involvement import run_tenants
 from controller.store.networks import current_network
 from controller.store.outbox import Outbox, first_ones, gravest_first, gravity
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Page, Repository, method, reads, writes
 from controller.store.run_constraints import (
     as_notice,
     constraints_from,
@@ -186,11 +190,12 @@ _OUTBOX = Outbox[Delivery](
 )
 
 
-class SqlNotices(SqlRepository, Notices[Sync]):
-    """Repository of notices."""
+class Notices(Repository[M_co]):
+    """Notices to tenants about runs, and to all sides about incidents."""
 
     @reads
     def page(self, tx: Tx, page: Page, tenant: str | None = None) -> tuple[int, list[Notice]]:
+        """Total and one page of notices, newest first; those of one tenant if named."""
         chosen = [] if tenant is None else [notices.c.tenant == tenant]
         total = tx.execute(select(func.count()).select_from(notices).where(*chosen)).scalar_one()
         newest = select(notices).where(*chosen).order_by(notices.c.number.desc())
@@ -198,6 +203,7 @@ class SqlNotices(SqlRepository, Notices[Sync]):
 
     @method
     def write(self) -> None:
+        """Put notices to sides on record: of runs that began or ended, of incidents that began, grew or ended."""
         if self._database.run(_due, "DEFERRED"):
             self._database.run(_write)
         for _ in range(_ROUNDS):
@@ -207,6 +213,17 @@ class SqlNotices(SqlRepository, Notices[Sync]):
 
     @method
     def address(self, *, webhook: bool) -> None:
+        """Settle the recipients of new notices, the contacts of their side, and gather those that are due together.
+
+        All notices of incidents that wait for a receiver become one message (``Delivery``), unless one of these is on
+        its way there: what comes meanwhile is gathered once that is sent. After a message the next one waits for a time
+        (``INTERVAL``), but for what is graver than all that the receiver was told in it. A notice of another kind is a
+        message by itself, at once.
+
+        Args:
+            webhook: Whether the webhook of the settings also gets them. One that is set up later gets no earlier
+                notices.
+        """
         if self._database.run(lambda tx: tx.execute(_NEW).first() is not None, "DEFERRED"):
             self._database.run(partial(_address, webhook=webhook))
         if self._database.run(_ripe, "DEFERRED"):
@@ -214,6 +231,11 @@ class SqlNotices(SqlRepository, Notices[Sync]):
 
     @reads
     def pending(self, tx: Tx) -> list[Delivery]:
+        """Messages of the last day that are open, in the order in which they go; the first ones of each contact.
+
+        The gravest first, by the gravest open notice of an incident, whose older ones go before it. What is about
+        incidents, and what is about anything else, take turns.
+        """
         return [
             Delivery(
                 message=row.message,
@@ -228,10 +250,19 @@ class SqlNotices(SqlRepository, Notices[Sync]):
 
     @reads
     def gathered(self, tx: Tx, one: Delivery) -> list[Notice]:
+        """The notices of a message, in the order in which they were written."""
         return _notices_of(tx, one)
 
     @writes
     def refuse(self, tx: Tx, seen: Delivery, why: str) -> None:
+        """Put on record that a receiver refuses a message for its content, and why.
+
+        One that lists several is sent in two halves from then on, so that in the end only what it refuses waits.
+
+        Args:
+            seen: The message as it was before it was claimed for the attempt that was refused.
+            why: The reason, for people.
+        """
         same = (deliveries.c.message == seen.message, deliveries.c.to == seen.to, deliveries.c.sent.is_(None))
         claimed = (deliveries.c.claimed, deliveries.c.attempts == seen.attempts + 1)
         if seen.count == 1:
@@ -243,15 +274,18 @@ class SqlNotices(SqlRepository, Notices[Sync]):
 
     @writes
     def claim(self, tx: Tx, seen: Delivery) -> Delivery | None:
+        """Claim a delivery before it is sent, as ``Escalations.claim`` does."""
         return _OUTBOX.claim(tx, seen)
 
     @writes
     def release(self, tx: Tx, claimed: Delivery, why: str = "") -> None:
+        """Give a claim back, with the reason why it was not delivered. A claim that somebody else took over stays."""
         if _OUTBOX.release(tx, claimed) and why:
             tx.note("engine", "notice.not-sent", claimed.notice.id, to=claimed.to, reason=why)
 
     @writes
     def delivered(self, tx: Tx, claimed: Delivery) -> None:
+        """Put on record that it was delivered."""
         if not _OUTBOX.delivered(tx, claimed):
             return
         told = select(deliveries.c.notice).where(deliveries.c.message == claimed.message, deliveries.c.to == claimed.to)

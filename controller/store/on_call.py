@@ -31,13 +31,12 @@ from controller.models.alarm import Escalation
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.on_call import Call, HandOver
 from controller.models.scalars import HOST
-from controller.ports.store import Calls, Page, Sync
 from controller.store.alarm_rows import STANDING, alarms
 from controller.store.alarms import escalations
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.outbox import Outbox, first_ones, gravest_first, gravity
 from controller.store.queries import as_noun
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Page, Repository, reads, writes
 from controller.store.transaction import Tx
 
 #: How long each call is tried, and the most that follow in one round.
@@ -124,11 +123,16 @@ _IN_FORCE = (
 )
 
 
-class SqlCalls(SqlRepository, Calls[Sync]):
-    """Repository of calls."""
+class Calls(Repository[M_co]):
+    """Calls about escalations, on the side of the host and of tenants."""
 
     @writes
     def begin(self, tx: Tx, one: Escalation, first: Sequence[Call]) -> None:
+        """Put the first calls of an escalation on record; a side that has one already gets no other.
+
+        Calls of earlier escalations of the alarm on these sides are followed by no more. With a call of the host, the
+        escalation counts as delivered: from now on its calls are.
+        """
         tx.guard(_GUARD)
         mine = and_(calls.c.alarm == one.alarm, calls.c.escalation == one.number)
         known = set(tx.execute(select(calls.c.side).where(mine)).scalars())
@@ -145,10 +149,18 @@ class SqlCalls(SqlRepository, Calls[Sync]):
 
     @reads
     def due(self, tx: Tx) -> list[Call]:
+        """Calls that the next one is to follow now: the gravest first, then those that wait for the longest time."""
         return [as_noun(Call, row) for row in tx.execute(_DUE, {"now": tx.now})]
 
     @writes
     def follow(self, tx: Tx, before: Call, after: Call | None, why: str = "") -> bool:
+        """Put the call on record that follows another one; False if somebody else did, or acknowledged it meanwhile.
+
+        Args:
+            before: The call as it was seen.
+            after: What follows; None if nothing does.
+            why: With None, why nobody is left to call; empty if nobody has to be called any more.
+        """
         ended = {"next": None, "used_up": after is None and bool(why)}
         if not tx.execute(_unfollowed(before).values(ended)).rowcount:
             return False
@@ -160,15 +172,21 @@ class SqlCalls(SqlRepository, Calls[Sync]):
 
     @writes
     def postpone(self, tx: Tx, before: Call, until: datetime) -> None:
+        """Let the next call wait, unless somebody made it meanwhile."""
         tx.execute(_unfollowed(before).values(next=until))
 
     @writes
     def acknowledge(self, tx: Tx, alarm_id: str, side: str, by: str) -> list[Call]:
+        """Acknowledge all calls of a side for an alarm: nobody else is called. Returns them, the oldest first.
+
+        The first acknowledgement stays on record.
+        """
         _acknowledge(tx, [alarm_id], side, by)
         return _of(tx, calls.c.alarm == alarm_id, calls.c.side == side)
 
     @writes
     def acknowledge_incident(self, tx: Tx, incident: str, by: str) -> None:
+        """Acknowledge the calls of the host for all alarms of an incident."""
         found = select(alarms.c.id).where(alarms.c.incident == incident, exists().where(calls.c.alarm == alarms.c.id))
         _acknowledge(tx, tx.execute(found).scalars().all(), HOST, by)
 
@@ -176,6 +194,13 @@ class SqlCalls(SqlRepository, Calls[Sync]):
     def page(
         self, tx: Tx, page: Page, side: str | None = None, *, unacknowledged: bool = False
     ) -> tuple[int, list[Call]]:
+        """Total and one page of calls, newest first; of all sides that nobody acknowledged, the gravest first.
+
+        Args:
+            page: Which part.
+            side: Only those of this side.
+            unacknowledged: Only the last call of each escalation that nobody acknowledged, while its alarm stands.
+        """
         chosen = [] if side is None else [calls.c.side == side]
         if unacknowledged:
             chosen += [*_LAST]
@@ -188,6 +213,11 @@ class SqlCalls(SqlRepository, Calls[Sync]):
 
     @writes
     def hand_over(self, tx: Tx, side: str, contact: str, to: str, until: datetime, *, by: str, reason: str) -> HandOver:
+        """Let one contact get the calls for another, in place of an earlier hand-over.
+
+        Raises:
+            ConflictError: The side handed over too often today.
+        """
         tx.guard(_GUARD)
         lately = and_(hand_overs.c.side == side, hand_overs.c.since > tx.now - _DAY)
         if tx.execute(select(func.count()).select_from(hand_overs).where(lately)).scalar_one() >= MOST_A_DAY:
@@ -211,6 +241,7 @@ class SqlCalls(SqlRepository, Calls[Sync]):
 
     @writes
     def end_hand_over(self, tx: Tx, hand_over: str, side: str, *, by: str) -> None:
+        """End a hand-over of a side now. Raises NotFoundError where it has none of that id in force."""
         open_one = and_(hand_overs.c.id == hand_over, hand_overs.c.side == side, hand_overs.c.until > tx.now)
         if not tx.execute(update(hand_overs).where(open_one).values(until=tx.now)).rowcount:
             raise NotFoundError(f"there is no hand-over {hand_over} that is in force; see minka oncall show")
@@ -218,24 +249,32 @@ class SqlCalls(SqlRepository, Calls[Sync]):
 
     @reads
     def hand_overs(self, tx: Tx, at: datetime) -> list[HandOver]:
+        """Hand-overs in force at a time, the oldest first."""
         return [as_noun(HandOver, row) for row in tx.execute(_IN_FORCE, {"now": at})]
 
     @reads
     def pending(self, tx: Tx) -> list[Call]:
+        """Calls of the last day that are not delivered, the gravest first; the first ones of each contact.
+
+        Without those that somebody acknowledged, and later ones whose alarm is over.
+        """
         return [as_noun(Call, row) for row in tx.execute(_PENDING, {"since": tx.now - _TRIED})]
 
     @writes
     def claim(self, tx: Tx, seen: Call) -> Call | None:
+        """Claim a call before it is sent, as ``Escalations.claim`` does."""
         return _OUTBOX.claim(tx, seen)
 
     @writes
     def release(self, tx: Tx, claimed: Call, why: str = "") -> None:
+        """Give a claim back, with the reason why it was not delivered. A claim that somebody else took over stays."""
         if _OUTBOX.release(tx, claimed) and why:
             said = {"side": claimed.side, "contact": claimed.contact, "reason": why}
             tx.note("remediation", "alarm.people-not-notified", claimed.alarm, key=claimed.key, **said)
 
     @writes
     def delivered(self, tx: Tx, claimed: Call) -> None:
+        """Put on record that it was delivered."""
         if _OUTBOX.delivered(tx, claimed):
             said = {"side": claimed.side, "contact": claimed.contact, "attempts": claimed.attempts}
             tx.note("remediation", "alarm.people-notified", claimed.alarm, key=claimed.key, **said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,10 +34,45 @@ from controller.access.roles import ROLES
 from controller.access.tokens import check_end, may_manage
 from controller.models.errors import ConflictError, NotFoundError, SignInError, StoreError
 from controller.models.people import Permission, Person, Role, Token, User
-from controller.ports.store import NewToken, SignIn, SignIns, Sync, Tokens, Users, method
 from controller.store.columns import Instant, metadata
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, method, reads, writes
 from controller.store.transaction import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token to keep: the SHA-256 of its secret in hex, its owner, its scopes and its end.
+
+    Attributes:
+        made_with: Id of the token that it is made with; empty if that is none of ours.
+    """
+
+    digest: str
+    owner: str
+    label: str = ""
+    scopes: tuple[Permission, ...] | None = None
+    expires: datetime | None = None
+    made_with: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A verified token of an identity provider.
+
+    Attributes:
+        issuer: The provider.
+        subject: The provider's permanent identifier of the person.
+        issued: When it was issued.
+        ends: When it ends.
+        digest: SHA-256 of the token in hex.
+    """
+
+    issuer: str
+    subject: str
+    issued: datetime
+    ends: datetime
+    digest: str
+
 
 users = Table(
     "users",
@@ -103,11 +139,12 @@ _USE = timedelta(minutes=1)
 MOST, _DAY = 100, timedelta(days=1)
 
 
-class SqlUsers(SqlRepository, Users[Sync]):
-    """Repository of users."""
+class Users(Repository[M_co]):
+    """People and programs that may use Minka."""
 
     @writes
     def add(self, tx: Tx, person: Person, actor: str) -> User:
+        """Put a user on record. Raises ConflictError if the name is taken."""
         if not added(tx, person, actor):
             name = person.name
             raise ConflictError(
@@ -118,6 +155,12 @@ class SqlUsers(SqlRepository, Users[Sync]):
 
     @writes
     def change(self, tx: Tx, person: Person, actor: str, *, disabled: bool = False) -> User:
+        """Change a user's role and tenant, disable or enable a user; their tokens follow at once.
+
+        Raises:
+            NotFoundError: There is no such user.
+            ConflictError: No administrator would be left.
+        """
         tx.guard("administrators")
         before = _user(tx, person.name)
         since = (before.disabled or tx.now) if disabled else None
@@ -133,18 +176,26 @@ class SqlUsers(SqlRepository, Users[Sync]):
 
     @reads
     def find(self, tx: Tx) -> list[User]:
+        """All users by name."""
         return [_as_user(row) for row in tx.execute(select(users).order_by(users.c.name))]
 
     @reads
     def get(self, tx: Tx, name: str) -> User:
+        """A user. Raises NotFoundError."""
         return _user(tx, name)
 
 
-class SqlTokens(SqlRepository, Tokens[Sync]):
-    """Repository of API tokens."""
+class Tokens(Repository[M_co]):
+    """API tokens of users."""
 
     @writes
     def add(self, tx: Tx, new: NewToken, actor: str) -> Token:
+        """Keep a token.
+
+        Raises:
+            NotFoundError: Its owner is no user.
+            ConflictError: The owner is disabled or got 100 tokens within a day, or the token in use was revoked.
+        """
         tx.guard(_TOKENS)
         owner = _user(tx, new.owner)
         if owner.disabled:
@@ -155,6 +206,7 @@ class SqlTokens(SqlRepository, Tokens[Sync]):
 
     @writes
     def ensure(self, tx: Tx, new: NewToken, owner: Person) -> None:
+        """Keep a token and its owner if they are not on record yet; existing ones stay as they are."""
         tx.guard("ensure token")
         if tx.execute(select(tokens.c.id).where(tokens.c.digest == new.digest)).scalar() is not None:
             return
@@ -164,6 +216,11 @@ class SqlTokens(SqlRepository, Tokens[Sync]):
 
     @writes
     def keep_only(self, tx: Tx, new: NewToken, owner: Person) -> Token | None:
+        """Keep a token if it is not on record, and end all others with the same owner and label.
+
+        Returns:
+            The token as it is on record; None, without any change, if it has ended or its owner is disabled.
+        """
         tx.guard(_TOKENS)
         added(tx, owner, owner.name)
         row = tx.execute(select(tokens).where(tokens.c.digest == new.digest)).one_or_none()
@@ -182,6 +239,7 @@ class SqlTokens(SqlRepository, Tokens[Sync]):
 
     @reads
     def find(self, tx: Tx, owner: str | None = None) -> list[Token]:
+        """Tokens, oldest first; only those of one owner if given. Raises NotFoundError if there is no such user."""
         if owner is not None:
             _user(tx, owner)
         query = select(tokens).order_by(tokens.c.created, tokens.c.id)
@@ -189,10 +247,23 @@ class SqlTokens(SqlRepository, Tokens[Sync]):
 
     @reads
     def get(self, tx: Tx, token_id: str) -> Token:
+        """A token by id. Raises NotFoundError."""
         return _token(tx, token_id)
 
     @writes
     def revoke(self, tx: Tx, token_id: str, by: Person, *, with_made: bool = False) -> None:
+        """End a token permanently, now. Repeating it changes nothing.
+
+        Args:
+            token_id: The token.
+            by: Who revokes it.
+            with_made: Whether to end also all tokens that were made with it, directly or indirectly.
+
+        Raises:
+            NotFoundError: There is no such token.
+            ConflictError: It permits more than the token in use, or tokens of others were made with it that ``by`` may
+                not end.
+        """
         tx.guard(_TOKENS)
         found = [_token(tx, token_id), *(_made_with(tx, token_id) if with_made else ())]
         going = [token for token in found if token.revoked is None]
@@ -205,6 +276,15 @@ class SqlTokens(SqlRepository, Tokens[Sync]):
 
     @writes
     def rotate(self, tx: Tx, token_id: str, digest: str, until: datetime, by: Person) -> Token:
+        """Replace a token by a new one like it; the old one ends at ``until`` or before.
+
+        The new one has the full lifetime of the old one, but ends with the token that ``by`` uses at the latest.
+
+        Raises:
+            NotFoundError: There is no such token.
+            ConflictError: It is revoked or expired, or its owner got 100 tokens within a day; the token in use was
+                revoked.
+        """
         tx.guard(_TOKENS)
         old = _token(tx, token_id)
         if old.revoked or (old.expires and old.expires <= tx.now):
@@ -220,6 +300,7 @@ class SqlTokens(SqlRepository, Tokens[Sync]):
 
     @method
     def bearer(self, digest: str) -> Person | None:
+        """The owner of the token with this SHA-256; None if there is no such token in force. Records the use."""
         found = self._database.run(lambda tx: _bearer(tx, digest), "DEFERRED")
         if found is None:
             return None
@@ -231,11 +312,17 @@ class SqlTokens(SqlRepository, Tokens[Sync]):
         return person
 
 
-class SqlSignIns(SqlRepository, SignIns[Sync]):
-    """Repository of sign-ins. The newest token of the provider decides, in whatever order its tokens come."""
+class SignIns(Repository[M_co]):
+    """People who sign in at an identity provider."""
 
     @method
     def accept(self, person: Person, sign_in: SignIn) -> Person:
+        """Put somebody on record as a user for whom an identity provider vouches, with the role of the newest token.
+
+        Raises:
+            SignInError: The token was signed out, or is older than one that gave another role or none. Or the name
+                belongs to a user of our own, to somebody else at the provider, or to a disabled user.
+        """
         known = self._database.run(lambda tx: _known(tx, sign_in), "DEFERRED")
         if known is None or known.vouched is None or known.vouched < sign_in.issued or not _same(known, person):
             known = self._database.run(lambda tx: _sign_in(tx, person, sign_in))
@@ -248,6 +335,7 @@ class SqlSignIns(SqlRepository, SignIns[Sync]):
 
     @writes
     def withdraw_role(self, tx: Tx, sign_in: SignIn) -> None:
+        """Put on record that the provider gives somebody no role any more: their older tokens become invalid."""
         tx.guard(f"sign in {sign_in.subject}")
         known = _of(tx, sign_in)
         if known is not None and (known.vouched is None or sign_in.issued > known.vouched):
@@ -259,6 +347,7 @@ class SqlSignIns(SqlRepository, SignIns[Sync]):
 
     @writes
     def end(self, tx: Tx, sign_in: SignIn) -> None:
+        """Put on record that a token of the provider is invalid from now on."""
         tx.execute(delete(signed_out).where(signed_out.c.ends < tx.now))
         row = tx.insert(signed_out).values(digest=sign_in.digest, ends=sign_in.ends)
         new = tx.execute(row.on_conflict_do_nothing().returning(signed_out.c.digest)).scalar()

@@ -8,11 +8,12 @@ from datetime import datetime
 from controller.intent.placement import OPEN, Closures
 from controller.models.alarm import POOL_FULL, UNREACHABLE
 from controller.models.cloud import ClusterState
+from controller.models.ended_job import EVER
 from controller.models.network import Network
 from controller.models.plan import Change
 from controller.models.run import Holds
 from controller.plan import latest_first, pools_of, replicas_in
-from controller.ports.store import EVER, Store
+from controller.store.store import Store
 
 
 def running_on(store: Store, functions: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
@@ -11,12 +12,26 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, 
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.packing import packed
 from controller.models.plan import Changes, Plan
-from controller.ports.store import Page, PlanHead, Plans, Sync
 from controller.store.columns import metadata, string
 from controller.store.involvement import Involved, involved_in, note_plan
 from controller.store.networks import load_networks
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Page, Repository, reads, writes
 from controller.store.transaction import Tx, WorkedOut
+
+
+@dataclass(frozen=True, slots=True)
+class PlanHead:
+    """A plan in a list: what it is about, and its numbers of stations and findings."""
+
+    id: str
+    created: datetime
+    network_digest: str
+    selector: str
+    stations: int
+    unchanged: int
+    unplanned: int
+    findings: int
+
 
 plans = Table(
     "plans",
@@ -43,11 +58,12 @@ changes = Table(
 _involved = WorkedOut[str, Involved](kept=4)
 
 
-class SqlPlans(SqlRepository, Plans[Sync]):
-    """Repository of plans."""
+class Plans(Repository[M_co]):
+    """Plans, which never change."""
 
     @writes
     def save(self, tx: Tx, plan: Plan, actor: str) -> None:
+        """Keep a plan; an equal plan changes nothing."""
         # Without its network on record, the plan equals no other.
         network = load_networks(tx, [plan.network_digest]).get(plan.network_digest)
         key = f"{plan.digest} {network is None}"
@@ -55,10 +71,12 @@ class SqlPlans(SqlRepository, Plans[Sync]):
 
     @reads
     def get(self, tx: Tx, plan_id: str) -> Plan:
+        """A plan by id. Raises NotFoundError."""
         return load_plan(tx, plan_id)
 
     @reads
     def page(self, tx: Tx, page: Page) -> tuple[int, list[PlanHead]]:
+        """Total and one page of plans without their changes, newest first."""
         total = tx.execute(select(func.count()).select_from(plans)).scalar_one()
         of_plan = select(func.count()).where(changes.c.plan == plans.c.id).scalar_subquery()
         newest = select(plans.c.head, of_plan.label("stations")).order_by(plans.c.number.desc())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -27,13 +28,23 @@ from controller.models.errors import LeaseLostError
 from controller.models.metrics import added_up, encoded_sums
 from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState
-from controller.ports.store import Incarnation, Processes, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.leases import leases
 from controller.store.queries import INSERTS, Insert
-from controller.store.repository import SqlRepository, reads, writes, writes_first
+from controller.store.repository import M_co, Repository, reads, writes, writes_first
 from controller.store.run_rows import jobs
 from controller.store.transaction import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Incarnation:
+    """One life of a worker process; ``counter`` grows while it lives."""
+
+    id: str
+    name: str
+    counter: int
+    alive: bool
+
 
 workers = Table(
     "workers",
@@ -93,11 +104,12 @@ _GIVEN_BACK = (
 )
 
 
-class SqlProcesses(SqlRepository, Processes[Sync]):
-    """Repository of processes."""
+class Processes(Repository[M_co]):
+    """Workers and other processes."""
 
     @writes
     def register(self, tx: Tx, name: str, role: ProcessRole = ProcessRole.WORKER) -> str:
+        """Register a new incarnation of a process, in place of an ended one with its role and name; returns its id."""
         incarnation = f"{name}.{secrets.token_hex(4)}"
         # It replaces the ended one of this name; one that lives is listed again with its next heartbeat.
         tx.execute(_REPLACED, {"of": role.value, "called": name})
@@ -108,6 +120,13 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
 
     @writes_first
     def heartbeat(self, tx: Tx, incarnation: str, sessions: int = 0, late: str = "", observed: bytes = b"") -> None:
+        """Count up, and note the open sessions to devices, and the rounds that are late (``Process.late``).
+
+        ``observed`` is all that the process measured since it registered (``Observations.encoded``); empty means no
+        change.
+
+        Raises LeaseLostError if the incarnation was declared dead.
+        """
         beat = {"incarnation": incarnation, "sessions": sessions, "seen": tx.now, "late": late}
         if tx.execute(_BEAT, beat).rowcount != 1:
             raise declared_dead(incarnation)
@@ -116,6 +135,7 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
 
     @writes
     def end(self, tx: Tx, incarnation: str) -> None:
+        """Note that a process ended in good order; its jobs are given back as by ``declare_dead``."""
         living = and_(workers.c.id == incarnation, workers.c.alive)
         if tx.execute(update(workers).where(living).values(alive=False, listed=False)).rowcount == 1:
             tx.note(incarnation, "worker.stopped", incarnation, jobs=_give_back(tx, incarnation) or "")
@@ -123,15 +143,21 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
 
     @reads
     def find(self, tx: Tx) -> list[Process]:
+        """Processes that live, and for a day those that ended in another way than by ``end`` and were not replaced."""
         return listed(tx)
 
     @reads
     def alive(self, tx: Tx) -> list[Incarnation]:
+        """Incarnations of workers that are alive on record."""
         rows = tx.execute(_LIVING)
         return [Incarnation(row.id, row.name, row.counter, row.alive) for row in rows]
 
     @writes
     def declare_dead(self, tx: Tx, incarnation: str, counter: int) -> bool:
+        """Declare an incarnation dead if its counter is still ``counter``; False if it moved on.
+
+        Its jobs become claimable again (to recover their transactions), and its leases lose their holder.
+        """
         if tx.execute(_DEAD, {"incarnation": incarnation, "beats": counter}).rowcount != 1:
             return False
         tx.note("engine", "worker.declared_dead", incarnation, counter=counter, jobs=_give_back(tx, incarnation))

@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, ColumnElement, ForeignKey, Row, String, Table, Text, select, update
 
+from controller.models.claim import Claim
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.question import Question
-from controller.ports.store import Claim, Questions, Sync
 from controller.store.columns import Instant, metadata
 from controller.store.leases import check_lease
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.run_rows import ACTIVE, jobs, load_run, runs
 from controller.store.transaction import Tx
 
@@ -39,11 +39,12 @@ questions = Table(
 NOBODY = "nobody"
 
 
-class SqlQuestions(SqlRepository, Questions[Sync]):
-    """Repository of questions."""
+class Questions(Repository[M_co]):
+    """Questions of runs to people."""
 
     @writes
     def ask(self, tx: Tx, question: Question, claim: Claim) -> Question:
+        """Ask a question, unless it was asked before; returns it as it is now. Raises LeaseLostError."""
         check_lease(tx, claim)
         row = question.model_dump() | {"choices": orjson.dumps(question.choices).decode()}
         made = tx.insert(questions).values(row).on_conflict_do_nothing(index_elements=["id"])
@@ -53,6 +54,13 @@ class SqlQuestions(SqlRepository, Questions[Sync]):
 
     @writes
     def answer(self, tx: Tx, run: str, answer: str, *, actor: str, reason: str = "", question: str = "") -> Question:
+        """Answer the open question of a run, or one of several by its id; jobs that wait for it go on.
+
+        Raises:
+            NotFoundError: The run has no such open question.
+            ConflictError: It has several, and none was named.
+            InputError: The answer is not among the choices.
+        """
         load_run(tx, run, lock=True)
         query = select(questions.c.id).where(questions.c.run == run, *is_open(tx))
         found = sorted(tx.execute(query.where(questions.c.id == question) if question else query).scalars())
@@ -69,6 +77,7 @@ class SqlQuestions(SqlRepository, Questions[Sync]):
 
     @writes
     def take_default(self, tx: Tx, question: str) -> Question:
+        """Answer a question by its default, since nobody did; an answer that came meanwhile stays."""
         asked = _load(tx, question)
         load_run(tx, asked.run, lock=True)
         asked = _load(tx, question)
@@ -76,6 +85,11 @@ class SqlQuestions(SqlRepository, Questions[Sync]):
 
     @reads
     def find(self, tx: Tx, run: str = "", *, unanswered: bool = True) -> list[Question]:
+        """Questions of active runs, or of one run in any state, oldest first.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
         if run:
             load_run(tx, run)
         query = select(questions).join(runs, runs.c.id == questions.c.run)

@@ -12,10 +12,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, bindparam, delete, func, select, update
 
 from controller.intent.folding import Received
-from controller.models.alarm import LONGEST_BODY, Alarm, AlarmReport, AlarmSource, RecordedReport
-from controller.ports.store import Reports, Sync
+from controller.models.alarm import (
+    LONGEST_BODY,
+    Alarm,
+    AlarmReport,
+    AlarmSource,
+    RecordedReport,
+)
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.transaction import Tx
 
 reports = Table(
@@ -51,13 +56,14 @@ _AGAIN = (
 )
 
 
-class SqlReports(SqlRepository, Reports[Sync]):
-    """Repository of reports."""
+class Reports(Repository[M_co]):
+    """Reports of alarms as they came; ``Alarms.report_all`` puts them here."""
 
     @reads
     def after(
         self, tx: Tx, number: int, limit: int, since: datetime | None = None, until: datetime | None = None
     ) -> list[RecordedReport]:
+        """Reports after a number, in the order in which they were taken in, that were received between two times."""
         chosen = [reports.c.number > number]
         if since is not None:
             chosen.append(reports.c.received >= since)
@@ -68,16 +74,23 @@ class SqlReports(SqlRepository, Reports[Sync]):
 
     @reads
     def of_alarm(self, tx: Tx, alarm_id: str, limit: int) -> list[RecordedReport]:
+        """The newest reports of an alarm, oldest first."""
         newest = select(reports).where(reports.c.alarm == alarm_id).order_by(reports.c.number.desc()).limit(limit)
         return [_as_report(row) for row in tx.execute(newest)][::-1]
 
     @reads
     def latest(self, tx: Tx, alarms: Iterable[str], source: AlarmSource) -> dict[str, RecordedReport]:
+        """The newest report of a source for each of these alarms."""
         rows = tx.rows(_OF_SOURCE, reports.c.alarm, alarms, source=source.value)
         return {row.alarm: _as_report(row) for row in sorted(rows, key=lambda row: row.number)}
 
     @writes
     def prune(self, tx: Tx, age: timedelta, most: int) -> int:
+        """Delete some reports that were not received again for ``age``, and the oldest ones above the number ``most``.
+
+        Returns:
+            The number of deleted reports. Call it again until it is 0.
+        """
         newest = tx.execute(select(func.max(reports.c.number))).scalar_one()
         if newest is None:
             return 0

@@ -1,22 +1,43 @@
-"""Base of the repositories: methods that are transactions, alone or many of a kind as one."""
+"""Base of the repositories: methods that are transactions, called in two ways."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from functools import partial
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from controller.models.errors import MinkaError
-from controller.ports.store import Method, Store, Sync
 from controller.store.transaction import Database, Mode, Tx
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 C = TypeVar("C")
 
 
-class SqlRepository:
-    """A repository over the database.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list to return; lists are newest first unless stated otherwise."""
+
+    limit: int = 100
+    offset: int = 0
+
+
+class Sync:
+    """Methods of a repository return when their transaction is committed."""
+
+
+class Async:
+    """Methods of a repository are coroutine functions, which the store's thread carries out."""
+
+
+#: How methods of a repository are called.
+M_co = TypeVar("M_co", bound=Sync | Async, covariant=True)
+
+
+class Repository(Generic[M_co]):
+    """A repository of one noun over the database: its methods block, or are coroutine functions.
 
     Args:
         database: The database.
@@ -25,10 +46,40 @@ class SqlRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @property
-    def mode(self) -> Sync:
-        """Methods block."""
-        return Sync()
+
+class Method(Generic[P, R_co]):
+    """Descriptor of a method: blocking on a ``Repository[Sync]``, a coroutine function on a ``Repository[Async]``.
+
+    Args:
+        function: The method of the blocking repository.
+        reads: Whether it is known to change nothing.
+    """
+
+    def __init__(self, function: Callable[Concatenate[Any, P], R_co], reads: bool = False) -> None:
+        self.function = function
+        self.reads = reads
+        self.name = ""
+        self.__doc__ = function.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, repository: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, repository: Repository[Sync], owner: type) -> Callable[P, R_co]: ...
+
+    @overload
+    def __get__(self, repository: Repository[Async], owner: type) -> Callable[P, Coroutine[Any, Any, R_co]]: ...
+
+    def __get__(self, repository: Any, owner: type) -> Any:
+        return self if repository is None else partial(self.function, repository)
+
+
+def method(function: Callable[Concatenate[Any, P], R]) -> Method[P, R]:
+    """Declare a method that is no transaction as a whole, but has some."""
+    return Method(function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +87,11 @@ class Invocation:
     """A call of a repository's method, with its arguments."""
 
     method: Method[..., Any]
-    repository: SqlRepository
+    repository: Repository[Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
-    def __call__(self, store: Store) -> Any:
+    def __call__(self, store: Any) -> Any:
         """Carry out the call alone."""
         return getattr(self.repository, self.method.name)(*self.args, **self.kwargs)
 
@@ -54,7 +105,7 @@ class AsyncRepository:
     """
 
     def __init__(
-        self, repository: SqlRepository, call: Callable[[Callable[[Store], Any]], Coroutine[Any, Any, Any]]
+        self, repository: Repository[Any], call: Callable[[Callable[[Any], Any]], Coroutine[Any, Any, Any]]
     ) -> None:
         self._repository, self._call = repository, call
 
@@ -142,7 +193,7 @@ def grouped(
 
 
 def _in_transaction(function: Callable[Concatenate[Any, Tx, P], R], mode: Mode) -> Callable[Concatenate[Any, P], R]:
-    def run(repository: SqlRepository, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def run(repository: Repository[Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return repository._database.run(lambda tx: function(repository, tx, *args, **kwargs), mode)
 
     run.__doc__ = function.__doc__

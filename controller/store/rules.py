@@ -32,11 +32,10 @@ from sqlalchemy import (
 from controller.models.alarm import CELL_UNSTABLE, Alarm, AlarmState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.rule import Figures, Proposal, ProposalState, RuleGrant, RuleMode, likeness
-from controller.ports.store import Page, Rules, Sync
 from controller.store.alarm_rows import alarms, as_alarm
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.queries import as_noun
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Page, Repository, reads, writes
 from controller.store.transaction import Database, Tx
 
 #: Modes as they were set, never deleted; the newest row of a rule and scope is in force.
@@ -95,8 +94,8 @@ _ENDED = (ProposalState.SUCCEEDED, ProposalState.FAILED)
 _FINAL = (*_ENDED, ProposalState.DENIED, ProposalState.VOID, ProposalState.REFUSED, ProposalState.TOLD)
 
 
-class SqlRules(SqlRepository, Rules[Sync]):
-    """Repository of modes and proposals."""
+class Rules(Repository[M_co]):
+    """Modes of rules, and their proposals and repairs."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -105,6 +104,7 @@ class SqlRules(SqlRepository, Rules[Sync]):
 
     @reads
     def grants(self, tx: Tx) -> list[RuleGrant]:
+        """Modes in force, by rule and scope; a rule without one has the mode in its file."""
         last, (known, found) = tx.execute(_LAST).one_or_none(), self._in_force
         if last != known:  # Rows are only added. On a restored record the last row is another one.
             found = tuple(as_noun(RuleGrant, row) for row in tx.execute(_GRANTS))
@@ -115,6 +115,7 @@ class SqlRules(SqlRepository, Rules[Sync]):
     def set_mode(
         self, tx: Tx, rule: str, scope: str, mode: RuleMode, *, by: str, reason: str, digest: str
     ) -> RuleGrant:
+        """Set the mode of a rule in a scope."""
         made = RuleGrant(rule=rule, scope=scope, mode=mode, by=by, reason=reason, at=tx.now, digest=digest)
         record = _figures(tx, rule)
         tx.execute(rule_modes.insert().values(made.model_dump() | {"mode": mode.value}))
@@ -125,6 +126,7 @@ class SqlRules(SqlRepository, Rules[Sync]):
 
     @writes
     def propose(self, tx: Tx, proposal: Proposal) -> Proposal:
+        """Put a proposal of a rule on record."""
         made = proposal.model_copy(update={"id": f"p-{secrets.token_hex(5)}", "at": tx.now})
         tx.execute(proposals.insert().values(_as_row(made)))
         detail = {"proposal": made.id, "playbook": made.playbook, "parameters": made.parameters, "rung": made.rung}
@@ -133,16 +135,19 @@ class SqlRules(SqlRepository, Rules[Sync]):
 
     @reads
     def of_alarm(self, tx: Tx, alarm_id: str) -> list[Proposal]:
+        """Proposals of rules for an alarm, oldest first."""
         return [_as_proposal(row) for row in tx.execute(_OF_ALARM, {"alarm": alarm_id})]
 
     @reads
     def get(self, tx: Tx, proposal_id: str) -> Proposal:
+        """One proposal. Raises NotFoundError."""
         return _load(tx, proposal_id)
 
     @reads
     def page(
         self, tx: Tx, page: Page, states: Iterable[ProposalState] = (), rule: str = "", alarm: str = ""
     ) -> tuple[int, list[Proposal]]:
+        """Total and one page of proposals, newest first; only those of the states, rule and alarm that are named."""
         wanted: list[ColumnElement[bool]] = [proposals.c.rule == rule] if rule else []
         wanted += [proposals.c.alarm == alarm] if alarm else []
         if named := [state.value for state in states]:
@@ -153,6 +158,12 @@ class SqlRules(SqlRepository, Rules[Sync]):
 
     @writes
     def answer(self, tx: Tx, proposal_id: str, *, yes: bool, by: str, reason: str) -> Proposal:
+        """Put a person's answer to a proposal on record.
+
+        Raises:
+            NotFoundError: There is no such proposal.
+            ConflictError: It does not ask (any more), or the alarm is not the one that it asked about.
+        """
         asked = _load(tx, proposal_id, lock=True)
         if asked.state is not ProposalState.ASKED:
             raise ConflictError(f"{proposal_id} asks nobody: it is {asked.state}")
@@ -178,6 +189,7 @@ class SqlRules(SqlRepository, Rules[Sync]):
         before: tuple[str, ...] = (),
         after: tuple[str, ...] | None = None,
     ) -> Proposal | None:
+        """Move a proposal to another state, and remove its objections; None if its state is not as ``seen``."""
         change: dict[str, Any] = {"state": state.value, "obstacle": ""}
         change |= {name: value for name, value in {"reason": reason, "run": run}.items() if value}
         change |= {"before": orjson.dumps(before).decode()} if before else {}
@@ -190,6 +202,7 @@ class SqlRules(SqlRepository, Rules[Sync]):
 
     @reads
     def during(self, tx: Tx, alarm: Alarm) -> Proposal | None:
+        """The repair for another alarm that was working on the station, or being verified, when an alarm was raised."""
         working = and_(
             proposals.c.station == alarm.station,
             proposals.c.run != "",
@@ -203,6 +216,7 @@ class SqlRules(SqlRepository, Rules[Sync]):
 
     @reads
     def figures(self, tx: Tx, rule: str, scope: str | None = None, since: datetime | None = None) -> Figures:
+        """Figures of a rule on record; of its repairs only those since ``since``, by its mode in this scope."""
         return _figures(tx, rule, scope, since)
 
 

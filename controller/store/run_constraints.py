@@ -45,9 +45,9 @@ from controller.models.packing import unpacked
 from controller.models.run import JobState
 from controller.models.scalars import HOST
 from controller.models.sharing import ActionClass
-from controller.ports.store import RunRequest
 from controller.store.columns import Instant, long_text, metadata
 from controller.store.involvement import note_notified
+from controller.store.requests import RunRequest
 from controller.store.run_rows import jobs
 from controller.store.transaction import Tx
 from controller.store.votes import cast_vote, spend_votes, votes_on

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,10 +31,9 @@ from controller.models.run import (
 from controller.models.scalars import HOST
 from controller.models.step import RunPlaybook, StepState
 from controller.models.waiting import WaitCode, codes_of, ways, words
-from controller.ports.store import Decide, NewJob, Page, PreparedRun, Runs, Sync, Transition, other_request
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant
-from controller.store.decisions import again, choice_of, decide_on, load_decisions
+from controller.store.decisions import NewDecision, again, choice_of, decide_on, load_decisions
 from controller.store.integrity import doubted
 from controller.store.involvement import note_run
 from controller.store.journal import journal
@@ -43,7 +43,8 @@ from controller.store.plans import changes, plans
 from controller.store.processes import worker_seen
 from controller.store.queries import chunks
 from controller.store.questions import as_question, is_open, questions
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Page, Repository, reads, writes
+from controller.store.requests import NewJob, PreparedRun, other_request
 from controller.store.run_constraints import keep_constraints
 from controller.store.run_rows import (
     ACTIVE,
@@ -62,6 +63,39 @@ from controller.store.run_rows import (
 )
 from controller.store.steps import steps
 from controller.store.transaction import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The next change of a run, all in one transaction.
+
+    Attributes:
+        wave: Wave that opens, or None. If each station is decided on its own, its jobs of rank 0 become claimable.
+        cancel_rest: Whether unclaimed jobs end ``cancelled``.
+        spared: Ids of jobs that do not: they may still begin.
+        reason: Why, for the record.
+        decisions: New decisions at gates.
+        ready: Ids of waiting jobs that become claimable.
+        withdrawn: Ids of jobs not begun that end ``withdrawn``.
+        postponed: Ids of jobs not begun, or ended ``deferred``, whose unit or wave was postponed.
+        outdated: Ids of jobs not begun that end ``cancelled``, since what they should do does not follow any more from
+            the network files in force.
+    """
+
+    state: RunState
+    wave: int | None = None
+    cancel_rest: bool = False
+    spared: tuple[str, ...] = ()
+    reason: str = ""
+    decisions: tuple[NewDecision, ...] = ()
+    ready: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    postponed: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
+
+
+Decide = Callable[[Run, Sequence[Job]], Transition | None]
+
 
 _PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
 _CANCELLABLE = (*_PAUSABLE, RunState.PAUSED)
@@ -109,11 +143,20 @@ _JOBS = select(*JOB_COLUMNS).where(jobs.c.run == bindparam("run")).order_by(jobs
 _MATES = _JOBS.where(jobs.c.wave == bindparam("wave"), jobs.c.unit == bindparam("unit"))
 
 
-class SqlRuns(SqlRepository, Runs[Sync]):
-    """Repository of runs."""
+class Runs(Repository[M_co]):
+    """Executions of procedures."""
 
     @writes
     def create(self, tx: Tx, new: PreparedRun) -> Run:
+        """Accept a run (state ``queued``) with its jobs (``waiting``), and keep its constraints.
+
+        If the same person (or alarm, if that is the cause) used the key before, returns that run, provided that the
+        request is the same: plan, procedure and strategy (or playbook and parameters), and the person's reason.
+        The request counts as a yes of an asker who may approve, with the contractual reasons of the request.
+
+        Raises:
+            ConflictError: The key was used for something else.
+        """
         request, plan = new.request, new.plan
         key = None if request.key is None else whose_key(request.cause, request.actor, request.key)
         if key is not None:
@@ -174,10 +217,12 @@ class SqlRuns(SqlRepository, Runs[Sync]):
 
     @reads
     def get(self, tx: Tx, run_id: str) -> Run:
+        """A run with its counts. Raises NotFoundError."""
         return load_run(tx, run_id)
 
     @reads
     def page(self, tx: Tx, page: Page, states: Iterable[RunState] | None = None) -> tuple[int, list[Run]]:
+        """Total and one page of runs, newest first."""
         chosen = [] if states is None else [runs.c.state.in_([state.value for state in states])]
         total = tx.execute(select(func.count()).select_from(runs).where(*chosen)).scalar_one()
         newest = select(runs).where(*chosen).order_by(runs.c.number.desc())
@@ -185,14 +230,26 @@ class SqlRuns(SqlRepository, Runs[Sync]):
 
     @reads
     def jobs(self, tx: Tx, run_id: str) -> list[Job]:
+        """All jobs of a run, by wave and station."""
         return _jobs(tx, load_run(tx, run_id))
 
     @reads
     def mates(self, tx: Tx, job: Job) -> list[Job]:
+        """All jobs of a job's wave and unit."""
         return [as_job(row) for row in tx.execute(_MATES, {"run": job.run, "wave": job.wave, "unit": job.unit})]
 
     @writes
     def advance(self, tx: Tx, run_id: str, decide: Decide, by: str = "engine") -> Transition | None:
+        """Let ``decide`` judge a run and its jobs, and carry out the result, in one transaction.
+
+        The run stays locked meanwhile, so ``decide`` must be quick and pure; it may be called again when the
+        transaction is repeated. It is not called for a terminal run. ``cancel_rest`` spares jobs that must still
+        recover a transaction: they stay claimable until they are done. ``by`` is who decides, for the record.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ConflictError: A terminal state was asked for while jobs are not done.
+        """
         run = load_run(tx, run_id, lock=True)
         if run.state.terminal:
             return None
@@ -203,10 +260,22 @@ class SqlRuns(SqlRepository, Runs[Sync]):
 
     @reads
     def unjudged(self, tx: Tx) -> list[Run]:
+        """Runs under way that begin nothing more before their plans are judged by what is in force, oldest first."""
         return as_runs(tx, tx.execute(_UNJUDGED, {"now": tx.now}).all())
 
     @writes
     def judge(self, tx: Tx, run_id: str, digest: str, void: Collection[str], judge_from: datetime | None) -> bool:
+        """Put on record what of a run's plan does not follow from the network files in force, and let the rest begin.
+
+        Args:
+            run_id: The run.
+            digest: The network files that it was judged by; if others are in force by now, nothing is recorded.
+            void: Ids of jobs that must not begin any more. Those that began already are completed.
+            judge_from: From when it has to be judged again; None for not before other files are loaded.
+
+        Returns:
+            Whether it is on record.
+        """
         tx.guard(NETWORK_GUARD)
         run = load_run(tx, run_id, lock=True)
         if run.state.terminal or files_in_force(tx) != digest:
@@ -221,26 +290,32 @@ class SqlRuns(SqlRepository, Runs[Sync]):
 
     @reads
     def active(self, tx: Tx) -> list[str]:
+        """Ids of runs that are not terminal, oldest first."""
         return list(tx.execute(_ACTIVE).scalars())
 
     @reads
     def under_way(self, tx: Tx, device: str, now: datetime) -> str:
+        """Id of the run that works on a device, or may begin there in a window that is open now; empty if none."""
         return str(tx.execute(_UNDER_WAY, {"device": device, "now": now}).scalar() or "")
 
     @reads
     def left(self, tx: Tx, device: str) -> datetime | None:
+        """When a run last ended at a device after it changed it, or was stopped before it could; None if none did."""
         return tx.execute(_LEFT, {"device": device}).scalar()
 
     @writes
     def cancel(self, tx: Tx, run_id: str, actor: str) -> Run:
+        """Turn a run that is not terminal into ``cancelling``; terminal runs stay as they are."""
         return cancel_run(tx, run_id, actor)
 
     @reads
     def cancelling(self, tx: Tx, run_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the runs that a person has cancelled and that have not ended."""
         return frozenset(row.id for row in tx.rows(_CANCELLING, runs.c.id, run_ids))
 
     @writes
     def pause(self, tx: Tx, run_id: str, actor: str) -> Run:
+        """Turn ``queued``/``running`` into ``paused``, and put back claimable jobs of units not begun."""
         run = _request(tx, run_id, actor, _PAUSABLE, RunState.PAUSED, PAUSE)
         if run.state is RunState.PAUSED:
             unbegun = and_(jobs.c.run == run_id, jobs.c.state == JobState.READY.value, ~reserved(), ~_begun(run))
@@ -249,17 +324,20 @@ class SqlRuns(SqlRepository, Runs[Sync]):
 
     @writes
     def resume(self, tx: Tx, run_id: str, actor: str) -> Run:
+        """Turn ``paused`` back into the state before; other runs stay as they are."""
         was = RunState.RUNNING if load_run(tx, run_id).started else RunState.QUEUED
         return _request(tx, run_id, actor, (RunState.PAUSED,), was, "run.resumed")
 
     @reads
     def find_by_key(self, tx: Tx, idempotency_key: str, person: str) -> Run | None:
+        """The run that was accepted with this key of this person, or None; equal keys of other people do not count."""
         key = whose_key(PERSON, person, idempotency_key)
         found = tx.execute(select(runs.c.id).where(runs.c.idempotency_key == key)).scalar()
         return None if found is None else load_run(tx, found)
 
     @reads
     def waits(self, tx: Tx, run_ids: Collection[str]) -> dict[str, tuple[Wait, ...]]:
+        """What each of these runs waits for, a pause first; runs that have ended or wait for nothing are left out."""
         active = and_(runs.c.id.in_(run_ids), runs.c.state.in_(ACTIVE))
         found: dict[str, list[Wait]] = {}
         asking = [*_asking(tx, active)]
@@ -271,10 +349,12 @@ class SqlRuns(SqlRepository, Runs[Sync]):
 
     @reads
     def unworked(self, tx: Tx, run_ids: Collection[str]) -> dict[str, Wait]:
+        """The wait of each of these runs of which jobs could go on if a worker lived; none while one does."""
         return unworked(tx, runs.c.id.in_(run_ids))
 
     @reads
     def playbook(self, tx: Tx, digest: str) -> str:
+        """Text of a playbook that a run was accepted with. Raises NotFoundError."""
         content = tx.execute(select(playbooks.c.content).where(playbooks.c.digest == digest)).scalar()
         if content is None:
             raise NotFoundError(f"no run has a playbook {digest}")

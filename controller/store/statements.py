@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, Row, String, Table, UniqueConstraint, and_, func, select
@@ -23,15 +23,23 @@ from controller.models.statement import (
     StatementProof,
 )
 from controller.performance.statements import digest_of, files_of, statement_of
-from controller.ports.store import Page, StatementFilter, Statements, Sync
 from controller.store import audit_chain
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.epochs import LAST_DECISION
 from controller.store.integrity import doubted
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Page, Repository, reads, writes
 from controller.store.trail_log import known_keys, signing_key
 from controller.store.transaction import Tx
+
+
+class StatementFilter(NamedTuple):
+    """Which statements are wanted; None for any."""
+
+    kind: StatementKind | None = None
+    tenant: str | None = None
+    month: str | None = None
+
 
 statements = Table(
     "statements",
@@ -68,11 +76,25 @@ ISSUED, TAKEN_BACK = "statement.issued", "statement.taken-back"
 _FILES = select(statement_files.c.statement, statement_files.c.form, statement_files.c.digest)
 
 
-class SqlStatements(SqlRepository, Statements[Sync]):
-    """Repository of statements."""
+class Statements(Repository[M_co]):
+    """Statements of what tenants got in months, in versions: each is kept as it was issued, and never changes."""
 
     @writes
     def issue(self, tx: Tx, draft: Statement, by: str, reason: str, *, anew: bool = False) -> IssuedStatement:
+        """Put a statement on record as the next version, signed, with the digests of its files on the audit trail.
+
+        Returns the latest version if the draft is equal.
+
+        Args:
+            draft: The statement.
+            by: Who issues it.
+            reason: Why a further version is issued.
+            anew: A person says that none was issued on a record that was lost.
+
+        Raises:
+            ConflictError: The record is in doubt; or a version, or a settlement of a month that it corrects, may have
+                been issued before the record was restored; or the key that signs is missing.
+        """
         tx.guard(f"statement:{draft.kind}:{draft.tenant}:{draft.month}")
         if doubt := doubted(tx):
             raise ConflictError(f"nothing is issued until a person decides which record is right: {doubt}")
@@ -91,6 +113,17 @@ class SqlStatements(SqlRepository, Statements[Sync]):
 
     @writes
     def take_back(self, tx: Tx, files: Mapping[StatementForm, bytes], note: str, by: str) -> IssuedStatement:
+        """Put a statement on record again that was issued on a record that was lost, by its files and signed note.
+
+        Args:
+            files: The JSON, and others that this version of Minka would make another way.
+            note: The signed note about them.
+            by: Who gives them.
+
+        Raises:
+            InputError: The note is not signed by a key of this record, or a file is not one of its files.
+            ConflictError: Another statement of that name is on record.
+        """
         signed, _ = StatementNote.read(note, known_keys(tx))
         if doubt := doubted(tx):
             raise ConflictError(f"nothing is taken back until a person decides which record is right: {doubt}")
@@ -118,6 +151,7 @@ class SqlStatements(SqlRepository, Statements[Sync]):
 
     @reads
     def note(self, tx: Tx, statement: str) -> str:
+        """The signed note about the files of a statement, by the statement's id. Raises NotFoundError."""
         note: str | None = tx.execute(select(statements.c.note).where(statements.c.id == statement)).scalar()
         if not note:
             raise NotFoundError(f"{statement} was not signed" if note == "" else f"there is no statement {statement}")
@@ -168,6 +202,7 @@ class SqlStatements(SqlRepository, Statements[Sync]):
     def page(
         self, tx: Tx, page: Page, like: StatementFilter | None = None, kinds: Collection[StatementKind] | None = None
     ) -> tuple[int, list[IssuedStatement]]:
+        """Total and one page of statements, newest first; only of these kinds if given."""
         wanted = like or StatementFilter()
         chosen = [statements.c[name] == value for name, value in wanted._asdict().items() if value is not None]
         if kinds is not None:
@@ -182,6 +217,7 @@ class SqlStatements(SqlRepository, Statements[Sync]):
     def get(
         self, tx: Tx, kind: StatementKind, tenant: str, month: str, version: int | None = None
     ) -> tuple[IssuedStatement, Statement]:
+        """A version of a statement, the latest by default. Raises NotFoundError."""
         row = self._latest(tx, kind, tenant, month, version)
         if row is None:
             which = "" if version is None else f" version {version} of"
@@ -190,6 +226,7 @@ class SqlStatements(SqlRepository, Statements[Sync]):
 
     @reads
     def file(self, tx: Tx, statement: str, form: StatementForm) -> bytes:
+        """A file of a statement, by the statement's id, as it was issued. Raises NotFoundError."""
         of = and_(statement_files.c.statement == statement, statement_files.c.form == form.value)
         content = tx.execute(select(statement_files.c.content).where(of)).scalar()
         if content is None:
@@ -198,6 +235,11 @@ class SqlStatements(SqlRepository, Statements[Sync]):
 
     @reads
     def proof(self, tx: Tx, digest: str, tenant: str | None = None) -> StatementProof:
+        """The statement of a file, by the file's SHA-256, and whether the audit row matches; of all tenants or one.
+
+        Raises:
+            NotFoundError: No such file was issued.
+        """
         known = tx.execute(_FILES.where(statement_files.c.digest == digest)).one_or_none()
         row = known and tx.execute(select(statements).where(statements.c.id == known.statement)).one()
         if known is None or row is None or tenant not in (None, row.tenant):

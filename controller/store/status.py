@@ -30,7 +30,6 @@ from controller.models.process import Process, ProcessRole
 from controller.models.rule import ProposalState
 from controller.models.run import JobState, Outcome, RunState
 from controller.models.waiting import COUNTED, WaitCode
-from controller.ports.store import Status, Sync
 from controller.store import epochs
 from controller.store.alarm_rows import STANDING, alarm_tenants, alarms
 from controller.store.alarms import escalations, refused_alerts, repairs
@@ -49,7 +48,7 @@ from controller.store.processes import listed, observations, workers
 from controller.store.queries import INSERTS, Insert
 from controller.store.questions import is_open, questions
 from controller.store.reports import reports
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.rules import proposals
 from controller.store.run_rows import ACTIVE, jobs, runs, unpacked_reasons
 from controller.store.runs import unworked
@@ -86,7 +85,7 @@ _UNJUDGED = select(func.min(runs.c.judge_from)).where(
 )
 #: Who knows of an incident: nobody yet; somebody; somebody who works on it.
 _KNOWN_TO = ("new", "acknowledged", "taken")
-#: What becomes of collected periods: see ``ports.store.measurements.StoredPeriods``; late ones are counted there too.
+#: What becomes of collected periods: see ``store.measurements.StoredPeriods``; late ones are counted there too.
 _PERIODS = ("new", "repeated", "replaced", "conflicting", "refused", "late")
 #: Quantiles of the age of health checks, and of performance data.
 _QUANTILES = (0.5, 0.95, 1.0)
@@ -96,8 +95,8 @@ _ROOM_AGAIN, _LEAST_ROOM = 5.0, 1 << 20
 _ROOM = text("CREATE TEMPORARY TABLE minka_room ON COMMIT DROP AS SELECT n FROM generate_series(1, 20000) AS n")
 
 
-class SqlStatus(SqlRepository, Status[Sync]):
-    """Repository of figures over the record."""
+class Status(Repository[M_co]):
+    """Figures over the record, and whether it accepts writes."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -107,6 +106,10 @@ class SqlStatus(SqlRepository, Status[Sync]):
 
     @reads
     def figures(self, tx: Tx) -> dict[str, Figures]:
+        """Gauges and counters over the record, by metric and label values (``controller.models.metrics``).
+
+        Outcomes, ended runs, roles and other closed sets are 0 if they did not occur.
+        """
         # Jobs that wait for people, windows or another job's device do not wait for a worker.
         ready = select(func.min(jobs.c.ready)).join(runs, runs.c.id == jobs.c.run)
         ready = ready.join(leases, leases.c.station == jobs.c.station).where(CLAIMABLE)
@@ -143,11 +146,17 @@ class SqlStatus(SqlRepository, Status[Sync]):
 
     @reads
     def spreads(self, tx: Tx) -> dict[str, Spreads]:
+        """Histograms, and counters of what processes counted: by metric and label values.
+
+        Durations of runs and the like are worked out from the record. Measurements of processes are added up over all
+        that live and all that ended.
+        """
         contents = tx.execute(select(observations.c.content)).scalars().all()
         return joined(self._durations.read(tx), added_up(contents))
 
     @writes
     def check_writable(self, tx: Tx) -> None:
+        """Return if a write would be committed now; leaves no change. Raises StoreError."""
         tx.execute(_probe(tx.dialect), {"name": "write-probe", "on": True})
         # A row that is replaced by one of its size needs no room, so a full disk takes it.
         now = tx.clock.monotonic()

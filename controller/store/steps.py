@@ -23,17 +23,17 @@ from sqlalchemy import (
     select,
 )
 
+from controller.models.claim import Claim
 from controller.models.equipment import Operation
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change
 from controller.models.step import StepRecord, StepState, transaction_of
 from controller.plan import carried
-from controller.ports.store import Claim, Steps, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.involvement import note_change
 from controller.store.leases import RESERVED, check_lease, leases
 from controller.store.queries import INSERTS
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Repository, reads, writes
 from controller.store.transaction import Tx
 
 steps = Table(
@@ -81,11 +81,16 @@ _BEGUN = select(
 _OF_JOB = select(steps).where(steps.c.job == bindparam("of")).order_by(steps.c.position, steps.c.undo)
 
 
-class SqlSteps(SqlRepository, Steps[Sync]):
-    """Repository of steps."""
+class Steps(Repository[M_co]):
+    """Steps of jobs that execute playbooks."""
 
     @writes
     def write(self, tx: Tx, step: StepRecord, claim: Claim) -> None:
+        """Keep a step in its current state; an equal step changes nothing.
+
+        Raises:
+            LeaseLostError: The claim's fence is no longer the newest, or its incarnation was declared dead.
+        """
         check_lease(tx, claim)
         tx.execute(_WRITTEN[tx.dialect], _as_row(step))
         if step.change is not None:
@@ -105,11 +110,13 @@ class SqlSteps(SqlRepository, Steps[Sync]):
 
     @reads
     def find(self, tx: Tx, job: str) -> list[StepRecord]:
+        """Steps of a job in order, each followed by its undoing."""
         rows = tx.execute(_OF_JOB, {"of": job})
         return [as_step(row) for row in rows]
 
     @reads
     def carried(self, tx: Tx, stations: Iterable[str]) -> dict[str, tuple[Change, ...]]:
+        """Changes that stations carry by jobs that have not ended, in order; they are not in the ledger yet."""
         at = {row.job: row.station for row in tx.rows(RESERVED, leases.c.station, stations)}
         made: dict[str, list[StepRecord]] = defaultdict(list)
         for row in tx.rows(_CHANGED, steps.c.job, at) if at else ():

@@ -2,116 +2,161 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from controller.models.metrics import Observations
 from controller.ports.clock import Clock, SystemClock
-from controller.ports.store import AsyncStore, Store
-from controller.store.alarms import SqlAlarms, SqlEscalations, SqlRepairs
-from controller.store.approvals import SqlApprovals, SqlFreezes
-from controller.store.audit import SqlAudit
-from controller.store.behaviours import SqlBehaviours
-from controller.store.claims import SqlClaims
-from controller.store.collections import SqlCollections
-from controller.store.comments import SqlComments
-from controller.store.definitions import SqlDefinitions
-from controller.store.devices import SqlDevices, SqlHealths
+from controller.store.alarms import Alarms, Escalations, Repairs
+from controller.store.approvals import Approvals, Freezes
+from controller.store.audit import Audit
+from controller.store.behaviours import Behaviours
+from controller.store.claims import Claims
+from controller.store.collections import Collections
+from controller.store.comments import Comments
+from controller.store.definitions import DefinitionVersions
+from controller.store.devices import Devices, Healths
 from controller.store.engine import SILENCE, make_engine
 from controller.store.evidence import Evidence
-from controller.store.gates import SqlGates
-from controller.store.heartbeats import SqlHeartbeats
-from controller.store.holds import SqlHolds, SqlSwitches
-from controller.store.incidents import SqlIncidents
-from controller.store.integrity import SqlIntegrity
-from controller.store.journal import SqlJournal
-from controller.store.judgements import SqlJudgements
-from controller.store.ledger import SqlLedger
-from controller.store.measurements import SqlMeasurements
-from controller.store.networks import SqlNetworks
-from controller.store.notices import SqlNotices
-from controller.store.on_call import SqlCalls
-from controller.store.people import SqlSignIns, SqlTokens, SqlUsers
-from controller.store.plans import SqlPlans
-from controller.store.processes import SqlProcesses
-from controller.store.questions import SqlQuestions
-from controller.store.reports import SqlReports
-from controller.store.repository import AsyncRepository, SqlRepository
-from controller.store.rules import SqlRules
-from controller.store.runs import SqlRuns
-from controller.store.statements import SqlStatements
-from controller.store.status import SqlStatus
-from controller.store.steps import SqlSteps
-from controller.store.tenants import SqlTenants
-from controller.store.trail_log import SqlTrailLog
+from controller.store.gates import Gates
+from controller.store.heartbeats import Heartbeats
+from controller.store.holds import Holds, Switches
+from controller.store.incidents import Incidents
+from controller.store.integrity import Integrity
+from controller.store.journal import Journal
+from controller.store.judgements import Judgements
+from controller.store.ledger import Ledger
+from controller.store.measurements import Measurements
+from controller.store.networks import Networks
+from controller.store.notices import Notices
+from controller.store.on_call import Calls
+from controller.store.people import SignIns, Tokens, Users
+from controller.store.plans import Plans
+from controller.store.processes import Processes
+from controller.store.questions import Questions
+from controller.store.reports import Reports
+from controller.store.repository import Async, AsyncRepository, M_co, Repository, Sync
+from controller.store.rules import Rules
+from controller.store.runs import Runs
+from controller.store.statements import Statements
+from controller.store.status import Status
+from controller.store.steps import Steps
+from controller.store.tenants import Tenants
+from controller.store.trail_log import TrailLog
 from controller.store.transaction import Database
 from controller.store.upgrade import upgrade_engine
-from controller.store.works import SqlWorks
+from controller.store.works import Works
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Records(Generic[M_co]):
+    """The repositories."""
+
+    alarms: Alarms[M_co]
+    approvals: Approvals[M_co]
+    audit: Audit[M_co]
+    behaviours: Behaviours[M_co]
+    calls: Calls[M_co]
+    claims: Claims[M_co]
+    collections: Collections[M_co]
+    comments: Comments[M_co]
+    definitions: DefinitionVersions[M_co]
+    devices: Devices[M_co]
+    escalations: Escalations[M_co]
+    freezes: Freezes[M_co]
+    gates: Gates[M_co]
+    healths: Healths[M_co]
+    heartbeats: Heartbeats[M_co]
+    holds: Holds[M_co]
+    incidents: Incidents[M_co]
+    integrity: Integrity[M_co]
+    journal: Journal[M_co]
+    judgements: Judgements[M_co]
+    ledger: Ledger[M_co]
+    measurements: Measurements[M_co]
+    networks: Networks[M_co]
+    notices: Notices[M_co]
+    plans: Plans[M_co]
+    processes: Processes[M_co]
+    questions: Questions[M_co]
+    repairs: Repairs[M_co]
+    reports: Reports[M_co]
+    rules: Rules[M_co]
+    runs: Runs[M_co]
+    sign_ins: SignIns[M_co]
+    statements: Statements[M_co]
+    status: Status[M_co]
+    steps: Steps[M_co]
+    switches: Switches[M_co]
+    tenants: Tenants[M_co]
+    tokens: Tokens[M_co]
+    trail: TrailLog[M_co]
+    users: Users[M_co]
+    works: Works[M_co]
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """A piece of work that changes nothing."""
 
-    work: Callable[[SqlStore], Any]
+    work: Callable[[Store], Any]
 
-    def __call__(self, store: SqlStore) -> Any:
+    def __call__(self, store: Store) -> Any:
         """Carry out the work in one transaction."""
         return store.database.run(lambda tx: store.database.join(tx, partial(self.work, store)), "DEFERRED")
 
 
-class SqlStore(Store):
-    """``Store`` on SQLite or PostgreSQL."""
+class Store(Records[Sync]):
+    """The record, for threads, on SQLite or PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.alarms = SqlAlarms(database)
-        self.approvals = SqlApprovals(database)
-        self.audit = SqlAudit(database)
-        self.behaviours = SqlBehaviours(database)
-        self.calls = SqlCalls(database)
-        self.claims = SqlClaims(database)
-        self.collections = SqlCollections(database)
-        self.comments = SqlComments(database)
-        self.definitions = SqlDefinitions(database)
-        self.devices = SqlDevices(database)
-        self.escalations = SqlEscalations(database)
-        self.freezes = SqlFreezes(database)
-        self.gates = SqlGates(database)
-        self.healths = SqlHealths(database)
-        self.heartbeats = SqlHeartbeats(database)
-        self.holds = SqlHolds(database)
-        self.incidents = SqlIncidents(database)
-        self.integrity = SqlIntegrity(database)
-        self.journal = SqlJournal(database)
-        self.judgements = SqlJudgements(database)
-        self.ledger = SqlLedger(database)
-        self.measurements = SqlMeasurements(database)
-        self.networks = SqlNetworks(database)
-        self.notices = SqlNotices(database)
-        self.plans = SqlPlans(database)
-        self.processes = SqlProcesses(database)
-        self.questions = SqlQuestions(database)
-        self.repairs = SqlRepairs(database)
-        self.reports = SqlReports(database)
-        self.rules = SqlRules(database)
-        self.runs = SqlRuns(database)
-        self.sign_ins = SqlSignIns(database)
-        self.statements = SqlStatements(database)
-        self.status = SqlStatus(database)
-        self.steps = SqlSteps(database)
-        self.switches = SqlSwitches(database)
-        self.tenants = SqlTenants(database)
-        self.tokens = SqlTokens(database)
-        self.trail = SqlTrailLog(database)
-        self.users = SqlUsers(database)
-        self.works = SqlWorks(database)
+        self.alarms = Alarms(database)
+        self.approvals = Approvals(database)
+        self.audit = Audit(database)
+        self.behaviours = Behaviours(database)
+        self.calls = Calls(database)
+        self.claims = Claims(database)
+        self.collections = Collections(database)
+        self.comments = Comments(database)
+        self.definitions = DefinitionVersions(database)
+        self.devices = Devices(database)
+        self.escalations = Escalations(database)
+        self.freezes = Freezes(database)
+        self.gates = Gates(database)
+        self.healths = Healths(database)
+        self.heartbeats = Heartbeats(database)
+        self.holds = Holds(database)
+        self.incidents = Incidents(database)
+        self.integrity = Integrity(database)
+        self.journal = Journal(database)
+        self.judgements = Judgements(database)
+        self.ledger = Ledger(database)
+        self.measurements = Measurements(database)
+        self.networks = Networks(database)
+        self.notices = Notices(database)
+        self.plans = Plans(database)
+        self.processes = Processes(database)
+        self.questions = Questions(database)
+        self.repairs = Repairs(database)
+        self.reports = Reports(database)
+        self.rules = Rules(database)
+        self.runs = Runs(database)
+        self.sign_ins = SignIns(database)
+        self.statements = Statements(database)
+        self.status = Status(database)
+        self.steps = Steps(database)
+        self.switches = Switches(database)
+        self.tenants = Tenants(database)
+        self.tokens = Tokens(database)
+        self.trail = TrailLog(database)
+        self.users = Users(database)
+        self.works = Works(database)
 
     def transaction(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` on this store in one transaction, and repeat it while that may help."""
@@ -122,22 +167,22 @@ class SqlStore(Store):
         self.database.engine.dispose()
 
 
-class AsyncSqlStore(AsyncStore):
-    """``AsyncStore`` whose calls are carried out on a ``SqlStore`` by ``call``."""
+class AsyncStore(Records[Async], ABC):
+    """The record, for coroutines. Calls that wait at the same time share a commit; heartbeats go first."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         for name, repository in vars(store).items():
-            if isinstance(repository, SqlRepository):
+            if isinstance(repository, Repository):
                 setattr(self, name, AsyncRepository(repository, self.call))
 
     async def transaction(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``work`` on the store in one transaction."""
+        """Run ``work`` in the store's thread, in one transaction; it is committed when this returns."""
         return await self.call(lambda store: store.transaction(work, *args, **kwargs))
 
     async def read(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``work``, which changes nothing, on the store in one transaction."""
-        found: T = await self.call(Read(lambda store: work(store, *args, **kwargs)))  # type: ignore[arg-type]
+        """Run ``work``, which changes nothing, in one transaction that waits for no writer."""
+        found: T = await self.call(Read(lambda store: work(store, *args, **kwargs)))
         return found
 
     @abstractmethod
@@ -149,11 +194,11 @@ def open_store(
     url: str,
     clock: Clock | None = None,
     *,
-    evidence: Callable[[SqlStore], Evidence] | None = None,
+    evidence: Callable[[Store], Evidence] | None = None,
     busy_timeout: float = 5.0,
     silence: float = SILENCE,
     observations: Observations | None = None,
-) -> SqlStore:
+) -> Store:
     """Open a database, upgraded to this version's tables.
 
     Args:
@@ -171,7 +216,7 @@ def open_store(
     database = Database(make_engine(url, busy_timeout, silence), clock or SystemClock(), observations=observations)
     try:
         upgrade_engine(database.engine, database.clock)
-        store = SqlStore(database)
+        store = Store(database)
         if evidence is not None:
             database.evidence = evidence(store)
     except BaseException:

@@ -18,18 +18,17 @@ from controller.models.incident import IncidentFilter, IncidentState
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
 from controller.models.scalars import HOST
-from controller.ports.store import EVERYTHING, AuditQuery, Page, Sync, Tenants
 from controller.store import audit_chain, device_trail
 from controller.store.alarm_rows import alarm_tenants, alarms, stands
 from controller.store.alarms import conditions
-from controller.store.audit_chain import audit
+from controller.store.audit_chain import EVERYTHING, AuditQuery, audit
 from controller.store.concerns import CONCERNS, as_told, told_alarms
 from controller.store.incident_rows import incident_alarms
 from controller.store.involvement import plan_tenants, run_tenants
 from controller.store.outbox import gravity
 from controller.store.people import users
 from controller.store.plans import load_plan
-from controller.store.repository import SqlRepository, reads
+from controller.store.repository import M_co, Page, Repository, reads
 from controller.store.run_rows import as_job, as_runs, jobs, runs
 from controller.store.transaction import Tx
 
@@ -37,11 +36,12 @@ from controller.store.transaction import Tx
 _OVER = len(PerceivedSeverity)
 
 
-class SqlTenants(SqlRepository, Tenants[Sync]):
-    """Repository of what concerns a tenant."""
+class Tenants(Repository[M_co]):
+    """Plans, runs, alarms and audit rows that concern a tenant. Nothing else can be found here."""
 
     @reads
     def plans(self, tx: Tx, tenant: str, page: Page) -> tuple[int, list[TenantPlanHead]]:
+        """Total and one page of plans that touch or interrupt the tenant, newest first."""
         first = func.min(plan_tenants.c.number)
         columns = (plan_tenants.c.handle, plan_tenants.c.created, plan_tenants.c.stations)
         own = select(*columns).where(plan_tenants.c.tenant == tenant).group_by(*columns)
@@ -51,6 +51,7 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
 
     @reads
     def plan(self, tx: Tx, tenant: str, handle: str) -> Plan:
+        """The whole plan that this tenant knows by this name. Raises NotFoundError."""
         known = and_(plan_tenants.c.handle == handle, plan_tenants.c.tenant == tenant)
         newest = select(plan_tenants).where(known).order_by(plan_tenants.c.number.desc()).limit(1)
         row = tx.execute(newest).one_or_none()
@@ -61,11 +62,13 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
 
     @reads
     def handles(self, tx: Tx, tenant: str, plans: Iterable[str]) -> dict[str, str]:
+        """The tenant's names of plans, by the plans' ids; plans that don't concern it are absent."""
         own = select(plan_tenants.c.plan, plan_tenants.c.handle).where(plan_tenants.c.tenant == tenant)
         return {row.plan: row.handle for row in tx.rows(own, plan_tenants.c.plan, plans)}
 
     @reads
     def runs(self, tx: Tx, tenant: str, page: Page | None = None) -> tuple[int, list[tuple[Run, list[Job]]]]:
+        """Total and one page (or all) of runs that touch or interrupt the tenant, newest first, with those jobs."""
         own = select(runs).where(runs.c.id.in_(select(run_tenants.c.run).where(run_tenants.c.tenant == tenant)))
         newest = own.order_by(runs.c.number.desc())
         if page is not None:
@@ -76,6 +79,7 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
 
     @reads
     def run(self, tx: Tx, tenant: str, run_id: str) -> tuple[Run, list[Job]]:
+        """A run with the jobs that touch or interrupt the tenant. Raises NotFoundError if there is none."""
         own = _jobs_of(tx, tenant, [run_id])[run_id]
         if not own:
             raise NotFoundError.of("run", run_id)
@@ -85,6 +89,12 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
     def alarms(
         self, tx: Tx, tenant: str, page: Page, like: AlarmFilter | None = None, *, newest: bool = False
     ) -> tuple[int, list[ToldAlarm]]:
+        """Total and one page of alarms that concern or concerned a tenant, as it is told of them.
+
+        Those that stand come before those that are over, by their severity, the gravest first; then the newest come
+        first. ``newest`` orders all by that alone.
+        The filter finds only stations and objects that are disclosed to it.
+        """
         told = told_alarms(tenant).subquery()
         own = select(told).where(*_conditions(told, like or AlarmFilter(), tx.now))
         now = and_(stands(told.c), told.c.until.is_(None))
@@ -94,6 +104,7 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
 
     @reads
     def alarm(self, tx: Tx, tenant: str, alarm_id: str) -> ToldAlarm:
+        """An alarm that concerns or concerned a tenant, as it is told of it. Raises NotFoundError."""
         row = tx.execute(told_alarms(tenant).where(alarms.c.id == alarm_id)).one_or_none()
         if row is None:
             raise NotFoundError.of("alarm", alarm_id)
@@ -103,6 +114,10 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
     def incidents(
         self, tx: Tx, tenant: str, page: Page, like: IncidentFilter | None = None
     ) -> tuple[int, list[tuple[str, list[ToldAlarm]]]]:
+        """Total and one page of incidents with alarms that concern or concerned a tenant, newest first, each with them.
+
+        Their states, too, follow from these alarms alone. Of the filter, states, stations, causes and ``since`` apply.
+        """
         wanted = like or IncidentFilter()
         told, about = told_alarms(tenant).subquery("told"), told_alarms(tenant).subquery("about")
         stood = and_(stands(told.c), told.c.until.is_(None))
@@ -124,6 +139,7 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
 
     @reads
     def incident(self, tx: Tx, tenant: str, incident_id: str) -> list[ToldAlarm]:
+        """Alarms of an incident that concern or concerned a tenant, oldest first. Raises NotFoundError without any."""
         found = _alarms_in(tx, tenant, [incident_id]).get(incident_id)
         if not found:  # it may be part of another one
             told = told_alarms(tenant).subquery()
@@ -138,10 +154,12 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
 
     @reads
     def incident_alarms(self, tx: Tx, tenant: str, incidents: Iterable[str]) -> dict[str, list[ToldAlarm]]:
+        """Alarms that concern or concerned a tenant, by incident, oldest first; incidents without any are absent."""
         return _alarms_in(tx, tenant, incidents)
 
     @reads
     def work(self, tx: Tx, tenant: str, begin: datetime, end: datetime) -> list[tuple[str, Job]]:
+        """Jobs under way between two times that touch or interrupt a tenant, each with its run's procedure."""
         here = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
         query = select(jobs, runs.c.procedure).join(runs, runs.c.id == jobs.c.run)
         query = query.join(run_tenants, and_(here, run_tenants.c.tenant == tenant)).order_by(jobs.c.started, jobs.c.id)
@@ -152,6 +170,13 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
     def audit(
         self, tx: Tx, tenant: str, acts: Iterable[str], page: Page, wanted: AuditQuery = EVERYTHING
     ) -> tuple[int, list[tuple[AuditRow, bool]]]:
+        """Total and one page of the tenant's wanted audit rows, newest first, and whether its own people acted.
+
+        A row's id is its number among the tenant's rows. All other actors appear as ``host``. The filter does not find
+        the object of a job that ended, since its id would reveal something of others.
+
+        The tenant's rows are all acts of its people, and the named acts of others on its runs and their jobs.
+        """
         its_own = exists().where(users.c.name == audit.c.actor, users.c.tenant == tenant, users.c.sided <= audit.c.at)
         concerned = run_tenants.c.tenant == tenant
         its_runs = select(run_tenants.c.run).where(concerned)

@@ -18,11 +18,10 @@ from controller.models.audit import AuditBreak, PublishedHead
 from controller.models.errors import ConflictError, InputError
 from controller.models.evidence import Extension, TrailHead
 from controller.models.signed_note import PublicKey, SigningKey
-from controller.ports.store import Page, Sync, TrailLog
 from controller.store import audit_chain
 from controller.store.audit_chain import audit
 from controller.store.columns import long_text, metadata
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Page, Repository, reads, writes
 from controller.store.transaction import Database, Tx, WorkedOut
 
 #: Tiles of the log from the first on: its last row of the trail, and the root of its ``TILE`` leaves.
@@ -57,8 +56,8 @@ _TILES = select(audit_tiles.c.hash).order_by(audit_tiles.c.number)
 _HEADS = select(audit_heads).order_by(audit_heads.c.number.desc())
 
 
-class SqlTrailLog(SqlRepository, TrailLog[Sync]):
-    """Repository of the log of the audit trail."""
+class TrailLog(Repository[M_co]):
+    """The log of the audit trail, whose signed heads others keep to see that later ones extend them."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -66,11 +65,17 @@ class SqlTrailLog(SqlRepository, TrailLog[Sync]):
 
     @writes
     def grow(self, tx: Tx) -> bool:
+        """Add rows of the trail that are not in the log, some whole tiles of them. False once no whole one is left."""
         tx.guard("trail-log")
         return self._grow(tx, whole=True)
 
     @writes
     def publish(self, tx: Tx) -> PublishedHead | None:
+        """Publish a signed head of the whole log; None if the day (UTC) has one, or nothing is to be signed.
+
+        Raises:
+            ConflictError: The key that signs is missing.
+        """
         tx.guard("trail-log")
         if any(row.at.date() >= tx.now.date() for row, _ in _rows(tx, _TRAIL, _PUBLISHED, newest=1)):
             return None
@@ -92,12 +97,18 @@ class SqlTrailLog(SqlRepository, TrailLog[Sync]):
 
     @reads
     def heads(self, tx: Tx, page: Page) -> tuple[int, list[PublishedHead]]:
+        """Total and one page of published heads, newest first."""
         total = tx.execute(select(func.count()).select_from(audit_heads)).scalar_one()
         rows = tx.execute(_HEADS.limit(page.limit).offset(page.offset))
         return total, [head for row in rows if (head := _noun(row.note)) is not None]
 
     @reads
     def extension(self, tx: Tx, earlier: int) -> Extension:
+        """The newest head, with the proof that its log extends the one that had ``earlier`` leaves.
+
+        Raises:
+            ConflictError: No head of that size is on record.
+        """
         newest = tx.execute(_HEADS.limit(1)).one_or_none()
         known = tx.execute(select(audit_heads.c.number).where(audit_heads.c.tiles == earlier // TILE).limit(1)).scalar()
         if newest is None or known is None or earlier % TILE:
@@ -110,10 +121,12 @@ class SqlTrailLog(SqlRepository, TrailLog[Sync]):
 
     @reads
     def public_keys(self, tx: Tx) -> list[PublicKey]:
+        """Public keys of all that was signed, in the order of their first use."""
         return known_keys(tx)
 
     @reads
     def verify(self, tx: Tx) -> AuditBreak | None:
+        """The first rows of the trail, or the first head, that don't fit what was published; None if all do."""
         hashes = tx.execute(_TILES).scalars().all()
         return _first_changed(tx) or _first_contradicted(_published(tx), hashes) or _first_wrong_head(tx, hashes)
 

@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import Row, and_, bindparam, exists, select, update
 
 from controller.models.alarm import DIVERGED, Alarm, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.claim import Reading, UnreadJob
+from controller.models.ended_job import EndedJob
 from controller.models.many import first_names
 from controller.models.packing import unpacked
 from controller.models.plan import Change
@@ -27,7 +29,6 @@ from controller.models.run import (
     Run,
 )
 from controller.nrm.tree import Path
-from controller.ports.store import EndedJob, Reading, UnreadJob
 from controller.store.alarm_rows import alarms, as_alarm
 from controller.store.alarms import take_reports
 from controller.store.decisions import load_decisions

@@ -14,9 +14,8 @@ from controller.intent.impact import core_node_in
 from controller.models.alarm import Alarm
 from controller.models.announced_work import AnnouncedWork
 from controller.models.errors import ConflictError, NotFoundError
-from controller.ports.store import Page, Sync, Works
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import M_co, Page, Repository, reads, writes
 from controller.store.transaction import Tx
 
 #: The most works of a tenant that are not over: more would be a program that fails.
@@ -65,13 +64,18 @@ _BEGUN = select(announced_works).where(
 )
 
 
-class SqlWorks(SqlRepository, Works[Sync]):
-    """Repository of announced work."""
+class Works(Repository[M_co]):
+    """Announced work."""
 
     @writes
     def announce(
         self, tx: Tx, tenant: str, nodes: Mapping[str, str], begins: datetime, ends: datetime, by: str, reason: str
     ) -> AnnouncedWork:
+        """Put work on record; ``nodes`` has the ids of the core links by node.
+
+        Raises:
+            ConflictError: The tenant has announced too much already.
+        """
         tx.guard(f"works:{tenant}")
         open_ones = (announced_works.c.ends > tx.now) & announced_works.c.cancelled.is_(None)
         count = select(func.count()).select_from(announced_works).where(announced_works.c.tenant == tenant, open_ones)
@@ -99,6 +103,10 @@ class SqlWorks(SqlRepository, Works[Sync]):
 
     @writes
     def cancel(self, tx: Tx, work: str, tenant: str, actor: str) -> None:
+        """End a tenant's work now, or call it off. Raises NotFoundError where it has none of that id that is not over.
+
+        The part until now stays on record as announced work.
+        """
         own = (announced_works.c.id == work) & (announced_works.c.tenant == tenant)
         open_one = own & (announced_works.c.ends > tx.now) & announced_works.c.cancelled.is_(None)
         if not tx.execute(update(announced_works).where(open_one).values(cancelled=tx.now)).rowcount:
@@ -107,6 +115,7 @@ class SqlWorks(SqlRepository, Works[Sync]):
 
     @reads
     def page(self, tx: Tx, page: Page, tenant: str | None = None) -> tuple[int, list[AnnouncedWork]]:
+        """Total and one page of all works ever announced, newest first; only those of one tenant if named."""
         chosen = [] if tenant is None else [announced_works.c.tenant == tenant]
         total = tx.execute(select(func.count()).select_from(announced_works).where(*chosen)).scalar_one()
         newest = select(announced_works).where(*chosen).order_by(announced_works.c.number.desc())
@@ -114,10 +123,15 @@ class SqlWorks(SqlRepository, Works[Sync]):
 
     @reads
     def during(self, tx: Tx, since: datetime, until: datetime, tenant: str | None = None) -> list[AnnouncedWork]:
+        """Work under way at some time between ``since`` and ``until``, by its begin.
+
+        ``controller.models.announced_work.intervals`` turns works into the times of one core link.
+        """
         return works_during(tx, since, until, tenant)
 
     @reads
     def on(self, tx: Tx, alarm: Alarm) -> AnnouncedWork | None:
+        """Announced work under way now that explains an alarm; None if there is none."""
         return work_on(tx, alarm)
 
 

@@ -50,8 +50,7 @@ from controller.models.alarm import (
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network, network_digest
 from controller.ports.clock import SystemClock
-from controller.ports.store import Page
-from controller.store import SqlStore, open_store
+from controller.store import Page, Store, open_store
 from tests.chaos.alarm_storm import (
     NO_LIMITS,
     Fault,
@@ -437,7 +436,7 @@ def _correlate(network: Network, file: Path) -> None:
     )
 
 
-def _place_all(store: SqlStore) -> None:
+def _place_all(store: Store) -> None:
     while store.alarms.correlate_more():
         pass
 
@@ -468,7 +467,7 @@ def _root(name: str) -> AlarmReport:
     )
 
 
-def _each(store: SqlStore, faults: Iterable[Fault]) -> float:
+def _each(store: Store, faults: Iterable[Fault]) -> float:
     """Milliseconds of CPU that each of these reports takes."""
     reports = [_told(fault) for fault in faults]
     return _timed(lambda: [store.alarms.report(report) for report in reports]) / len(reports) * 1000

@@ -30,12 +30,11 @@ from controller.models.run import Strategy
 from controller.ports.clock import SystemClock
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
-from controller.ports.store import RunRequest
 from controller.ports.targets.registry import target_of
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import LoopStore, RunRequest, Store, open_store
 from tests.support.launch import submit
 
 _LOCALITIES = Path(__file__).parents[2] / "deploy" / "networks" / "peru-localities.csv"
@@ -85,7 +84,7 @@ async def _bare(network: Network, plan: Plan, devices: AllDevices) -> None:
     await asyncio.gather(*map(one, plan.changes))
 
 
-async def _apply(store: SqlStore, loop_store: LoopStore, devices: AllDevices, plan: Plan) -> None:
+async def _apply(store: Store, loop_store: LoopStore, devices: AllDevices, plan: Plan) -> None:
     clock, wakeups = SystemClock(), FakeWakeups()
     worker = WorkerLoop("bench", Tools(loop_store, devices, clock, target_of), wakeups, capacity=_AT_ONCE)
     stop = asyncio.Event()

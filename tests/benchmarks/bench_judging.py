@@ -29,8 +29,7 @@ from controller.models.network import Network, network_digest
 from controller.models.shipped import shipped
 from controller.performance.vocabulary import measured
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Store
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import LoopStore, Store, open_store
 from tests.benchmarks.bench_measurements import STATIONS, Watch, simulated, sites
 from tests.support.definitions import load_kpis
 
@@ -108,7 +107,7 @@ def _adopted(store: Store, stations: list[str], digest: str) -> None:
         store.devices.adopt(station, (), digest, "bench")
 
 
-def filled(store: SqlStore, number: int) -> None:
+def filled(store: Store, number: int) -> None:
     """A record in which all of it was measured, and nothing of it judged."""
     network = files(number)
     digest = network_digest(network)

@@ -24,7 +24,7 @@ from controller.models.measurement import DAY, HOUR, QUARTER, Measured
 from controller.performance.files import read_file
 from controller.performance.vocabulary import measured
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from simulators.clock import VirtualClock as StationClock
 from simulators.equipment.measurements import measurement_file
 from simulators.equipment.performance import PERIOD, Period, Values
@@ -104,7 +104,7 @@ def sites(number: int) -> list[tuple[str, int]]:
     return [(f"PE-{index:05}", spread[index * 7919 % len(spread)]) for index in range(number)]
 
 
-def ingest(store: SqlStore, files: Sequence[tuple[str, bytes]]) -> None:
+def ingest(store: Store, files: Sequence[tuple[str, bytes]]) -> None:
     """Files through parser, vocabulary and store."""
     batch: list[Measured] = []
     for station, content in files:
@@ -114,7 +114,7 @@ def ingest(store: SqlStore, files: Sequence[tuple[str, bytes]]) -> None:
     store.measurements.put(batch)
 
 
-def size_of(store: SqlStore, level: int) -> float:
+def size_of(store: Store, level: int) -> float:
     """Bytes of a row of a level with its keys, without layouts and indices."""
     columns = "length(content) + length(layout) + length(station) + 40"
     statement = f"SELECT avg({columns}) FROM measurements WHERE level = {level}"
@@ -122,7 +122,7 @@ def size_of(store: SqlStore, level: int) -> float:
         return float(connection.execute(text(statement)).scalar_one())
 
 
-def disk_of(store: SqlStore) -> int:
+def disk_of(store: Store) -> int:
     """Bytes of the whole table with its indices."""
     with store.database.engine.connect() as connection:
         if store.database.engine.dialect.name == "postgresql":

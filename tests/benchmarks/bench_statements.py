@@ -28,7 +28,7 @@ from controller.models.statement import StatementForm, StatementKind
 from controller.performance.rollups import span_of
 from controller.performance.vocabulary import measured
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from simulators.clock import VirtualClock as StationClock
 from simulators.equipment.performance import PERIOD
 from tests.benchmarks.bench_measurements import four_tenants
@@ -63,7 +63,7 @@ def _renamed(values: Values) -> Values:
     }
 
 
-def fill(store: SqlStore, network: Network) -> None:
+def fill(store: Store, network: Network) -> None:
     """A month of days of all stations, hours of its last day, and a year of months: copies of the first day."""
     templates = counted()
     for start in range(0, len(network.stations), 200):
@@ -90,7 +90,7 @@ def fill(store: SqlStore, network: Network) -> None:
             connection.execute(text(copy), {"at": at.strftime(form), "level": level, "of": BEGIN.strftime(form)})
 
 
-def strike(store: SqlStore, network: Network, number: int) -> None:
+def strike(store: Store, network: Network, number: int) -> None:
     """Outages of cells, spread over the month."""
     dice = random.Random(7)
     cells = [cell.name for cell in network.cells]

@@ -18,8 +18,7 @@ from typing import Any, TypeVar
 from controller.models.alarm import Alarm, AlarmReport, PerceivedSeverity
 from controller.models.plan import LedgerNode
 from controller.models.run import Outcome, Strategy
-from controller.ports.store import AsyncStore, Claim, JobResult
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import AsyncStore, Claim, JobResult, LoopStore, Store, open_store
 from tests.support.postgres import postgres_server
 from tests.support.records import START, make_entry, make_plan, start_run, stations
 
@@ -39,7 +38,7 @@ def measured(what: str, number: int) -> Iterator[None]:
 
 
 async def _together(
-    store: SqlStore, call: Callable[[AsyncStore, T], Coroutine[Any, Any, Any]], items: Iterable[T]
+    store: Store, call: Callable[[AsyncStore, T], Coroutine[Any, Any, Any]], items: Iterable[T]
 ) -> None:
     """Calls for all items, at the same time."""
     loop = LoopStore(store)
@@ -69,7 +68,7 @@ def _report(store: AsyncStore, number: int) -> Coroutine[Any, Any, Alarm]:
     return store.alarms.report(report)
 
 
-def bench_jobs(store: SqlStore) -> None:
+def bench_jobs(store: Store) -> None:
     """Claims, journal rows, finishes."""
     run = start_run(store, stations(STATIONS), strategy=Strategy(parallel=JOBS))
     worker = store.processes.register("bench")
@@ -95,7 +94,7 @@ def _adopt(nodes: list[LedgerNode], store: AsyncStore, station: str) -> Coroutin
     return store.devices.adopt(station, nodes, "digest", "bench")
 
 
-def bench_plans(store: SqlStore) -> None:
+def bench_plans(store: Store) -> None:
     """A plan of a whole network, its ledger."""
     plan = make_plan(stations(STATIONS), salt="big", edits=8)
     with measured("keep a plan, changes", STATIONS):

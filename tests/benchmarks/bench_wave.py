@@ -49,10 +49,9 @@ from controller.plan import PlanOptions, StationView, make_plan, plan_from_json,
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceSession
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import RunRequest
 from controller.ports.targets.registry import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import LoopStore, RunRequest, Store, open_store
 from simulators.fleet.fleet import FleetSettings
 from simulators.fleet.inventory import Exports
 from simulators.network import read_network
@@ -119,7 +118,7 @@ class Scene:
         """A worker's own, but for where things are, and for patience: stations and clients share a machine."""
         return Settings(home=self.folder, database_url=f"sqlite:///{self.folder / 'record.sqlite3'}", rpc_timeout=300)
 
-    def store(self) -> SqlStore:
+    def store(self) -> Store:
         """The record."""
         return open_store(self.settings.database)
 

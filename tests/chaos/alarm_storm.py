@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 
 from controller.models.alarm import Alarm
-from controller.ports.store import Page, StartedRepair
 from controller.remediation.rules import rules_in_force
+from controller.store import Page, StartedRepair
 from tests.support import http
 from tests.support.minka import ROOT
 from tests.support.process_system import ProcessSystem

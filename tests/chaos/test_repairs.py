@@ -14,7 +14,7 @@ from sqlalchemy import update
 from controller.models.alarm import Alarm, AlarmState
 from controller.models.approval import NoticeKind
 from controller.models.run import JournalStep, RunState
-from controller.ports.store import Page
+from controller.store import Page
 from controller.store.incident_rows import incidents
 from tests.chaos.alarm_storm import (
     NO_LIMITS,

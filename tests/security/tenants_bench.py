@@ -43,13 +43,12 @@ from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import JobResult, NewJob, Page, RunRequest, Transition
 from controller.ports.targets.registry import target_of
 from controller.runs.approval.consent import RunOccasion, plan_constraints
 from controller.runs.launch import prepare_plan
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import JobResult, LoopStore, NewJob, Page, RunRequest, Store, Transition, open_store
 from tests.support.apps import app_with
 from tests.support.callers import admit
 from tests.support.definitions import load_kpis, shipped_files
@@ -127,7 +126,7 @@ privates = st.builds(
 class TenantsBench:
     """One record, and the door to it."""
 
-    store: SqlStore
+    store: Store
     clock: VirtualClock
     app: FastAPI
     #: Ids that are on record, by the name of the path parameter that takes them.

@@ -17,8 +17,7 @@ from controller.models.people import Role
 from controller.models.run import AuditRow
 from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore, open_store
+from controller.store import Page, Store, open_store
 from controller.store.audit import EACH
 from controller.worker.scheduler import schedule
 from tests.security.app_requests import ask
@@ -127,7 +126,7 @@ async def test_unauthenticated_requests_are_not_forgotten_while_the_database_is_
     await requests.settle(bench.store)
 
 
-def summed_up(store: SqlStore) -> list[AuditRow]:
+def summed_up(store: Store) -> list[AuditRow]:
     """Rows that stand for several denials; the scheduler may write others at its start."""
     return [row for row in store.audit.page(Page(limit=1000))[1] if "count" in row.detail]
 

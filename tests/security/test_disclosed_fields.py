@@ -39,8 +39,8 @@ from controller.models.sharing import ActionClass
 from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Observed
-from controller.ports.store import NewJob, PlanHead
 from controller.runs.planning.planner import Planner
+from controller.store import NewJob, PlanHead
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.unit.api.bench import open_bench

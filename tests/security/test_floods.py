@@ -22,8 +22,7 @@ from controller.models.people import Person, Role
 from controller.models.untrusted_json import DEEPEST, has_more, is_deeper
 from controller.nrm.tree import Observed
 from controller.ports.clock import SystemClock, VirtualClock
-from controller.ports.store import Page
-from controller.store import open_store, votes
+from controller.store import Page, open_store, votes
 from controller.store.status import MOST_CAUSES, OTHER_CAUSE
 from tests.security.app_requests import ask
 from tests.support.callers import admit

@@ -29,7 +29,7 @@ from controller.models.identity import parse_grants
 from controller.models.people import Person, Role
 from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
-from controller.ports.store import Page
+from controller.store import Page
 from tests.support import http
 from tests.support.callers import admit
 from tests.support.provider import CLIENT, SECRET, IdentityProvider, endless_provider, identity_provider

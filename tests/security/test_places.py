@@ -18,9 +18,8 @@ from controller.api.views import LiveConfig, TenantView
 from controller.models.network import Network
 from controller.models.people import Role
 from controller.nrm.tree import Observed
-from controller.ports.store import Page
 from controller.runs.planning.planner import Planner
-from controller.store import people
+from controller.store import Page, people
 from tests.security.app_requests import ask
 from tests.support.callers import ADMINISTRATOR, admit
 from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench

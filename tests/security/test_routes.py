@@ -17,7 +17,7 @@ from controller.api.problems import VES
 from controller.api.services import services
 from controller.api.views import view
 from controller.models.people import Permission, Person, Role
-from controller.ports.store import Page
+from controller.store import Page
 from controller.store.audit import EACH
 from tests.security.app_requests import Answer, ask
 from tests.support.callers import admit

@@ -43,8 +43,8 @@ from controller.playbook.language.registry import (
 from controller.ports.devices import Capabilities
 from controller.ports.fake_devices import SAFE, Fault
 from controller.ports.secrets import FakeSecrets
-from controller.ports.store import Page
 from controller.ports.targets.kubernetes import KubernetesTarget, PoolTarget
+from controller.store import Page
 from tests.support.definitions import load_rules, shipped_files
 from tests.unit.api.bench import ApiBench, open_bench
 from tests.unit.api.test_routes import load

@@ -17,9 +17,9 @@ from controller.models.errors import AuthenticationError, DeviceError
 from controller.models.people import Permission, Role
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.secrets import FakeSecrets
-from controller.ports.store import Page
 from controller.ports.targets.cli import CliTarget
 from controller.ports.targets.netconf import NetconfTarget
+from controller.store import Page
 from tests.security.app_requests import Answer, ask
 from tests.support.callers import admit
 from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench

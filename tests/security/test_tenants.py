@@ -28,8 +28,7 @@ from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
 from controller.models.run import JobState, Outcome, RunState
 from controller.performance.statements import files_of
-from controller.ports.store import Page
-from controller.store import measurements, networks, open_store
+from controller.store import Page, measurements, networks, open_store
 from controller.store.run_rows import jobs, runs
 from controller.store.transaction import WorkedOut
 from tests.security.app_requests import Answer, ask

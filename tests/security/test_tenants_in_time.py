@@ -50,11 +50,10 @@ from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import Claim, JobResult, Page
 from controller.ports.targets.registry import target_of
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
-from controller.store import open_store
+from controller.store import Claim, JobResult, Page, open_store
 from tests.security.tenants_bench import KPIS, STATIONS, Private, network
 from tests.support.quick_stores import DirectStore
 from tests.support.records import make_entry, start_run

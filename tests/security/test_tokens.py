@@ -19,8 +19,7 @@ from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person, Role, Token
 from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
-from controller.ports.store import NewToken, Page
-from controller.store import open_store
+from controller.store import NewToken, Page, open_store
 from tests.support.callers import admit
 from tests.support.records import START
 from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench

@@ -12,9 +12,9 @@ from controller.models.run import Run
 from controller.models.sharing import ActionClass
 from controller.ports.clock import Clock
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import NewToken, Store
 from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import RunOccasion, plan_constraints
+from controller.store import NewToken, Store
 
 ADMINISTRATOR = Person(name="ana", role=Role.ADMINISTRATOR)
 #: Clauses of the tiny network's agreements that let the host reduce service.

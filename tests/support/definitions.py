@@ -11,8 +11,8 @@ from controller.models.errors import InputError
 from controller.models.settings import Settings
 from controller.performance.kpis import Kpi, parse_kpis
 from controller.playbook.language.library import Library
-from controller.ports.store import Store
 from controller.remediation.rules import Rule, read_rules
+from controller.store import Store
 
 
 def shipped_files(

@@ -12,8 +12,8 @@ from controller.models.plan import Plan
 from controller.models.run import PERSON, Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.ports.queue import Wakeups
-from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.launch import check, prepare_plan
+from controller.store import NewJob, PreparedRun, RunRequest, Store
 
 
 def prepared(

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from controller.intent.central_units import halves
 from controller.models.network import Network
-from controller.store import SqlStore
+from controller.store import Store
 from controller.store.devices import observed_times
 from controller.store.ledger import carried_times
 
 
-def observe(store: SqlStore, stations: Iterable[str], since: datetime, until: datetime, *networks: Network) -> None:
+def observe(store: Store, stations: Iterable[str], since: datetime, until: datetime, *networks: Network) -> None:
     """Put on record that stations were checked without a gap between two times, and carried all tenants' PLMNs.
 
     Tenants are those of these networks; without one, of the current one.
@@ -24,9 +24,7 @@ def observe(store: SqlStore, stations: Iterable[str], since: datetime, until: da
     deliver(store, known, since, until, *networks)
 
 
-def deliver(
-    store: SqlStore, stations: Iterable[str], since: datetime, until: datetime | None, *networks: Network
-) -> None:
+def deliver(store: Store, stations: Iterable[str], since: datetime, until: datetime | None, *networks: Network) -> None:
     """Put on record that cells of stations carried all PLMNs of all tenants between two times, or still do."""
     known = set(stations)
     made = {

@@ -25,8 +25,7 @@ from controller.models.plan import Plan
 from controller.models.run import Job, JournalEntry, Run, RunState
 from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
-from controller.ports.store import Page
-from controller.store import SqlStore
+from controller.store import Page, Store
 from tests.support import http
 from tests.support.callers import contracts
 from tests.support.forks import ForkedProcess
@@ -55,7 +54,7 @@ class ProcessSystem:
     env: Mapping[str, str]
     api: httpx.Client
     control: httpx.Client
-    store: SqlStore
+    store: Store
     endpoints: Path
     redis: RedisServer | None = None
     supervised: set[str] = field(default_factory=set)

@@ -19,8 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import LRUCache
 
 from controller.ports.clock import Clock, VirtualClock
-from controller.ports.store import Store
-from controller.store import AsyncSqlStore
+from controller.store import AsyncStore, Store
 from controller.store.engine import SILENCE, make_engine
 from controller.store.upgrade import upgrade_engine
 
@@ -32,7 +31,7 @@ _first: dict[str, Engine] = {}
 _STATEMENTS = 5000
 
 
-class DirectStore(AsyncSqlStore):
+class DirectStore(AsyncStore):
     """A store without a thread: virtual time has none."""
 
     async def call(self, work: Callable[[Store], T]) -> T:

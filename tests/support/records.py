@@ -12,8 +12,7 @@ from controller.models.alarm import RecordedReport
 from controller.models.network import Network, NetworkHeader
 from controller.models.plan import Change, Edit, Fingerprint, LedgerNode, Op, Phase, PhaseKind, Plan
 from controller.models.run import PERSON, JournalEntry, JournalStep, Run, RunState, Strategy
-from controller.ports.store import Claim, NewJob, PlanHead, Transition
-from controller.store import SqlStore
+from controller.store import Claim, NewJob, PlanHead, Store, Transition
 from tests.support.launch import prepared
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -85,7 +84,7 @@ def make_plan(names: Sequence[str], salt: str = "", edits: int = 1) -> Plan:
 
 
 def start_run(
-    store: SqlStore,
+    store: Store,
     names: Sequence[str],
     *,
     salt: str = "",

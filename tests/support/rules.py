@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from controller.models.rule import EVERYWHERE, RuleMode
-from controller.ports.store import Store
 from controller.remediation.rules import Rule
+from controller.store import Store
 
 
 def promote(

@@ -14,14 +14,11 @@ ADAPTERS = (
     *("cloud", "device", "queue", "store"),
     *("observe.webhook", "observe.mail", "observe.syslog", "observe.anchors"),
 )
-#: Modules beside the adapter of the record that ask it through its port, and make nothing.
-ASKING = ("store.divergences", "store.lock_holders", "store.placements")
+#: The package of the record offers values and repositories besides; only these open a database.
+OPENS = {"AsyncStore", "Database", "LoopStore", "Store", "make_engine", "open_store", "upgrade", "upgrade_engine"}
 WIRING = "controller/bootstrap.py"
 #: What others may call, and why that wires nothing.
 MAY = {
-    # Files of keys, which no port is about.
-    "controller/cli/evidence.py": {"add_signing_key"},
-    "controller/cli/record.py": {"add_key"},
     # The simulated wire below the sessions to devices, which the rehearsal plays.
     "controller/rehearsal/twin.py": {"Transport"},
     # The consumer of wake-ups is this door itself.
@@ -29,30 +26,37 @@ MAY = {
 }
 
 
-def _is_adapter(module: str) -> bool:
-    def within(names: Iterable[str]) -> bool:
-        return any(f"{module}.".startswith(f"controller.{name}.") for name in names)
-
-    return within(ADAPTERS) and not within(ASKING)
+def _within(module: str, names: Iterable[str]) -> bool:
+    return any(f"{module}.".startswith(f"controller.{name}.") for name in names)
 
 
-def made(tree: ast.AST) -> Iterator[str]:
-    """What a module calls of adapters: by its own name, or as an attribute of an imported module."""
+def _imported(tree: ast.AST) -> dict[str, str]:
+    """Names that a module has of adapters, each with the whole path that it stands for."""
     names: dict[str, str] = {}
     for node in ast.walk(tree):
         match node:
             case ast.ImportFrom(module=str(module), names=found):
-                for one in found:
-                    if _is_adapter(module) or _is_adapter(f"{module}.{one.name}"):
-                        names[one.asname or one.name] = one.name
+                names |= {one.asname or one.name: f"{module}.{one.name}" for one in found}
             case ast.Import(names=found):
-                names |= {one.asname or one.name: one.name for one in found if _is_adapter(one.name)}
+                names |= {one.asname or one.name: one.name for one in found}
             case _:
                 pass
+    return {name: path for name, path in names.items() if _within(path, ADAPTERS)}
+
+
+def _makes(path: str) -> bool:
+    return not _within(path, ["store"]) or bool(OPENS & set(path.split(".")))
+
+
+def made(tree: ast.AST) -> Iterator[str]:
+    """What a module calls of adapters: by its own name, or as an attribute of an imported module."""
+    names = _imported(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            yield from (name for alias, name in names.items() if called == alias or called.startswith(f"{alias}."))
+            for name, path in names.items():
+                if f"{called}.".startswith(f"{name}.") and _makes(path + called.removeprefix(name)):
+                    yield path.rpartition(".")[2]
 
 
 def test_only_the_wiring_makes_adapters() -> None:
@@ -60,7 +64,7 @@ def test_only_the_wiring_makes_adapters() -> None:
     for path in sorted((ROOT / "controller").rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
         module = name.removesuffix(".py").replace("/", ".")
-        if name != WIRING and not _is_adapter(module):
+        if name != WIRING and not _within(module, ADAPTERS):
             found[name] = set(made(ast.parse(path.read_text(encoding="utf-8"))))
     assert {name: calls for name, calls in found.items() if calls} == MAY
 
@@ -70,12 +74,12 @@ def test_only_the_wiring_makes_adapters() -> None:
     [
         "from controller.store import open_store\nopen_store(url)",
         "from controller.store import open_store as at\nat(url)",
-        "def find():\n  from controller.store.store import SqlStore\n  return SqlStore(url)",
+        "def find():\n  from controller.store.store import Store\n  return Store(url)",
         "from controller import store\nstore.open_store(url)",
         "import controller.store\ncontroller.store.open_store(url)",
         "from controller.observe import webhook\nwebhook.HttpWebhook(url)",
         "from controller.observe.webhook import HttpWebhook\nHttpWebhook(url)",
-        "from controller.store import SqlStore\nSqlStore.at(url)",
+        "from controller.store import Store\nStore.at(url)",
     ],
 )
 def test_wiring_is_found_however_it_is_spelled(text: str) -> None:
@@ -86,7 +90,8 @@ def test_wiring_is_found_however_it_is_spelled(text: str) -> None:
     "text",
     [
         "from controller.bootstrap import open_memory\nopen_memory(clock)",
-        "from controller.store import SqlStore\ndef act(store: SqlStore) -> None:\n  store.close()",
+        "from controller.store import Store\ndef act(store: Store) -> None:\n  store.close()",
+        "from controller.store import RunRequest\nRunRequest(playbook)",
         "from controller.observe.rounds import Rounds\nRounds(clock)",
     ],
 )

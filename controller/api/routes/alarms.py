@@ -30,9 +30,9 @@ from controller.models.dispatch import DispatchPack
 from controller.models.errors import ConflictError, DeviceError, NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.scalars import HOST, Moment
-from controller.ports.store import Page, RunRequest, Store
 from controller.remediation.dispatch import dispatch_pack
 from controller.runs.launch import Launcher
+from controller.store import Page, RunRequest, Store
 
 log = structlog.get_logger()
 router = Router(prefix="/v1", tags=["alarms"])

@@ -14,9 +14,9 @@ from controller.models.definitions import MOST_DEFINITIONS, Definitions
 from controller.models.errors import ConflictError, InputError
 from controller.models.people import Permission, Person
 from controller.models.rule import RuleMode
-from controller.ports.store import Store
 from controller.remediation.definitions import check, left_out
 from controller.remediation.rules import rules_in_force
+from controller.store import Store
 
 router = Router(prefix="/v1/definitions", tags=["definitions"])
 

@@ -26,8 +26,8 @@ from controller.models.people import Permission, Person
 from controller.models.plan import DiffRow
 from controller.models.run import RunState
 from controller.nrm.tree import LONGEST_KEY
-from controller.ports.store import EndedJob, OpenJob, Store
 from controller.runs.planning.adoption import AdoptionOutcome
+from controller.store import EndedJob, OpenJob, Store
 
 router = Router(prefix="/v1/devices", tags=["devices"])
 

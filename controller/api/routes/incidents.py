@@ -18,8 +18,8 @@ from controller.models.dispatch import DispatchPack
 from controller.models.incident import Incident, IncidentFilter, IncidentState
 from controller.models.people import Permission, Person
 from controller.models.scalars import Moment
-from controller.ports.store import Page, Store
 from controller.remediation.dispatch import dispatch_pack
+from controller.store import Page, Store
 
 router = Router(prefix="/v1/incidents", tags=["incidents"])
 

@@ -22,7 +22,7 @@ from controller.models.people import Permission, Person
 from controller.performance.rollups import span_of
 from controller.performance.silence import HISTORY, USES, Silence, silences
 from controller.performance.vocabulary import ALIASES, COUNTERS, Aggregation
-from controller.ports.store import CollectedFile, UnknownCounter
+from controller.store import CollectedFile, UnknownCounter
 
 router = Router(prefix="/v1/measurements", tags=["measurements"])
 

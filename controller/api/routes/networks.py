@@ -25,9 +25,9 @@ from controller.models.many import first_names
 from controller.models.network import HOST, Network, Plmn, Rat, network_digest
 from controller.models.people import Permission, Person
 from controller.plan import CellTenant, SharedCell, shared_cells
-from controller.ports.store import Store
 from controller.ports.targets.registry import target_of
 from controller.ports.webhook import Webhook
+from controller.store import Store
 
 router = Router(prefix="/v1/network", tags=["network"])
 

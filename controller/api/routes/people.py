@@ -16,8 +16,8 @@ from controller.inventory.source import unknown
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.people import Permission, Person, Role, Token, User
 from controller.models.scalars import Username
-from controller.ports.store import NewToken, Store
 from controller.runs.approval.clearance import reassess
+from controller.store import NewToken, Store
 
 router = Router(prefix="/v1", tags=["people"])
 

@@ -16,9 +16,9 @@ from controller.api.views import CallerView
 from controller.models.people import Permission, Person
 from controller.models.plan import Changes, Plan
 from controller.plan import PlanDifference, compare, json_parts
-from controller.ports.store import PlanHead
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.undo import undo_plan
+from controller.store import PlanHead
 
 router = Router(prefix="/v1", tags=["plans"])
 

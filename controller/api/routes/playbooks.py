@@ -17,7 +17,7 @@ from controller.models.run import OnHold, Run
 from controller.playbook.engine.preparation import DryRun
 from controller.playbook.language.library import Library
 from controller.playbook.language.playbook import Playbook
-from controller.ports.store import RunRequest
+from controller.store import RunRequest
 
 router = Router(prefix="/v1/playbooks", tags=["playbooks"])
 

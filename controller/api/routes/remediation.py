@@ -37,13 +37,13 @@ from controller.models.rule import (
 )
 from controller.models.scalars import Identifier, Moment
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Store
 from controller.remediation.backtest import Backtest, Backtested, RuleSummary, summed_up
 from controller.remediation.breaker import Breaker, resume
 from controller.remediation.definitions import left_out
 from controller.remediation.guards import Limits
 from controller.remediation.rules import Rule, entries_in_force, read_rules, rules_in_force, strange_names
 from controller.remediation.trust import mode_for, promote
+from controller.store import Store
 
 router = Router(prefix="/v1", tags=["remediation"])
 

@@ -19,7 +19,7 @@ from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.run import Decision, Job, Run, RunState, Strategy
 from controller.models.step import StepRecord
-from controller.ports.store import RunRequest
+from controller.store import RunRequest
 
 router = Router(prefix="/v1/runs", tags=["runs"])
 

@@ -17,7 +17,7 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.statement import IssuedStatement, Month, Statement, StatementForm, StatementKind, StatementProof
 from controller.performance.statements import figures_of, files_of
-from controller.ports.store import StatementFilter, Store
+from controller.store import StatementFilter, Store
 
 router = Router(prefix="/v1/statements", tags=["statements"])
 

@@ -22,7 +22,7 @@ from controller.models.process import Process, ProcessRole
 from controller.models.run import AuditRow
 from controller.models.scalars import Identifier, Moment
 from controller.observe.exposition import OPENMETRICS, TEXT, ScrapeScope
-from controller.ports.store import AuditQuery
+from controller.store import AuditQuery
 
 router = Router(tags=["system"])
 

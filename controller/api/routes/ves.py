@@ -31,7 +31,7 @@ from controller.models.run import LedgerEntry
 from controller.models.untrusted_json import HostileJsonError, parse_json
 from controller.models.ves import VesEvent
 from controller.nrm.tree import Path
-from controller.ports.store import Store
+from controller.store import Store
 
 log = structlog.get_logger()
 router = Router(prefix="/eventListener/v7", tags=["webhooks"])

@@ -46,8 +46,8 @@ from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import cell_path
 from controller.nrm.tree import LONGEST_NAME
-from controller.ports.store import Store
 from controller.remediation.rules import rules_in_force
+from controller.store import Store
 
 log = structlog.get_logger()
 #: Longest call of Alertmanager's API in seconds, and its largest answer in bytes.

@@ -41,10 +41,11 @@ from controller.plan import (
 from controller.playbook.engine.secret_inputs import NO_SECRETS, Mask, SecretFor, SecretToMask, none_to_mask, nowhere
 from controller.playbook.language.registry import WEBHOOK, LinkBehind, QuestionPlan
 from controller.ports.clock import Clock
-from controller.ports.store import EVER, AsyncStore, Claim
 from controller.ports.webhook import Webhook
 from controller.runs.planning.planner import Planner
-from controller.store.lock_holders import left_locked, lock_holders
+from controller.store import EVER, AsyncStore, Claim
+from controller.store.left_locks import left_locked
+from controller.store.lock_holders import lock_holders
 
 T = TypeVar("T")
 

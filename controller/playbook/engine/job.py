@@ -30,11 +30,11 @@ from controller.playbook.language.expressions import may_hold
 from controller.playbook.language.library import parse
 from controller.playbook.language.playbook import PlanSource, Playbook
 from controller.playbook.language.registry import DeviceAccess, Postponement, Registry
-from controller.ports.store import Claim, JobResult, Soak
 from controller.runs.procedures import Procedure, Suspension, Tools, procedure
 from controller.runs.rollout.group_decisions import ROUNDS
 from controller.runs.transaction.effects import astray
 from controller.runs.transaction.record import Alive
+from controller.store import Claim, JobResult, Soak
 
 #: Seconds after which a device that waits for the others of its wave checks by itself.
 _POLL = 60.0

@@ -25,11 +25,11 @@ from controller.models.run import JournalStep, Outcome
 from controller.nrm.equipment import event_of
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, Observed, equipped
-from controller.ports.store import JobResult
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.transaction.lock import Lock
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
+from controller.store import JobResult
 
 log = structlog.get_logger()
 

@@ -48,10 +48,10 @@ from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
 from controller.playbook.language.playbook import APPLY_INTENT, RUN, TARGET, PlanSource, Playbook, Step, target_names
 from controller.playbook.language.registry import DeviceAccess, Registry, ServiceLoss
-from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.outlook import LateStep, outlook
 from controller.runs.rollout.timers import fitted
 from controller.runs.rollout.waves import cut_stages, ranks_in, ranks_inside, units_of
+from controller.store import NewJob, PreparedRun, RunRequest, Store
 
 log = structlog.get_logger()
 

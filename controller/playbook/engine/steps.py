@@ -57,12 +57,12 @@ from controller.playbook.language.registry import (
     ServiceLoss,
     UnmetCondition,
 )
-from controller.ports.store import Claim
 from controller.runs.approval.clearance import freeze_on, further_clearance, places_of
 from controller.runs.procedures import Disturbance, Tools
 from controller.runs.transaction.effects import effects
 from controller.runs.transaction.record import Alive, Record
-from controller.store.lock_holders import kept_locked, what_stays
+from controller.store import Claim
+from controller.store.left_locks import kept_locked, what_stays
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from controller.models.sharing import Consent
 from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import Clock
 from controller.ports.queue import Wakeups
-from controller.ports.store import ClearanceInput, Clearances, Store
+from controller.store import ClearanceInput, Clearances, Store
 
 #: Cached, since many groups of stations have the same windows.
 _opening = lru_cache(maxsize=256)(opening)

@@ -61,7 +61,7 @@ I = TypeVar("I", bound=Item)  # noqa: E741 - an item
 
 
 class Outbox(Protocol[I]):
-    """Messages to be sent, on record (``controller.ports.store``: ``Escalations``, ``Notices``)."""
+    """Messages to be sent, on record (``controller.store``: ``Escalations``, ``Notices``)."""
 
     async def pending(self) -> list[I]:
         """Messages that are not delivered, in the order in which they are to be sent, as many as may be now.

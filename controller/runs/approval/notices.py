@@ -11,9 +11,9 @@ from controller.intent.gathering import gather
 from controller.models.approval import Delivery
 from controller.models.errors import MessageRefusedError, MinkaError
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore
 from controller.ports.webhook import Contacts, Webhook
 from controller.runs.approval.deliveries import Deliveries
+from controller.store import AsyncStore
 
 log = structlog.get_logger()
 

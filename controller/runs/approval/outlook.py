@@ -12,8 +12,8 @@ from controller.access.votes import is_approved, unanswered
 from controller.models.approval import Outlook, RunConstraints
 from controller.models.many import first_names
 from controller.models.run import Strategy
-from controller.ports.store import ClearanceInput, Clearances, Store
 from controller.runs.approval.clearance import clearances, further_clearance, unmet
+from controller.store import ClearanceInput, Clearances, Store
 
 #: Why a station can't begin although nothing binds it.
 _BUSY = "another run works there"

@@ -20,8 +20,8 @@ from controller.nrm.profiles import carriers_of, cell_of
 from controller.nrm.schema import NodeSpec, self_made, spec_of
 from controller.nrm.tree import LeafName, Leaves, Path, Tree, is_below, name_of, parent, within_root
 from controller.plan.rows import entry_name
-from controller.ports.store import EndedJob
 from controller.runs.transaction.effects import Effects, effects
+from controller.store import EndedJob
 
 #: A leaf of an entry; an entry with all below it; or its content in the ledger.
 _Thing = tuple[Path, LeafName]

@@ -16,8 +16,8 @@ from controller.nrm.tree import with_unknown
 from controller.plan.network_import import ImportedNetwork, import_network
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, Observed, elements_beside
-from controller.ports.store import AsyncStore
 from controller.ports.targets.registry import target_at
+from controller.store import AsyncStore
 
 log = structlog.get_logger()
 

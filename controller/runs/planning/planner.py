@@ -65,10 +65,10 @@ from controller.plan import (
 from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, Observed, elements_beside, equipped, measuring
-from controller.ports.store import EVER, AsyncStore, Device, Store
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.adoption import AdoptionOutcome
 from controller.runs.transaction.probe import server_of
+from controller.store import EVER, AsyncStore, Device, Store
 from controller.store.lock_holders import LeftLocked, left_by_diverged, lock_holders
 from controller.store.placements import closures_now, replicas_of, running_on
 

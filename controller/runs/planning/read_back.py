@@ -9,8 +9,8 @@ from controller.models.many import first_names
 from controller.models.run import FoundState
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, Path, within_root
-from controller.ports.store import Reading, UnreadJob
 from controller.runs.transaction.effects import effects, vanished
+from controller.store import Reading, UnreadJob
 
 #: What was decided for a unit or wave, where its device is not in the state that follows from it.
 _DECIDED = {FoundState.PLANNED: "was not confirmed", FoundState.BEFORE: "was confirmed"}

@@ -28,8 +28,8 @@ from controller.plan import (
     under_hold,
     where_it_stands,
 )
-from controller.ports.store import LedgerState
 from controller.runs.planning.planner import Planner, PlanRequest, selected
+from controller.store import LedgerState
 
 
 async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state: str = "") -> Plan:

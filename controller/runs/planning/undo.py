@@ -39,10 +39,10 @@ from controller.plan import (
     without_agreement,
 )
 from controller.plan.phases import find_locks
-from controller.ports.store import EndedJob, OpenJob
 from controller.runs.planning.changed_since import Since, by_plan, restored, things
 from controller.runs.planning.planner import Planner, Progress
 from controller.runs.transaction.effects import effects, unfinished
+from controller.store import EndedJob, OpenJob
 
 #: Stations that are handled together: the changes of a whole network take gigabytes.
 _AT_ONCE = 500

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from controller.models.run import GateChoice, Job, JobState, Outcome, Policy, Run, RunState
-from controller.ports.store import NewDecision
 from controller.runs.rollout.timers import confirm_budget
+from controller.store import NewDecision
 
 #: Rank of devices that go after all others of their group, since they don't revert by themselves after an edit.
 LAST = 100

@@ -17,7 +17,7 @@ from controller.intent.windows import common_opening
 from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.errors import InputError
 from controller.models.run import LONGEST_TIMER, Policy, Strategy
-from controller.ports.store import NewJob
+from controller.store import NewJob
 
 
 def fitted(strategy: Strategy, jobs: Sequence[NewJob], constraints: RunConstraints, now: datetime) -> Strategy:

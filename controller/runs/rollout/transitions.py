@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from controller.models.many import first_names
 from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Policy, Run, RunState, restarted
 from controller.plan.rows import devices
-from controller.ports.store import Transition
 from controller.runs.rollout.group_decisions import LAST, decisions, group_of, groups_of, round_of, why_not
+from controller.store import Transition
 
 _CANCELLED = "its unit or wave was cancelled"
 _POSTPONED = "its unit or wave was postponed"

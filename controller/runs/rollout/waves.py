@@ -12,8 +12,8 @@ from controller.models.run import INSIDE, Strategy
 from controller.nrm.profiles import broadcast_plmn, broadcast_rat, is_midhaul
 from controller.nrm.tree import step
 from controller.plan.routers import is_way, ranks_of
-from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
+from controller.store import NewJob
 
 #: A tracking area: technology, PLMN and TAC.
 _Area = tuple[Rat | None, Plmn, int]

@@ -18,10 +18,10 @@ from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, Path, within_root
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
-from controller.ports.store import JobResult
 from controller.runs.transaction import checks
 from controller.runs.transaction.effects import Effects, effects, unfinished, vanished
 from controller.runs.transaction.record import Record
+from controller.store import JobResult
 
 log = structlog.get_logger()
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from controller.models.run import Decision, JournalEntry, Policy
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Claim, Store, decision_for
 from controller.runs.poller import Poller
+from controller.store import AsyncStore, Claim, Store, decision_for
 
 #: Seconds between two reads of decisions.
 _POLL = 0.25

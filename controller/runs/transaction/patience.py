@@ -13,7 +13,7 @@ from controller.models.errors import (
     SessionLostError,
 )
 from controller.models.run import Outcome
-from controller.ports.store import JobResult
+from controller.store import JobResult
 
 
 @dataclass(frozen=True, slots=True)

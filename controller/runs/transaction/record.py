@@ -12,8 +12,8 @@ from controller.models.plan import Change
 from controller.models.run import EDITING_STEPS, JournalEntry, JournalStep
 from controller.nrm.tree import Path
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Claim, changed_since
 from controller.runs.transaction.gates import Gate
+from controller.store import AsyncStore, Claim, changed_since
 
 #: Whether this worker may still rely on its leases, because its heartbeat is on record. In doubt it waits for the next.
 Alive = Callable[[], Awaitable[bool]]

@@ -36,7 +36,6 @@ from controller.nrm.schema import lasting
 from controller.nrm.tree import Tree, child
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, Observed
-from controller.ports.store import Claim, JobResult
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.poller import Poller
 from controller.runs.transaction import checks
@@ -47,6 +46,7 @@ from controller.runs.transaction.lock import Lock
 from controller.runs.transaction.patience import Patience, Trouble
 from controller.runs.transaction.probe import Findings, Probe, learn_no_places
 from controller.runs.transaction.record import Record
+from controller.store import Claim, JobResult
 
 log = structlog.get_logger()
 

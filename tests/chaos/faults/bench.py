@@ -20,7 +20,6 @@ from controller.ports.clock import Clock, VirtualClock
 from controller.ports.devices import DeviceSession
 from controller.ports.fake_devices import FakeDevices, FakeSession
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import Store
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.loop import WorkerLoop
@@ -28,7 +27,7 @@ from controller.runs.planning.planner import Planner
 from controller.runs.planning.validity import Validity
 from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
-from controller.store import AsyncSqlStore, SqlStore, open_store
+from controller.store import AsyncStore, Store, open_store
 from controller.store.columns import metadata
 from tests.unit.plan import samples
 
@@ -64,12 +63,12 @@ async def _idle() -> None:
 
 
 @cache
-def _shared_store() -> SqlStore:
+def _shared_store() -> Store:
     """Always the same store, emptied: making one takes longer than many runs do."""
     return open_store("sqlite://", VirtualClock())
 
 
-def empty_store(clock: Clock) -> SqlStore:
+def empty_store(clock: Clock) -> Store:
     """A store without rows. There is only one bench at a time."""
     store = _shared_store()
     with store.database.engine.begin() as connection:
@@ -126,10 +125,10 @@ class _Clock:
         self._clock.pause(seconds)
 
 
-class _Store(AsyncSqlStore):
+class _Store(AsyncStore):
     """A process's store."""
 
-    def __init__(self, store: SqlStore, life: Life) -> None:
+    def __init__(self, store: Store, life: Life) -> None:
         super().__init__(store)
         self._life = life
 

@@ -30,7 +30,7 @@ from controller.nrm.tree import Path, Tree
 from controller.plan import PlanOptions, StationView
 from controller.ports.fake_devices import RUNNING_ONLY, SAFE, FakeDevice, Fault, FaultKind
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import Page, RunRequest
+from controller.store import Page, RunRequest
 from tests.chaos.faults.bench import FaultBench
 from tests.chaos.faults.trail import Trail, assert_all_or_nothing, assert_all_stood, assert_whole, recorded
 from tests.support.callers import agree

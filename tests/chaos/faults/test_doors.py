@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.ports.store import Page
+from controller.store import Page
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of, open_bench
 from tests.unit.plan import samples
 

@@ -16,8 +16,7 @@ from controller.models.run import AuditRow, GateChoice, Job, JobState, Outcome, 
 from controller.nrm.apply import apply_edits
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Path, Tree
-from controller.ports.store import Page
-from controller.store import SqlStore
+from controller.store import Page, Store
 
 #: On the trail for what somebody does by hand, which only tests do.
 BY_HAND = "station.edited"
@@ -43,13 +42,13 @@ class Model:
     unsure: Tree | None = None
 
 
-def rows_of(store: SqlStore) -> list[AuditRow]:
+def rows_of(store: Store) -> list[AuditRow]:
     """The whole trail, oldest first."""
     _, rows = store.audit.page(Page(limit=1_000_000))
     return sorted(rows, key=lambda row: row.id)
 
 
-def recorded(store: SqlStore, station: str) -> bool:
+def recorded(store: Store, station: str) -> bool:
     """Whether a transaction is under way on a station and on record as changing it."""
     text = (
         'SELECT count(*) FROM journal j JOIN leases l ON j."transaction" = l."transaction" '
@@ -62,7 +61,7 @@ def recorded(store: SqlStore, station: str) -> bool:
 class Trail:
     """The audit trail of a bench, and the plans behind it."""
 
-    def __init__(self, store: SqlStore, root: NodeSpec, start: Mapping[str, Tree]) -> None:
+    def __init__(self, store: Store, root: NodeSpec, start: Mapping[str, Tree]) -> None:
         self._store = store
         self._root = root
         self._start = {station: dict(tree) for station, tree in start.items()}
@@ -159,7 +158,7 @@ class Trail:
         model.ledger = (model.ledger - set(change.lost)) | {node.path for node in change.gained}
 
 
-def assert_whole(store: SqlStore) -> None:
+def assert_whole(store: Store) -> None:
     """Every run ended once, every job has one outcome, one journal end and one audit row; nothing is left over."""
     assert store.audit.verify() is None
     rows = rows_of(store)
@@ -187,7 +186,7 @@ def assert_whole(store: SqlStore) -> None:
         assert not store.claims.busy(job.station for job in store.runs.jobs(run.id)), run
 
 
-def _journal_ends(store: SqlStore) -> dict[str, list[str]]:
+def _journal_ends(store: Store) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     with store.database.engine.connect() as connection:
         # One that was postponed began again, with another transaction.
@@ -198,7 +197,7 @@ def _journal_ends(store: SqlStore) -> dict[str, list[str]]:
     return found
 
 
-def assert_all_or_nothing(store: SqlStore, runs: Iterable[str]) -> None:
+def assert_all_or_nothing(store: Store, runs: Iterable[str]) -> None:
     """Of what is decided together all carry the change or none, but for those that were away or diverged, by name."""
     for run in map(store.runs.get, runs):
         groups: dict[tuple[int, str, int], list[Job]] = defaultdict(list)
@@ -213,7 +212,7 @@ def assert_all_or_nothing(store: SqlStore, runs: Iterable[str]) -> None:
             assert Outcome.SUCCEEDED not in outcomes or outcomes == {Outcome.SUCCEEDED}, (run, group)
 
 
-def assert_all_stood(store: SqlStore, runs: Iterable[str]) -> None:
+def assert_all_stood(store: Store, runs: Iterable[str]) -> None:
     """Nothing was decided to be confirmed that had not stood at its gate, prepared and verified."""
     with store.database.engine.connect() as connection:
         stood = set(connection.exec_driver_sql("SELECT job FROM journal WHERE step = 'gated'").scalars())

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.pool import QueuePool
 
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from tests.support.postgres import PostgresServer, shared_postgres
 
 POSTGRES = pytest.param("postgres", marks=pytest.mark.needs("initdb"))
@@ -50,7 +50,7 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def store(url: str, clock: VirtualClock) -> Iterator[SqlStore]:
+def store(url: str, clock: VirtualClock) -> Iterator[Store]:
     """A fresh store."""
     with closing(open_store(url, clock)) as opened:
         # A hundred threads that take turns at its connections do so for longer on a busy machine.

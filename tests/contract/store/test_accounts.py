@@ -10,8 +10,7 @@ import pytest
 from controller.models.errors import ConflictError, NotFoundError, StoreError
 from controller.models.people import Permission, Person, Role
 from controller.ports.clock import VirtualClock
-from controller.ports.store import NewToken, Page
-from controller.store import SqlStore
+from controller.store import NewToken, Page, Store
 from tests.support.records import START
 
 ANA = Person(name="ana", role=Role.ADMINISTRATOR)
@@ -21,24 +20,24 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def store(store: SqlStore) -> SqlStore:
+def store(store: Store) -> Store:
     """A store with two users."""
     store.users.add(ANA, "ana")
     store.users.add(ROSA, "ana")
     return store
 
 
-def person(store: SqlStore, digest: str) -> Person | None:
+def person(store: Store, digest: str) -> Person | None:
     """Who calls with a token, whichever that is."""
     found = store.tokens.bearer(digest)
     return found and found.model_copy(update={"token": ""})
 
 
-def acts(store: SqlStore) -> list[tuple[str, str, str]]:
+def acts(store: Store) -> list[tuple[str, str, str]]:
     return [(row.actor, row.action, row.object) for row in reversed(store.audit.page(Page())[1])]
 
 
-def test_users_are_there_once(store: SqlStore) -> None:
+def test_users_are_there_once(store: Store) -> None:
     assert [(user.name, user.role, user.tenant, user.created) for user in store.users.find()] == [
         ("ana", Role.ADMINISTRATOR, "", START),
         ("rosa", Role.TENANT_APPROVER, "bitel", START),
@@ -50,7 +49,7 @@ def test_users_are_there_once(store: SqlStore) -> None:
     assert acts(store) == [("ana", "user.added", "ana"), ("ana", "user.added", "rosa")]
 
 
-def test_a_token_is_known_by_its_digest(store: SqlStore) -> None:
+def test_a_token_is_known_by_its_digest(store: Store) -> None:
     made = store.tokens.add(NewToken(ONE, "rosa", "laptop", (Permission.READ,), START + DAY), "ana")
     assert person(store, ONE) == ROSA.model_copy(update={"scopes": (Permission.READ,), "ends": START + DAY})
     assert store.tokens.bearer(TWO) is None
@@ -65,20 +64,20 @@ def test_a_token_is_known_by_its_digest(store: SqlStore) -> None:
         store.tokens.add(NewToken(ONE, "ana"), "ana")
 
 
-def test_a_token_without_scope_follows_its_owner(store: SqlStore) -> None:
+def test_a_token_without_scope_follows_its_owner(store: Store) -> None:
     store.tokens.add(NewToken(ONE, "rosa"), "ana")
     store.users.change(Person(name="rosa", role=Role.TENANT_VIEWER, tenant="claro"), "ana")
     assert person(store, ONE) == Person(name="rosa", role=Role.TENANT_VIEWER, tenant="claro")
 
 
-def test_a_token_without_any_permission_is_not_one_with_all(store: SqlStore) -> None:
+def test_a_token_without_any_permission_is_not_one_with_all(store: Store) -> None:
     store.tokens.add(NewToken(ONE, "ana", scopes=()), "ana")
     known = store.tokens.bearer(ONE)
     assert known is not None
     assert known.scopes == ()
 
 
-def test_a_token_ends_by_itself(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_token_ends_by_itself(store: Store, clock: VirtualClock) -> None:
     store.tokens.add(NewToken(ONE, "ana", expires=START + DAY), "ana")
     clock.pause(86399)
     assert person(store, ONE) == ANA.model_copy(update={"ends": START + DAY})
@@ -86,7 +85,7 @@ def test_a_token_ends_by_itself(store: SqlStore, clock: VirtualClock) -> None:
     assert store.tokens.bearer(ONE) is None
 
 
-def test_a_revoked_token_opens_nothing(store: SqlStore) -> None:
+def test_a_revoked_token_opens_nothing(store: Store) -> None:
     token = store.tokens.add(NewToken(ONE, "ana"), "ana")
     store.tokens.revoke(token.id, ANA)
     before = acts(store)
@@ -100,7 +99,7 @@ def test_a_revoked_token_opens_nothing(store: SqlStore) -> None:
         store.tokens.rotate(token.id, TWO, START + DAY, ANA)
 
 
-def test_what_was_made_with_a_token_ends_with_it_where_that_is_asked_for(store: SqlStore) -> None:
+def test_what_was_made_with_a_token_ends_with_it_where_that_is_asked_for(store: Store) -> None:
     lost, other = (store.tokens.add(NewToken(digest, "ana"), "ana") for digest in (ONE, TWO))
     thief = store.tokens.bearer(ONE)
     assert thief is not None
@@ -122,7 +121,7 @@ def test_what_was_made_with_a_token_ends_with_it_where_that_is_asked_for(store: 
     store.tokens.revoke(lost.id, ANA, with_made=True)
 
 
-def test_a_token_names_who_made_it_or_the_one_that_it_was_made_with(store: SqlStore) -> None:
+def test_a_token_names_who_made_it_or_the_one_that_it_was_made_with(store: Store) -> None:
     given = store.tokens.add(NewToken("1" * 64, "rosa"), "ana")
     own = store.tokens.add(NewToken("2" * 64, "rosa", made_with=given.id), "rosa")
     renewed = store.tokens.rotate(own.id, "3" * 64, START, ROSA.model_copy(update={"token": own.id}))
@@ -134,7 +133,7 @@ def test_a_token_names_who_made_it_or_the_one_that_it_was_made_with(store: SqlSt
     assert store.tokens.add(NewToken("5" * 64, "rosa", made_with=evas.id), "eva").maker == "eva"
 
 
-def test_a_disabled_user_is_nobody(store: SqlStore) -> None:
+def test_a_disabled_user_is_nobody(store: Store) -> None:
     store.tokens.add(NewToken(ONE, "rosa"), "ana")
     assert store.users.change(ROSA, "ana", disabled=True).disabled == START
     assert store.tokens.bearer(ONE) is None
@@ -145,7 +144,7 @@ def test_a_disabled_user_is_nobody(store: SqlStore) -> None:
     assert acts(store)[-2:] == [("ana", "user.changed", "rosa")] * 2
 
 
-def test_the_last_administrator_stays_one(store: SqlStore) -> None:
+def test_the_last_administrator_stays_one(store: Store) -> None:
     for change in ({"disabled": True}, {}):
         role = Role.ADMINISTRATOR if change else Role.HOST_VIEWER
         with pytest.raises(ConflictError, match="last administrator"):
@@ -156,7 +155,7 @@ def test_the_last_administrator_stays_one(store: SqlStore) -> None:
     assert store.users.change(ANA, "rosa", disabled=True).disabled
 
 
-def test_an_old_token_goes_on_beside_the_new_one(store: SqlStore, clock: VirtualClock) -> None:
+def test_an_old_token_goes_on_beside_the_new_one(store: Store, clock: VirtualClock) -> None:
     scopes = (Permission.METRICS,)
     old = store.tokens.add(NewToken(ONE, "ana", "prometheus", scopes, START + 10 * DAY), "ana")
     clock.pause(5 * 86400)
@@ -174,13 +173,13 @@ def test_an_old_token_goes_on_beside_the_new_one(store: SqlStore, clock: Virtual
     assert store.audit.page(Page())[1][0].detail["old"] == old.id
 
 
-def test_rotating_never_lengthens_the_old_token(store: SqlStore) -> None:
+def test_rotating_never_lengthens_the_old_token(store: Store) -> None:
     old = store.tokens.add(NewToken(ONE, "ana", expires=START + DAY), "ana")
     store.tokens.rotate(old.id, TWO, START + 9 * DAY, ANA)
     assert store.tokens.get(old.id).expires == START + DAY
 
 
-def test_a_new_token_lives_no_longer_than_it_may(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_new_token_lives_no_longer_than_it_may(store: Store, clock: VirtualClock) -> None:
     old = store.tokens.add(NewToken(ONE, "ana", expires=START + 10 * DAY), "ana")
     endless = store.tokens.add(NewToken(TWO, "ana"), "ana")
     clock.pause(5 * 86400)
@@ -191,7 +190,7 @@ def test_a_new_token_lives_no_longer_than_it_may(store: SqlStore, clock: Virtual
         assert new.expires == START + ends * DAY
 
 
-def test_use_is_noted_once_a_minute(store: SqlStore, clock: VirtualClock) -> None:
+def test_use_is_noted_once_a_minute(store: Store, clock: VirtualClock) -> None:
     token = store.tokens.add(NewToken(ONE, "ana"), "ana")
     assert token.used is None
     seen = []
@@ -203,7 +202,7 @@ def test_use_is_noted_once_a_minute(store: SqlStore, clock: VirtualClock) -> Non
     assert seen == [START, START, START + minute, START + minute]
 
 
-def test_a_token_of_the_settings_is_kept_once(store: SqlStore) -> None:
+def test_a_token_of_the_settings_is_kept_once(store: Store) -> None:
     noc = Person(name="noc", role=Role.ADMINISTRATOR)
     for _ in range(2):
         store.tokens.ensure(NewToken(ONE, "noc"), noc)

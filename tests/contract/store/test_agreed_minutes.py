@@ -19,7 +19,7 @@ from controller.models.incident import AgreementMinutes
 from controller.models.network import Network, network_digest
 from controller.observe.exposition import exposition
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, networks
+from controller.store import Store, networks
 from controller.store.transaction import WorkedOut
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
 from tests.support.observed import observe
@@ -35,7 +35,7 @@ def _off_air(severity: PerceivedSeverity, minute: int, station: str = "S1", cell
     return mains(severity, 60 * minute, station).model_copy(update=of)
 
 
-def _load(store: SqlStore, version: Network) -> None:
+def _load(store: Store, version: Network) -> None:
     """Make a version the current one; stations of the first one are looked at all the time."""
     try:
         store.networks.get()
@@ -46,7 +46,7 @@ def _load(store: SqlStore, version: Network) -> None:
     store.networks.save(version, network_digest(version), "ana")
 
 
-def _all_at_once(store: SqlStore, clock: VirtualClock) -> tuple[AgreementMinutes, ...]:
+def _all_at_once(store: Store, clock: VirtualClock) -> tuple[AgreementMinutes, ...]:
     """The month as statements count it: over all of its versions together."""
     begin, end = month_of(store.networks.get()[1], clock.now())
     outages = store.incidents.outages(begin, end)
@@ -54,7 +54,7 @@ def _all_at_once(store: SqlStore, clock: VirtualClock) -> tuple[AgreementMinutes
     return outages.agreements(clock.now())
 
 
-async def test_versions_counted_one_by_one_add_up_to_the_month(store: SqlStore, clock: VirtualClock) -> None:
+async def test_versions_counted_one_by_one_add_up_to_the_month(store: Store, clock: VirtualClock) -> None:
     whole = outage_network(availability_percent=99.9)
     stricter = outage_network(availability_percent=99.99)
     alone = whole.model_copy(update={"agreements": whole.agreements[:1]})
@@ -75,7 +75,7 @@ async def test_versions_counted_one_by_one_add_up_to_the_month(store: SqlStore, 
     assert [one.used for one in store.incidents.agreements()] == [15, 10]
 
 
-async def test_what_was_lost_under_a_past_version_is_counted_once(store: SqlStore, clock: VirtualClock) -> None:
+async def test_what_was_lost_under_a_past_version_is_counted_once(store: Store, clock: VirtualClock) -> None:
     _load(store, outage_network(availability_percent=99.9))
     store.alarms.report(_off_air(MAJOR, 0))
     await clock.advance(600)
@@ -99,7 +99,7 @@ async def test_what_was_lost_under_a_past_version_is_counted_once(store: SqlStor
     assert store.incidents.agreements() == _all_at_once(store, clock)
 
 
-async def test_minutes_of_a_month_that_is_over_are_nobodys(store: SqlStore, clock: VirtualClock) -> None:
+async def test_minutes_of_a_month_that_is_over_are_nobodys(store: Store, clock: VirtualClock) -> None:
     _load(store, outage_network(availability_percent=99.9))
     store.incidents.count_agreements()
     assert len(store.incidents.agreements()) == 2

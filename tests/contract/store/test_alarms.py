@@ -28,8 +28,7 @@ from controller.models.incident import IncidentFilter, IncidentState
 from controller.models.network import Network, network_digest
 from controller.models.waiting import WaitCode
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore, open_store
+from controller.store import Page, Store, open_store
 from controller.store.alarm_rows import alarms
 from tests.support.postgres import PostgresServer
 from tests.support.records import START
@@ -52,13 +51,13 @@ def report(severity: PerceivedSeverity, at: int, station: str = "A", text: str =
     )
 
 
-def only(store: SqlStore) -> Alarm:
+def only(store: Store) -> Alarm:
     total, (alarm,) = store.alarms.page(Page())
     assert total == 1
     return alarm
 
 
-def test_an_escalated_alarm_that_is_over_is_found_only_where_that_is_asked_for(store: SqlStore) -> None:
+def test_an_escalated_alarm_that_is_over_is_found_only_where_that_is_asked_for(store: Store) -> None:
     fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
     alarms = [store.alarms.report(fault.model_copy(update={"object": name})) for name in ("S1/L1", "S1/N1")]
     for one in alarms:
@@ -76,7 +75,7 @@ def test_an_escalated_alarm_that_is_over_is_found_only_where_that_is_asked_for(s
     assert found() == [stands, ended]
 
 
-def test_reports_of_one_fault_are_one_alarm(store: SqlStore) -> None:
+def test_reports_of_one_fault_are_one_alarm(store: Store) -> None:
     first = store.alarms.report(report(MAJOR, 1, text="down"))
     again = store.alarms.report(report(CRITICAL, 2, text="still down"))
     other = store.alarms.report(report(MAJOR, 1, station="B"))
@@ -99,7 +98,7 @@ def test_reports_of_one_fault_are_one_alarm(store: SqlStore) -> None:
         store.alarms.get("a-none")
 
 
-def test_a_clearing_report_clears_and_a_newer_fault_is_a_new_alarm(store: SqlStore) -> None:
+def test_a_clearing_report_clears_and_a_newer_fault_is_a_new_alarm(store: Store) -> None:
     first = store.alarms.report(report(MAJOR, 1))
     cleared = store.alarms.report(report(CLEARED, 2))
     assert (cleared.id, cleared.state, cleared.severity) == (first.id, AlarmState.CLEARED, MAJOR)
@@ -110,7 +109,7 @@ def test_a_clearing_report_clears_and_a_newer_fault_is_a_new_alarm(store: SqlSto
 
 
 @pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
-def test_events_count_by_their_own_time_in_whatever_order_they_come(store: SqlStore, order: tuple[int, ...]) -> None:
+def test_events_count_by_their_own_time_in_whatever_order_they_come(store: Store, order: tuple[int, ...]) -> None:
     # Raised at 1, worse at 2, cleared at 3: however they arrive, in the end nothing stands.
     events = {1: report(MAJOR, 1), 2: report(CRITICAL, 2), 3: report(CLEARED, 3)}
     for at in order:
@@ -120,7 +119,7 @@ def test_events_count_by_their_own_time_in_whatever_order_they_come(store: SqlSt
     assert (alarm.state, alarm.count) == (AlarmState.CLEARED, 3)
 
 
-def test_an_older_report_never_overrides_a_newer_one(store: SqlStore) -> None:
+def test_an_older_report_never_overrides_a_newer_one(store: Store) -> None:
     store.alarms.report(report(MAJOR, 5, text="newer"))
     store.alarms.report(report(CRITICAL, 4, text="older"))
     store.alarms.report(report(CLEARED, 3))
@@ -128,7 +127,7 @@ def test_an_older_report_never_overrides_a_newer_one(store: SqlStore) -> None:
     assert (alarm.state, alarm.severity, alarm.text, alarm.count) == (AlarmState.RAISED, MAJOR, "newer", 3)
 
 
-def test_a_clearing_report_alone_is_kept_as_cleared(store: SqlStore) -> None:
+def test_a_clearing_report_alone_is_kept_as_cleared(store: Store) -> None:
     alarm = store.alarms.report(report(CLEARED, 5))
     assert alarm.state is AlarmState.CLEARED
     assert store.alarms.report(report(MAJOR, 4)).id == alarm.id
@@ -136,7 +135,7 @@ def test_a_clearing_report_alone_is_kept_as_cleared(store: SqlStore) -> None:
     assert store.alarms.report(report(MAJOR, 6)).state is AlarmState.RAISED
 
 
-def test_a_clear_during_repair_is_for_the_verifier_to_judge(store: SqlStore) -> None:
+def test_a_clear_during_repair_is_for_the_verifier_to_judge(store: Store) -> None:
     alarm = store.alarms.report(report(MAJOR, 1))
     moved = store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", run="r-1", note="rebuild")
     assert moved is not None
@@ -151,7 +150,7 @@ def test_a_clear_during_repair_is_for_the_verifier_to_judge(store: SqlStore) -> 
     assert (done.state, done.cleared, done.run) == (AlarmState.REPAIRED, START + timedelta(seconds=4), "r-1")
 
 
-def test_a_move_happens_only_from_the_state_it_was_decided_on(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_move_happens_only_from_the_state_it_was_decided_on(store: Store, clock: VirtualClock) -> None:
     alarm = store.alarms.report(report(MAJOR, 1))
     for seen in ({"state": AlarmState.REPAIRING}, {"run": "r-2"}, {"cleared": START}):
         assert store.alarms.move(alarm.model_copy(update=seen), AlarmState.REPAIRED, actor="rule") is None
@@ -168,7 +167,7 @@ def test_a_move_happens_only_from_the_state_it_was_decided_on(store: SqlStore, c
         store.alarms.move(alarm.model_copy(update={"id": "a-none"}), AlarmState.REPAIRED, actor="rule")
 
 
-def test_what_is_noted_in_alarms_is_no_change_of_them(store: SqlStore) -> None:
+def test_what_is_noted_in_alarms_is_no_change_of_them(store: Store) -> None:
     seen = [store.alarms.report(report(MAJOR, 1, name)) for name in ("a", "b", "c")]
     store.alarms.move(seen[2], AlarmState.ESCALATED, actor="remediation")
     head, _ = store.alarms.changes(None)
@@ -198,7 +197,7 @@ def test_a_note_waits_for_nobody_who_changes_the_alarm(postgres: PostgresServer,
         assert [store.alarms.get(one.id).note for one in (busy, free)] == ["", "x"]
 
 
-def test_an_escalated_alarm_takes_in_repeats_until_it_is_cleared(store: SqlStore) -> None:
+def test_an_escalated_alarm_takes_in_repeats_until_it_is_cleared(store: Store) -> None:
     alarm = store.alarms.report(report(MAJOR, 1))
     store.alarms.escalate(alarm, "broken", actor="rule")
     assert store.alarms.report(report(MAJOR, 2)).id == alarm.id
@@ -207,7 +206,7 @@ def test_an_escalated_alarm_takes_in_repeats_until_it_is_cleared(store: SqlStore
     assert store.alarms.report(report(MAJOR, 4)).id != alarm.id
 
 
-def test_repairs_are_counted_by_rule_object_and_time(store: SqlStore, clock: VirtualClock) -> None:
+def test_repairs_are_counted_by_rule_object_and_time(store: Store, clock: VirtualClock) -> None:
     store.repairs.record("rebuild", "/x", "a-1", "r-1")
     clock.pause(60)
     store.repairs.record("rebuild", "/x", "a-1", "r-2")
@@ -219,7 +218,7 @@ def test_repairs_are_counted_by_rule_object_and_time(store: SqlStore, clock: Vir
     assert store.repairs.count_all(START + timedelta(seconds=1)) == 2
 
 
-def test_many_reports_are_taken_together_and_answered_in_order(store: SqlStore) -> None:
+def test_many_reports_are_taken_together_and_answered_in_order(store: Store) -> None:
     reports = [report(MAJOR, 1, "B"), report(MAJOR, 1, "A"), report(CLEARED, 2, "B")]
     taken = store.alarms.report_all(reports)
     assert [(alarm.station, alarm.state) for alarm in taken] == [
@@ -230,7 +229,7 @@ def test_many_reports_are_taken_together_and_answered_in_order(store: SqlStore) 
     assert store.alarms.report_all([]) == []
 
 
-def test_standing_alarms_are_those_that_take_in_reports(store: SqlStore) -> None:
+def test_standing_alarms_are_those_that_take_in_reports(store: Store) -> None:
     kept = [store.alarms.report(report(MAJOR, 1, station)) for station in ("A", "B", "C", "D")]
     store.alarms.escalate(kept[1], "broken", actor="x")
     store.alarms.escalate(kept[2], "broken", actor="x")
@@ -240,7 +239,7 @@ def test_standing_alarms_are_those_that_take_in_reports(store: SqlStore) -> None
     assert [alarm.station for alarm in store.alarms.standing(["B", "C"])] == ["B"]
 
 
-def test_changes_of_alarms_are_asked_for_since_the_last_ones(store: SqlStore) -> None:
+def test_changes_of_alarms_are_asked_for_since_the_last_ones(store: Store) -> None:
     kept = [store.alarms.report(report(MAJOR, 1, station)) for station in ("A", "B", "C")]
     store.alarms.report(report(CLEARED, 2, "C"))
     head, standing = store.alarms.changes(None)
@@ -258,7 +257,7 @@ def test_changes_of_alarms_are_asked_for_since_the_last_ones(store: SqlStore) ->
     assert store.alarms.changes(later + 1) == (later, [kept[0].id, new.id])
 
 
-def test_alarms_of_two_tenants_on_one_object_are_two(store: SqlStore) -> None:
+def test_alarms_of_two_tenants_on_one_object_are_two(store: Store) -> None:
     theirs = {"object": "station", "probable_cause": "core-link-down"}
     one, other = (report(MAJOR, 1).model_copy(update=theirs | {"tenant": tenant}) for tenant in ("entel", "claro"))
     first, second = store.alarms.report_all([one, other])
@@ -269,7 +268,7 @@ def test_alarms_of_two_tenants_on_one_object_are_two(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_a_late_report_changes_nothing_whatever_came_between(store: SqlStore, order: tuple[int, ...]) -> None:
+def test_a_late_report_changes_nothing_whatever_came_between(store: Store, order: tuple[int, ...]) -> None:
     events = [report(CLEARED, 1), report(CRITICAL, 2, text="two"), report(MAJOR, 3, text="three")]
     events.append(report(CRITICAL, 4, text="newest"))
     for index in order:
@@ -278,7 +277,7 @@ def test_a_late_report_changes_nothing_whatever_came_between(store: SqlStore, or
     assert (alarm.severity, alarm.text, alarm.changed) == (CRITICAL, "newest", START + timedelta(seconds=4))
 
 
-def test_a_late_health_is_dropped(store: SqlStore) -> None:
+def test_a_late_health_is_dropped(store: Store) -> None:
     newer, older = (
         Health(station="A", at=START + timedelta(seconds=at), reachable=at == 5, reason="") for at in (5, 3)
     )
@@ -287,7 +286,7 @@ def test_a_late_health_is_dropped(store: SqlStore) -> None:
     assert store.healths.find(["A"])["A"] == newer
 
 
-def test_a_batch_is_the_same_as_one_report_after_the_other_in_the_order_of_their_times(store: SqlStore) -> None:
+def test_a_batch_is_the_same_as_one_report_after_the_other_in_the_order_of_their_times(store: Store) -> None:
     dice = random.Random(7)
     names = [PerceivedSeverity(name) for name in ("MAJOR", "CRITICAL", "CLEARED")]
     batch = [report(dice.choice(names), at, dice.choice("ABC"), str(at)) for at in range(60)]
@@ -310,7 +309,7 @@ def _plain(alarm: Alarm) -> dict[str, object]:
     return alarm.model_dump(exclude={"id", "tenant", "tenants", "incident"})
 
 
-def test_a_batch_takes_as_many_statements_whatever_its_size(store: SqlStore) -> None:
+def test_a_batch_takes_as_many_statements_whatever_its_size(store: Store) -> None:
     def statements(reports: list[AlarmReport]) -> int:
         found: list[str] = []
 
@@ -332,7 +331,7 @@ def test_a_batch_takes_as_many_statements_whatever_its_size(store: SqlStore) -> 
 # ------------------------------------------------------------------ escalations
 
 
-def test_an_escalation_goes_on_record_with_its_alarms_state(store: SqlStore, clock: VirtualClock) -> None:
+def test_an_escalation_goes_on_record_with_its_alarms_state(store: Store, clock: VirtualClock) -> None:
     alarm = store.alarms.report(report(MAJOR, 1))
     escalated = store.alarms.escalate(alarm, "broken", actor="rule")
     assert escalated is not None
@@ -342,7 +341,7 @@ def test_an_escalation_goes_on_record_with_its_alarms_state(store: SqlStore, clo
     assert (one.alarm, one.reason, one.at, one.key) == (alarm.id, "broken", clock.now(), f"escalate-{alarm.id}")
 
 
-def test_an_escalation_is_claimed_once_and_reported_once(store: SqlStore) -> None:
+def test_an_escalation_is_claimed_once_and_reported_once(store: Store) -> None:
     store.alarms.escalate(store.alarms.report(report(MAJOR, 1)), "broken", actor="rule")
     (seen,) = store.escalations.pending()
     claimed = store.escalations.claim(seen)
@@ -372,7 +371,7 @@ def test_an_escalation_is_claimed_once_and_reported_once(store: SqlStore) -> Non
     assert [row.detail["attempts"] for row in told] == ["3"]
 
 
-def test_each_escalation_of_an_alarm_has_a_key_of_its_own(store: SqlStore) -> None:
+def test_each_escalation_of_an_alarm_has_a_key_of_its_own(store: Store) -> None:
     alarm = store.alarms.report(report(MAJOR, 1))
     first = store.alarms.escalate(alarm, "broken", actor="rule")
     assert first is not None
@@ -383,7 +382,7 @@ def test_each_escalation_of_an_alarm_has_a_key_of_its_own(store: SqlStore) -> No
     assert keys == [f"escalate-{alarm.id}", f"escalate-{alarm.id}-2"]
 
 
-def _shared(store: SqlStore, *, until: str | None = None) -> None:
+def _shared(store: Store, *, until: str | None = None) -> None:
     """A network of S1 and S2 that alfa, and beta until a day, share everywhere."""
     content = samples.network(("alfa", "beta")).model_dump(mode="json")
     content["agreements"][1]["validity"] |= {"end": until}
@@ -391,12 +390,12 @@ def _shared(store: SqlStore, *, until: str | None = None) -> None:
     store.networks.save(network, network_digest(network), "ana")
 
 
-def _told(store: SqlStore, alarm: Alarm, tenant: str = "beta") -> TenantAlarm:
+def _told(store: Store, alarm: Alarm, tenant: str = "beta") -> TenantAlarm:
     """An alarm as a tenant is told of it."""
     return TenantAlarm.of(store.tenants.alarm(tenant, alarm.id))
 
 
-def _without_lte(store: SqlStore) -> None:
+def _without_lte(store: Store) -> None:
     """The same, where beta shares NR cells only."""
     content = samples.network(("alfa", "beta")).model_dump(mode="json")
     content["agreements"][1]["scope"] = {"cells": ["S1/N1", "S2/N1"]}
@@ -404,11 +403,11 @@ def _without_lte(store: SqlStore) -> None:
     store.networks.save(network, network_digest(network), "ana")
 
 
-def _of(store: SqlStore, tenant: str) -> list[str]:
+def _of(store: Store, tenant: str) -> list[str]:
     return [alarm.id for alarm in store.tenants.alarms(tenant, Page())[1]]
 
 
-async def _notices(store: SqlStore, clock: VirtualClock, tenant: str) -> list[tuple[str, str]]:
+async def _notices(store: Store, clock: VirtualClock, tenant: str) -> list[tuple[str, str]]:
     """Kinds and incidents of what a tenant was told once it is time for that."""
     await clock.advance(20)
     store.notices.write()
@@ -416,7 +415,7 @@ async def _notices(store: SqlStore, clock: VirtualClock, tenant: str) -> list[tu
 
 
 async def test_tenants_are_notified_of_incidents_that_concern_them_when_they_begin_and_are_over(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     _shared(store)
     shared = AlarmReport(
@@ -446,7 +445,7 @@ async def test_tenants_are_notified_of_incidents_that_concern_them_when_they_beg
 
 
 async def test_who_begins_to_share_the_cells_of_an_alarm_that_stands_is_notified_of_it(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     _shared(store, until="2025-01-01")
     fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
@@ -463,7 +462,7 @@ async def test_who_begins_to_share_the_cells_of_an_alarm_that_stands_is_notified
 
 
 async def test_who_leaves_the_cells_of_an_alarm_that_stands_is_not_told_that_it_is_over(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     _shared(store)
     fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
@@ -478,7 +477,7 @@ async def test_who_leaves_the_cells_of_an_alarm_that_stands_is_not_told_that_it_
     assert await _notices(store, clock, "alfa") == [raised, ("incident-cleared", alarm.incident)]
 
 
-async def test_an_alarm_changes_for_a_tenant_when_it_is_told_otherwise(store: SqlStore, clock: VirtualClock) -> None:
+async def test_an_alarm_changes_for_a_tenant_when_it_is_told_otherwise(store: Store, clock: VirtualClock) -> None:
     _shared(store)
     shared = AlarmReport(
         station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, text="slow", source="check", at=clock.now()
@@ -527,7 +526,7 @@ async def test_an_alarm_changes_for_a_tenant_when_it_is_told_otherwise(store: Sq
 
 
 async def test_an_alarm_changes_for_a_tenant_whom_it_begins_to_concern_and_for_no_other(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     _shared(store, until="2025-01-01")
     fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
@@ -548,7 +547,7 @@ async def test_an_alarm_changes_for_a_tenant_whom_it_begins_to_concern_and_for_n
     assert left == joined.model_copy(update={"until": at, "changed": at})
 
 
-async def test_who_leaves_a_cell_is_told_of_its_alarm_as_it_was_then(store: SqlStore, clock: VirtualClock) -> None:
+async def test_who_leaves_a_cell_is_told_of_its_alarm_as_it_was_then(store: Store, clock: VirtualClock) -> None:
     _shared(store)
     fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
     alarm = store.alarms.report(fault)
@@ -592,7 +591,7 @@ async def test_who_leaves_a_cell_is_told_of_its_alarm_as_it_was_then(store: SqlS
 
 
 async def test_who_leaves_the_cells_of_its_own_link_keeps_what_it_was_told_whoever_looks_later(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     _shared(store)
     fault = AlarmReport(
@@ -618,7 +617,7 @@ async def test_who_leaves_the_cells_of_its_own_link_keeps_what_it_was_told_whoev
 
 
 @pytest.mark.parametrize("until", ["2025-01-01", None])
-def test_what_fails_of_a_tenants_own_after_its_agreement_ended_is_not_told(store: SqlStore, until: str | None) -> None:
+def test_what_fails_of_a_tenants_own_after_its_agreement_ended_is_not_told(store: Store, until: str | None) -> None:
     """Its links may stand there still; that they fail is state of a station where no agreement is in force."""
     _shared(store, until=until)
     link = _link("beta")
@@ -658,7 +657,7 @@ def test_when_a_tenant_left_does_not_depend_on_how_many_alarms_others_have() -> 
 
 
 async def test_who_comes_back_is_told_of_what_stands_and_of_nothing_that_ended_meanwhile(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     _shared(store)
     fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
@@ -678,7 +677,7 @@ async def test_who_comes_back_is_told_of_what_stands_and_of_nothing_that_ended_m
 
 
 async def test_an_agreement_that_ends_by_its_date_ends_at_midnight_whoever_looks(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     day = START.date()
     _shared(store, until=day.isoformat())
@@ -694,7 +693,7 @@ async def test_an_agreement_that_ends_by_its_date_ends_at_midnight_whoever_looks
     assert told == before.model_copy(update={"until": midnight, "changed": midnight})
 
 
-async def test_who_leaves_one_of_several_cells_is_told_on_of_the_others(store: SqlStore, clock: VirtualClock) -> None:
+async def test_who_leaves_one_of_several_cells_is_told_on_of_the_others(store: Store, clock: VirtualClock) -> None:
     _shared(store)
     fault = AlarmReport(station="S1", object="station", probable_cause="x", severity=MAJOR, source="check", at=START)
     alarm = store.alarms.report(fault)
@@ -743,7 +742,7 @@ def _link(tenant: str) -> AlarmReport:
     )
 
 
-def test_an_alarm_is_acknowledged_once_by_whoever_was_first(store: SqlStore) -> None:
+def test_an_alarm_is_acknowledged_once_by_whoever_was_first(store: Store) -> None:
     alarm = store.alarms.report(report(MAJOR, 1))
     assert (alarm.acknowledged, alarm.acknowledged_by) == (None, "")
     first = store.alarms.acknowledge(alarm.id, "ana", actor="ana")
@@ -759,7 +758,7 @@ def test_an_alarm_is_acknowledged_once_by_whoever_was_first(store: SqlStore) -> 
         store.alarms.acknowledge("a-0", "ana", actor="ana")
 
 
-def test_a_tenant_gets_its_alarms_by_severity_and_what_is_over_behind_them(store: SqlStore) -> None:
+def test_a_tenant_gets_its_alarms_by_severity_and_what_is_over_behind_them(store: Store) -> None:
     _shared(store)
     fault = AlarmReport(
         station="S1", object="ru-0", probable_cause="x", severity=CRITICAL, source="oran-fm", at=START, cells=("S1/L1",)

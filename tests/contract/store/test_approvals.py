@@ -28,10 +28,9 @@ from controller.models.sharing import ActionClass, Consent
 from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import VirtualClock
-from controller.ports.store import ClearanceInput, Clearances, JobResult, NewJob, NewToken, Page, SignIn, Transition
 from controller.ports.webhook import FakeContacts, FakeWebhook
 from controller.runs.approval.notices import Notices
-from controller.store import SqlStore
+from controller.store import ClearanceInput, Clearances, JobResult, NewJob, NewToken, Page, SignIn, Store, Transition
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.support.quick_stores import DirectStore
@@ -65,7 +64,7 @@ def constraints(
     )
 
 
-def start(store: SqlStore, *stations: str, begin: bool = True, asker: Person | None = None, **more: object) -> Run:
+def start(store: Store, *stations: str, begin: bool = True, asker: Person | None = None, **more: object) -> Run:
     """A run under constraints; its wave is open if ``begin``."""
     plan = make_plan(stations, repr(more))
     store.plans.save(plan, "ana")
@@ -87,7 +86,7 @@ def start(store: SqlStore, *stations: str, begin: bool = True, asker: Person | N
 
 
 @pytest.fixture(autouse=True)
-def people(store: SqlStore) -> None:
+def people(store: Store) -> None:
     """Those whose word counts have tokens; ana is an administrator."""
     for person in (EVA, LEO, Person(name="ana", role=Role.ADMINISTRATOR)):
         admit(store, f"token-of-{person.name}", person.name, person.role, person.tenant)
@@ -108,11 +107,11 @@ def make_network(tenant: str, **agreement: object) -> Network:
     )
 
 
-def say(store: SqlStore, said: Clearance, seen: dict[str, Clearances] | None = None) -> dict[str, Clearances]:
+def say(store: Store, said: Clearance, seen: dict[str, Clearances] | None = None) -> dict[str, Clearances]:
     return store.approvals.reassess(lambda standing: dict.fromkeys(standing.constraints.stations, said), seen or {})
 
 
-def test_a_standing_is_all_that_a_clearance_follows_from(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_standing_is_all_that_a_clearance_follows_from(store: Store, clock: VirtualClock) -> None:
     run = start(store, "A", asker=EVA, begin=False)
     until = clock.now() + timedelta(days=1)
     hold = store.holds.add("A", "ana", "mast", None)
@@ -133,7 +132,7 @@ def test_a_standing_is_all_that_a_clearance_follows_from(store: SqlStore, clock:
     assert store.approvals.standing("r-none") is None
 
 
-def _seen(store: SqlStore) -> ClearanceInput:
+def _seen(store: Store) -> ClearanceInput:
     found: list[ClearanceInput] = []
 
     def assess(standing: ClearanceInput) -> Clearances:
@@ -145,7 +144,7 @@ def _seen(store: SqlStore) -> ClearanceInput:
     return only
 
 
-def test_a_blocked_job_is_not_claimed_and_one_that_is_cleared_is(store: SqlStore) -> None:
+def test_a_blocked_job_is_not_claimed_and_one_that_is_cleared_is(store: Store) -> None:
     run = start(store, "A", "B")
     worker = store.processes.register("w")
     store.approvals.reassess(lambda _: {"A": WAITS, "B": FREE}, {})
@@ -157,7 +156,7 @@ def test_a_blocked_job_is_not_claimed_and_one_that_is_cleared_is(store: SqlStore
     assert store.runs.get(run.id).waits == {}
 
 
-def test_a_window_that_closed_gives_no_more_jobs(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_window_that_closed_gives_no_more_jobs(store: Store, clock: VirtualClock) -> None:
     run = start(store, "A", "B")
     worker = store.processes.register("w")
     closes = clock.now() + timedelta(seconds=10)
@@ -172,7 +171,7 @@ def test_a_window_that_closed_gives_no_more_jobs(store: SqlStore, clock: Virtual
     assert {job.closes for job in store.runs.jobs(run.id)} == {closes}
 
 
-def test_a_claimed_job_does_not_begin_under_what_came_meanwhile(store: SqlStore) -> None:
+def test_a_claimed_job_does_not_begin_under_what_came_meanwhile(store: Store) -> None:
     run = start(store, "A")
     worker = store.processes.register("w")
     for _ in range(7):  # more often than a job may end its worker
@@ -195,7 +194,7 @@ def test_a_claimed_job_does_not_begin_under_what_came_meanwhile(store: SqlStore)
 
 
 @pytest.mark.parametrize("target", ["S1", "S1/L1", "site:site-1"])
-def test_no_further_work_of_a_job_begins_after_a_hold_was_put(store: SqlStore, target: str) -> None:
+def test_no_further_work_of_a_job_begins_after_a_hold_was_put(store: Store, target: str) -> None:
     network = samples.network()
     store.networks.save(network, network_digest(network), "ana")
     start(store, "S1")
@@ -213,7 +212,7 @@ def test_no_further_work_of_a_job_begins_after_a_hold_was_put(store: SqlStore, t
     assert len(store.journal.find(claim.transaction)) == 3
 
 
-def test_a_blocked_job_that_must_recover_its_device_is_claimed(store: SqlStore) -> None:
+def test_a_blocked_job_that_must_recover_its_device_is_claimed(store: Store) -> None:
     start(store, "A")
     dead = store.processes.register("w")
     (claim,) = store.claims.take(dead, 10)
@@ -224,7 +223,7 @@ def test_a_blocked_job_that_must_recover_its_device_is_claimed(store: SqlStore) 
     assert (taken.transaction, taken.recovers) == (claim.transaction, True)
 
 
-def test_what_was_said_is_not_written_again(store: SqlStore) -> None:
+def test_what_was_said_is_not_written_again(store: Store) -> None:
     run = start(store, "A")
     seen = say(store, WAITS)
     assert seen == {run.id: {"A": WAITS}}
@@ -235,7 +234,7 @@ def test_what_was_said_is_not_written_again(store: SqlStore) -> None:
     assert store.runs.jobs(run.id)[0].blocked == WAITS.blocked
 
 
-def test_an_error_lets_nothing_begin_and_keeps_no_other_run(store: SqlStore) -> None:
+def test_an_error_lets_nothing_begin_and_keeps_no_other_run(store: Store) -> None:
     bad, good = start(store, "A", subject="bad"), start(store, "B", subject="good")
 
     def assess(standing: ClearanceInput) -> Clearances:
@@ -248,7 +247,7 @@ def test_an_error_lets_nothing_begin_and_keeps_no_other_run(store: SqlStore) -> 
     assert store.runs.jobs(good.id)[0].blocked == ""
 
 
-def test_the_last_word_of_each_person_counts(store: SqlStore, clock: VirtualClock) -> None:
+def test_the_last_word_of_each_person_counts(store: Store, clock: VirtualClock) -> None:
     store.approvals.vote("s", LEO, VoteChoice.REJECT, "harvest", "p")
     clock.pause(1)
     store.approvals.vote("s", EVA, VoteChoice.APPROVE, "", "p")
@@ -264,7 +263,7 @@ def test_the_last_word_of_each_person_counts(store: SqlStore, clock: VirtualCloc
     assert Counter(row.action for row in rows) >= Counter({"approval.approve": 2, "approval.reject": 1})
 
 
-def test_who_can_say_nothing_else_any_more_is_gone(store: SqlStore) -> None:
+def test_who_can_say_nothing_else_any_more_is_gone(store: Store) -> None:
     def gone() -> set[str]:
         return {vote.person for vote in store.approvals.votes("s") if vote.gone}
 
@@ -286,9 +285,7 @@ def test_who_can_say_nothing_else_any_more_is_gone(store: SqlStore) -> None:
     assert gone() == set()
 
 
-def test_a_word_counts_while_its_person_has_a_token_in_force_that_approves(
-    store: SqlStore, clock: VirtualClock
-) -> None:
+def test_a_word_counts_while_its_person_has_a_token_in_force_that_approves(store: Store, clock: VirtualClock) -> None:
     ana = Person(name="ana", role=Role.ADMINISTRATOR)
     ida = Person(name="ida", role=Role.APPROVER)
     store.users.add(ida, "ana")
@@ -315,7 +312,7 @@ def test_a_word_counts_while_its_person_has_a_token_in_force_that_approves(
     assert not counts(), "whoever used a revoked token need not have been ida"
 
 
-def test_who_signs_in_at_a_provider_needs_no_token_of_ours(store: SqlStore, clock: VirtualClock) -> None:
+def test_who_signs_in_at_a_provider_needs_no_token_of_ours(store: Store, clock: VirtualClock) -> None:
     now = clock.now()
     zoes = SignIn("https://id.example", "z", now, now + timedelta(hours=1), "0" * 64)
     zoe = store.sign_ins.accept(Person(name="zoe", role=Role.APPROVER), zoes)
@@ -334,7 +331,7 @@ def test_who_signs_in_at_a_provider_needs_no_token_of_ours(store: SqlStore, cloc
     assert store.approvals.votes("s")[0].gone, "the provider gives no role any more"
 
 
-def test_people_of_a_tenant_that_left_the_network_have_no_word(store: SqlStore) -> None:
+def test_people_of_a_tenant_that_left_the_network_have_no_word(store: Store) -> None:
     store.approvals.vote("s", LEO, VoteChoice.APPROVE, "", "p")
     with_entel = make_network("entel")
     store.networks.save(with_entel, network_digest(with_entel), "ana")
@@ -344,7 +341,7 @@ def test_people_of_a_tenant_that_left_the_network_have_no_word(store: SqlStore) 
     assert store.approvals.votes("s")[0].gone
 
 
-def test_named_approvers_are_those_of_the_agreement_of_today(store: SqlStore) -> None:
+def test_named_approvers_are_those_of_the_agreement_of_today(store: Store) -> None:
     asked = Requirement(side="entel", action=ActionClass.REDUCE, approvers=("leo", "sol"), agreement="entel-all")
     run = start(store, "A", requirement=asked)
     store.approvals.vote("s", LEO, VoteChoice.APPROVE, "", "p")
@@ -361,7 +358,7 @@ def test_named_approvers_are_those_of_the_agreement_of_today(store: SqlStore) ->
     assert named() == ()
 
 
-def test_the_same_said_again_is_one_word(store: SqlStore, clock: VirtualClock) -> None:
+def test_the_same_said_again_is_one_word(store: Store, clock: VirtualClock) -> None:
     first = store.approvals.vote("s", LEO, VoteChoice.APPROVE, "fine", "p")
     clock.pause(1)
     before = store.audit.page(Page())[0]
@@ -371,7 +368,7 @@ def test_the_same_said_again_is_one_word(store: SqlStore, clock: VirtualClock) -
     assert store.audit.page(Page())[0] == before + 1
 
 
-def test_a_rejection_ends_the_runs_of_its_subject(store: SqlStore) -> None:
+def test_a_rejection_ends_the_runs_of_its_subject(store: Store) -> None:
     one, other = start(store, "A", subject="one"), start(store, "B", subject="other")
     store.approvals.vote("one", LEO, VoteChoice.REJECT, "no", one.id)
     assert store.runs.get(one.id).state is RunState.CANCELLING
@@ -379,21 +376,21 @@ def test_a_rejection_ends_the_runs_of_its_subject(store: SqlStore) -> None:
     assert store.claims.take(store.processes.register("w"), 10)[0].run.id == other.id
 
 
-def voters(store: SqlStore, run: Run) -> list[tuple[str, VoteChoice]]:
+def voters(store: Store, run: Run) -> list[tuple[str, VoteChoice]]:
     """Whose vote counts for a run."""
     standing = store.approvals.standing(run.id)
     assert standing is not None
     return [(vote.person, vote.choice) for vote in standing.votes]
 
 
-def end(store: SqlStore, run: Run) -> None:
+def end(store: Store, run: Run) -> None:
     store.runs.advance(run.id, lambda *_: Transition(RunState.CANCELLED, cancel_rest=True))
 
 
 YES, NO = VoteChoice.APPROVE, VoteChoice.REJECT
 
 
-def test_a_yes_to_a_plan_is_spent_by_its_next_run(store: SqlStore) -> None:
+def test_a_yes_to_a_plan_is_spent_by_its_next_run(store: Store) -> None:
     """The same content planned and applied again, as after an undo, asks again."""
     store.approvals.vote("s", LEO, YES, "", "p")
     first = start(store, "A")
@@ -410,7 +407,7 @@ def test_a_yes_to_a_plan_is_spent_by_its_next_run(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("how", ["cancelled", "no", "begun"])
-def test_a_yes_counts_for_no_further_run_however_its_run_ended(store: SqlStore, how: str) -> None:
+def test_a_yes_counts_for_no_further_run_however_its_run_ended(store: Store, how: str) -> None:
     """So nobody can tell by what is asked next whether somebody else said no."""
     rita = Person(name="rita", role=Role.APPROVER)
     for person in (EVA, LEO):
@@ -429,7 +426,7 @@ def test_a_yes_counts_for_no_further_run_however_its_run_ended(store: SqlStore, 
     assert voters(store, run)[:2] == [("eva", YES), ("leo", YES)], "who agreed to it stays on record"
 
 
-def test_the_yes_of_who_asked_for_a_run_is_for_no_other_run(store: SqlStore) -> None:
+def test_the_yes_of_who_asked_for_a_run_is_for_no_other_run(store: Store) -> None:
     run = start(store, "A", asker=Person(name="ana", role=Role.ADMINISTRATOR))
     assert voters(store, run) == [("ana", YES)]
     store.approvals.vote("s", EVA, NO, "not now", "p")
@@ -438,7 +435,7 @@ def test_the_yes_of_who_asked_for_a_run_is_for_no_other_run(store: SqlStore) -> 
 
 
 def test_what_somebody_said_before_they_were_disabled_counts_no_more_when_they_are_back(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     """Whoever disabled them need not have known of it; the same said again counts."""
     admit(store, "token-of-leo", LEO.name, LEO.role, LEO.tenant)
@@ -470,7 +467,7 @@ def test_what_somebody_said_before_they_were_disabled_counts_no_more_when_they_a
     assert counts() == ([True], True), "nothing was changed"
 
 
-def test_a_yes_while_a_run_of_the_plan_is_under_way_is_for_that_run(store: SqlStore) -> None:
+def test_a_yes_while_a_run_of_the_plan_is_under_way_is_for_that_run(store: Store) -> None:
     first = start(store, "A")
     store.approvals.vote("s", LEO, YES, "", "p")
     assert voters(store, first) == [("leo", YES)]
@@ -478,7 +475,7 @@ def test_a_yes_while_a_run_of_the_plan_is_under_way_is_for_that_run(store: SqlSt
     assert voters(store, start(store, "A")) == []
 
 
-def test_a_yes_to_a_run_is_for_no_other_run(store: SqlStore) -> None:
+def test_a_yes_to_a_run_is_for_no_other_run(store: Store) -> None:
     first = start(store, "A")
     standing = store.approvals.standing(first.id)
     assert standing is not None
@@ -487,7 +484,7 @@ def test_a_yes_to_a_run_is_for_no_other_run(store: SqlStore) -> None:
     assert voters(store, start(store, "A")) == []
 
 
-def test_a_yes_is_taken_back_by_a_no_before_its_run_and_in_it(store: SqlStore) -> None:
+def test_a_yes_is_taken_back_by_a_no_before_its_run_and_in_it(store: Store) -> None:
     store.approvals.vote("s", LEO, YES, "", "p")
     store.approvals.vote("s", LEO, NO, "not in the harvest", "p")
     assert [vote.choice for vote in store.approvals.votes("s")] == [NO]
@@ -503,7 +500,7 @@ def test_a_yes_is_taken_back_by_a_no_before_its_run_and_in_it(store: SqlStore) -
     )
 
 
-def test_a_no_to_a_run_is_one_to_its_plan(store: SqlStore) -> None:
+def test_a_no_to_a_run_is_one_to_its_plan(store: Store) -> None:
     runs = [start(store, "A"), start(store, "A")]
     standing = store.approvals.standing(runs[0].id)
     assert standing is not None
@@ -512,7 +509,7 @@ def test_a_no_to_a_run_is_one_to_its_plan(store: SqlStore) -> None:
     assert [(vote.person, vote.choice) for vote in store.approvals.votes("s")] == [("eva", NO)]
 
 
-def test_a_tenant_whose_part_has_ended_stops_no_run_and_still_says_no_to_the_next(store: SqlStore) -> None:
+def test_a_tenant_whose_part_has_ended_stops_no_run_and_still_says_no_to_the_next(store: Store) -> None:
     run = start(store, "A")
     (claim,) = store.claims.take(store.processes.register("w"), 10)
     store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
@@ -521,7 +518,7 @@ def test_a_tenant_whose_part_has_ended_stops_no_run_and_still_says_no_to_the_nex
     assert [vote.choice for vote in store.approvals.votes("s")] == [NO]
 
 
-def test_runs_of_playbooks_are_approved_one_by_one(store: SqlStore) -> None:
+def test_runs_of_playbooks_are_approved_one_by_one(store: Store) -> None:
     plan = make_plan(["A"])
     store.plans.save(plan, "ana")
     playbook = RunPlaybook(name="p", digest="d", text="t")
@@ -546,7 +543,7 @@ def test_runs_of_playbooks_are_approved_one_by_one(store: SqlStore) -> None:
     assert all(standing and len(standing.votes) == 1 for standing in standings)
 
 
-def test_freezes_come_and_go(store: SqlStore, clock: VirtualClock) -> None:
+def test_freezes_come_and_go(store: Store, clock: VirtualClock) -> None:
     now = clock.now()
     later = store.freezes.add("tenant:entel", now + timedelta(hours=5), now + timedelta(hours=6), "eva", "y")
     first = store.freezes.add("network", now, now + timedelta(hours=1), "eva", "x")
@@ -558,7 +555,7 @@ def test_freezes_come_and_go(store: SqlStore, clock: VirtualClock) -> None:
         store.freezes.end(first.id, "eva")
 
 
-def test_the_first_override_stays_while_its_person_may_override(store: SqlStore) -> None:
+def test_the_first_override_stays_while_its_person_may_override(store: Store) -> None:
     run = start(store, "A")
     first = store.approvals.override(run.id, "eva", "INC-7")
     assert store.approvals.override(run.id, "ana", "INC-8") == first
@@ -569,7 +566,7 @@ def test_the_first_override_stays_while_its_person_may_override(store: SqlStore)
     assert store.approvals.override(run.id, "ana", "INC-8").by == "ana"
 
 
-def test_tenants_are_notified_of_plan_beginning_and_end(store: SqlStore, clock: VirtualClock) -> None:
+def test_tenants_are_notified_of_plan_beginning_and_end(store: Store, clock: VirtualClock) -> None:
     asked = Requirement(side="entel", action=ActionClass.INTERRUPT, consent=Consent.NOTICE, lead_hours=24)
     run = start(store, "A", "B", requirement=asked)
     total, (planned,) = store.notices.page(Page(), "entel")
@@ -624,7 +621,7 @@ def test_tenants_are_notified_of_plan_beginning_and_end(store: SqlStore, clock: 
     ],
 )
 def test_a_tenant_is_notified_how_its_outage_ends(
-    store: SqlStore, outage: Outage | None, outcome: Outcome, planned: str, ended: str
+    store: Store, outage: Outage | None, outcome: Outcome, planned: str, ended: str
 ) -> None:
     start(store, "A", outage=outage)
     worker = store.processes.register("w")
@@ -640,7 +637,7 @@ def test_a_tenant_is_notified_how_its_outage_ends(
     ]
 
 
-def test_a_tenant_is_told_of_no_work_where_none_has_begun(store: SqlStore) -> None:
+def test_a_tenant_is_told_of_no_work_where_none_has_begun(store: Store) -> None:
     """Of several devices the first one begins; of the others nobody knows yet."""
     start(store, "A", "B")
     store.claims.take(store.processes.register("w"), 1)
@@ -657,7 +654,7 @@ def test_a_tenant_is_told_of_no_work_where_none_has_begun(store: SqlStore) -> No
         (OffAir(count=1, of=1), "the only cell there", ()),
     ],
 )
-def test_a_notice_tells_one_cell_from_all(store: SqlStore, off: OffAir, words: str, cells: tuple[str, ...]) -> None:
+def test_a_notice_tells_one_cell_from_all(store: Store, off: OffAir, words: str, cells: tuple[str, ...]) -> None:
     start(store, "A", outage=UNTIL_UNLOCKED, off_air=off)
     worker = store.processes.register("w")
     (claim,) = store.claims.take(worker, 10)
@@ -688,7 +685,7 @@ def test_a_notice_tells_one_cell_from_all(store: SqlStore, off: OffAir, words: s
     ],
 )
 async def test_a_notice_has_the_outage_in_fields(
-    store: SqlStore, clock: VirtualClock, outage: Outage | None, outcome: Outcome, ends: int | None, over: str | None
+    store: Store, clock: VirtualClock, outage: Outage | None, outcome: Outcome, ends: int | None, over: str | None
 ) -> None:
     accepted = clock.now()
     start(store, "A", outage=outage)
@@ -713,7 +710,7 @@ async def test_a_notice_has_the_outage_in_fields(
         assert (ended.outage.begins, ended.outage.ends) == (begun, None if over is None else clock.now())
 
 
-def test_notices_name_what_a_tenant_loses_for_good_and_at_the_end_what_it_lost(store: SqlStore) -> None:
+def test_notices_name_what_a_tenant_loses_for_good_and_at_the_end_what_it_lost(store: Store) -> None:
     lost = Withdrawal(cells=("A/1", "B/1"), people=900)
     plan = make_plan(["A", "B"], "gone")
     store.plans.save(plan, "ana")
@@ -737,7 +734,7 @@ def test_notices_name_what_a_tenant_loses_for_good_and_at_the_end_what_it_lost(s
 
 
 @pytest.mark.parametrize("acts", [False, True])
-def test_work_of_a_playbook_begins_when_a_step_acts(store: SqlStore, *, acts: bool) -> None:
+def test_work_of_a_playbook_begins_when_a_step_acts(store: Store, *, acts: bool) -> None:
     """A list of cells that turns out to be empty touches none: nobody is told that work began."""
     used = RunPlaybook(name="own", digest="d", text="x", parameters={})
     plan = make_plan(["A"], "own")
@@ -791,7 +788,7 @@ def _switch(final: str) -> Change:
     ],
 )
 def test_the_last_notice_goes_by_what_the_steps_left(
-    store: SqlStore, clock: VirtualClock, planned: Outage, switched: list[str], undone: list[int], *, stays: bool
+    store: Store, clock: VirtualClock, planned: Outage, switched: list[str], undone: list[int], *, stays: bool
 ) -> None:
     used = RunPlaybook(name="own", digest="d", text="x", parameters={})
     plan = make_plan(["A"], "own")
@@ -817,7 +814,7 @@ def test_the_last_notice_goes_by_what_the_steps_left(
     assert ended.outage.ends == (None if stays else clock.now())
 
 
-async def test_who_got_nothing_done_is_told_of_no_outage(store: SqlStore) -> None:
+async def test_who_got_nothing_done_is_told_of_no_outage(store: Store) -> None:
     run = start(store, "A", outage=Outage.timed(8))
     store.runs.cancel(run.id, "ana")
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
@@ -826,7 +823,7 @@ async def test_who_got_nothing_done_is_told_of_no_outage(store: SqlStore) -> Non
     assert (ended.kind, ended.outage) == (NoticeKind.ENDED, None)
 
 
-def test_a_tenant_is_notified_of_work_on_its_own_stations_only(store: SqlStore) -> None:
+def test_a_tenant_is_notified_of_work_on_its_own_stations_only(store: Store) -> None:
     plan = make_plan(["A", "B"])
     store.plans.save(plan, "ana")
     groups = [
@@ -857,7 +854,7 @@ def test_a_tenant_is_notified_of_work_on_its_own_stations_only(store: SqlStore) 
     assert kinds("claro") == kinds("entel") == [planned, started, ended]
 
 
-def test_tenants_are_notified_that_work_began_though_it_ended_before_anybody_looked(store: SqlStore) -> None:
+def test_tenants_are_notified_that_work_began_though_it_ended_before_anybody_looked(store: Store) -> None:
     run = start(store, "A", "B")
     for claim in store.claims.take(store.processes.register("w"), 10):
         store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
@@ -867,14 +864,14 @@ def test_tenants_are_notified_that_work_began_though_it_ended_before_anybody_loo
     assert kinds == [NoticeKind.ENDED, NoticeKind.STARTED, NoticeKind.PLANNED]
 
 
-def test_of_a_run_that_never_began_only_the_end_is_reported(store: SqlStore) -> None:
+def test_of_a_run_that_never_began_only_the_end_is_reported(store: Store) -> None:
     run = start(store, "A", "B", begin=False)
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
     store.notices.write()
     assert [notice.kind for notice in store.notices.page(Page())[1]] == [NoticeKind.ENDED, NoticeKind.PLANNED]
 
 
-def test_a_notice_is_claimed_and_sent_once(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_notice_is_claimed_and_sent_once(store: Store, clock: VirtualClock) -> None:
     start(store, "A", "B")
     store.notices.address(webhook=True)
     (one,) = store.notices.pending()
@@ -895,7 +892,7 @@ def test_a_notice_is_claimed_and_sent_once(store: SqlStore, clock: VirtualClock)
     assert store.audit.verify() is None
 
 
-def test_who_gets_notice_of_a_run_may_look_at_it_before_anything_is_changed(store: SqlStore) -> None:
+def test_who_gets_notice_of_a_run_may_look_at_it_before_anything_is_changed(store: Store) -> None:
     plan = make_plan([])
     store.plans.save(plan, "ana")
     jobs = [NewJob(0, "A"), NewJob(0, "B")]
@@ -914,7 +911,7 @@ def test_who_gets_notice_of_a_run_may_look_at_it_before_anything_is_changed(stor
 
 
 async def test_a_webhook_that_is_set_later_is_not_notified_of_what_was_before(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     run = start(store, "A", "B")
     await Notices(DirectStore(store), None, FakeContacts(), clock).step()

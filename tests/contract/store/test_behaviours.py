@@ -8,8 +8,7 @@ from controller.models.behaviour import Behaviour, FollowUp, Server
 from controller.models.errors import LeaseLostError
 from controller.models.run import JournalStep
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Claim, Page
-from controller.store import SqlStore, open_store
+from controller.store import Claim, Page, Store, open_store
 from tests.support.records import make_entry, start_run, stations
 
 TAKES = Behaviour(follow_up=FollowUp.PERSIST)
@@ -20,14 +19,14 @@ def server(claim: Claim, software: str = "acme-1", identity: str = "key") -> Ser
     return Server(claim.job.station, identity, software)
 
 
-def learned_by(store: SqlStore) -> tuple[Claim, Claim]:
+def learned_by(store: Store) -> tuple[Claim, Claim]:
     start_run(store, stations(2))
     one, other = store.claims.take(store.processes.register("w"), 10)
     return one, other
 
 
 def test_each_station_has_a_behaviour_of_its_own_that_counts_for_all_processes(
-    url: str, store: SqlStore, clock: VirtualClock
+    url: str, store: Store, clock: VirtualClock
 ) -> None:
     one, other = learned_by(store)
     assert store.behaviours.get(server(one)) is None
@@ -52,7 +51,7 @@ def test_each_station_has_a_behaviour_of_its_own_that_counts_for_all_processes(
         again.close()
 
 
-def test_it_ends_with_the_identity_the_software_an_upgrade_and_the_adoption(store: SqlStore) -> None:
+def test_it_ends_with_the_identity_the_software_an_upgrade_and_the_adoption(store: Store) -> None:
     one, other = learned_by(store)
     store.behaviours.learn(server(one), TAKES, one)
     store.behaviours.learn(server(other), TAKES, other)
@@ -70,7 +69,7 @@ def test_it_ends_with_the_identity_the_software_an_upgrade_and_the_adoption(stor
     assert store.behaviours.get(server(other)) is None
 
 
-def test_nobody_teaches_without_the_lease(store: SqlStore) -> None:
+def test_nobody_teaches_without_the_lease(store: Store) -> None:
     start_run(store, stations(1))
     (claim,) = store.claims.take(store.processes.register("w"), 10)
     store.behaviours.learn(server(claim), TAKES, claim)
@@ -83,7 +82,7 @@ def test_nobody_teaches_without_the_lease(store: SqlStore) -> None:
     assert store.behaviours.get(server(claim)) == TAKES
 
 
-def test_what_a_device_carried_and_lacked_stays_with_its_transaction(store: SqlStore) -> None:
+def test_what_a_device_carried_and_lacked_stays_with_its_transaction(store: Store) -> None:
     start_run(store, stations(1))
     (claim,) = store.claims.take(store.processes.register("w"), 10)
     paths = ("/ManagedElement[PE-00000]", "/ManagedElement[PE-00000]/ENBFunction[a\nb]")

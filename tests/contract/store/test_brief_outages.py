@@ -13,8 +13,7 @@ from controller.models.plan import LedgerNode
 from controller.models.run import JournalStep, LedgerEntry, Outcome
 from controller.models.statement import StatementKind
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult
-from controller.store import SqlStore
+from controller.store import JobResult, Store
 from controller.store.brief_outages import listed_during
 from tests.support.records import make_entry, start_run
 from tests.unit.intent.test_outages import BEGIN, network
@@ -25,7 +24,7 @@ from tests.unit.plan import samples
 class Story:
     """Two stations that carry all, from the begin of the month on; times are seconds after their adoption."""
 
-    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+    def __init__(self, store: Store, clock: VirtualClock) -> None:
         self.store, self.clock, self.net = store, clock, network()
         clock.pause((BEGIN - clock.now()).total_seconds())
         store.networks.save(self.net, network_digest(self.net), "ana")
@@ -73,7 +72,7 @@ class Story:
 
 
 def test_an_outage_is_lost_once_however_often_it_is_noted_in_budgets_and_in_statements(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     story = Story(store, clock)
     story.note()
@@ -97,9 +96,7 @@ def test_an_outage_is_lost_once_however_often_it_is_noted_in_budgets_and_in_stat
     ]
 
 
-def test_what_most_stations_that_keep_a_list_lost_is_the_core_of_the_tenant(
-    store: SqlStore, clock: VirtualClock
-) -> None:
+def test_what_most_stations_that_keep_a_list_lost_is_the_core_of_the_tenant(store: Store, clock: VirtualClock) -> None:
     story = Story(store, clock)
     story.note()
     clock.pause(3600)
@@ -109,7 +106,7 @@ def test_what_most_stations_that_keep_a_list_lost_is_the_core_of_the_tenant(
     assert {one.used for one in store.incidents.agreements()} == {0}
 
 
-def test_a_station_that_keeps_a_list_from_later_on_could_not_tell(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_station_that_keeps_a_list_from_later_on_could_not_tell(store: Store, clock: VirtualClock) -> None:
     """With two stations, both have to have lost it: one of them alone is no core, whoever keeps a list."""
     story = Story(store, clock)
     story.note(kept=("S1",))
@@ -122,7 +119,7 @@ def test_a_station_that_keeps_a_list_from_later_on_could_not_tell(store: SqlStor
     assert listed.kept == {"S1": ((BEGIN, BEGIN + timedelta(hours=1)),)}
 
 
-def test_time_in_which_a_run_changed_the_station_is_left_out(store: SqlStore, clock: VirtualClock) -> None:
+def test_time_in_which_a_run_changed_the_station_is_left_out(store: Store, clock: VirtualClock) -> None:
     """From its first edit to its end; before that, and at other stations, it is time like any other."""
     story = Story(store, clock)
     start_run(store, ["S1"])
@@ -140,7 +137,7 @@ def test_time_in_which_a_run_changed_the_station_is_left_out(store: SqlStore, cl
     assert story.known() == [*(("S1", *one) for one in own), ("S2", 140, 150)]
 
 
-def test_while_a_run_changes_the_station_nothing_counts_until_now(store: SqlStore, clock: VirtualClock) -> None:
+def test_while_a_run_changes_the_station_nothing_counts_until_now(store: Store, clock: VirtualClock) -> None:
     story = Story(store, clock)
     start_run(store, ["S1"])
     (claim,) = store.claims.take(store.processes.register("w"), 1)
@@ -151,7 +148,7 @@ def test_while_a_run_changes_the_station_nothing_counts_until_now(store: SqlStor
     assert story.known() == [("S1", 90, 100)]
 
 
-def test_a_station_that_makes_outages_up_fills_no_record(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_station_that_makes_outages_up_fills_no_record(store: Store, clock: VirtualClock) -> None:
     """The later ones of a day are not kept; those of other stations, and of the next day, are."""
     story = Story(store, clock)
     clock.pause(86_400)

@@ -17,8 +17,7 @@ from controller.models.record import CarriedNodes
 from controller.models.run import Outcome
 from controller.nrm.profiles import link_kind
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult
-from controller.store import SqlStore
+from controller.store import JobResult, Store
 from controller.store.devices import delivery_during, locks_during
 from controller.store.ledger import KEPT, ledger_history, links_during
 from tests.support.records import start_run
@@ -34,7 +33,7 @@ OF_HOST = [one for one in NODES if one.owners == (HOST,)]
 class Story:
     """What happens to station S1, an hour after the other."""
 
-    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+    def __init__(self, store: Store, clock: VirtualClock) -> None:
         self.store, self.clock, self.begun = store, clock, clock.now()
         store.networks.save(NETWORK, network_digest(NETWORK), "ana")
         self._runs = 0
@@ -81,7 +80,7 @@ def _without(whole: Times, lacking: Times) -> list[tuple[datetime, datetime]]:
 
 
 @pytest.fixture
-def story(store: SqlStore, clock: VirtualClock) -> Story:
+def story(store: Store, clock: VirtualClock) -> Story:
     return Story(store, clock)
 
 

@@ -10,12 +10,11 @@ from controller.models.process import ProcessRole
 from controller.models.run import JobState, JournalStep, LedgerEntry, Outcome, Strategy
 from controller.models.step import StepRecord, StepState, transaction_of
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, Page
-from controller.store import SqlStore
+from controller.store import JobResult, Page, Store
 from tests.support.records import START, make_change, make_entry, make_network, start_run, stations
 
 
-def test_a_claim_carries_all_that_a_transaction_needs(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_claim_carries_all_that_a_transaction_needs(store: Store, clock: VirtualClock) -> None:
     run = start_run(store, stations(2))
     worker = store.processes.register("w")
     claims = store.claims.take(worker, 10)
@@ -31,7 +30,7 @@ def test_a_claim_carries_all_that_a_transaction_needs(store: SqlStore, clock: Vi
     assert store.claims.take(worker, 10) == []
 
 
-def test_a_claim_is_limited_and_never_exceeds_a_runs_parallel(store: SqlStore) -> None:
+def test_a_claim_is_limited_and_never_exceeds_a_runs_parallel(store: Store) -> None:
     run = start_run(store, stations(5), strategy=Strategy(parallel=3))
     worker, other = store.processes.register("w"), store.processes.register("x")
     first = store.claims.take(worker, 2)
@@ -43,14 +42,14 @@ def test_a_claim_is_limited_and_never_exceeds_a_runs_parallel(store: SqlStore) -
     assert store.runs.get(run.id).counts == {"succeeded": 1, "pending": 4}
 
 
-def test_runs_take_turns(store: SqlStore) -> None:
+def test_runs_take_turns(store: Store) -> None:
     big = start_run(store, stations(50), salt="big")
     small = start_run(store, ["X-1", "X-2"], salt="small")
     claims = store.claims.take(store.processes.register("w"), 5)
     assert [claim.run.id for claim in claims] == [big.id, small.id, big.id, small.id, big.id]
 
 
-def test_a_device_has_one_writer_and_the_next_run_waits(store: SqlStore) -> None:
+def test_a_device_has_one_writer_and_the_next_run_waits(store: Store) -> None:
     first, second = start_run(store, ["A"], salt="1"), start_run(store, ["A"], salt="2")
     worker = store.processes.register("w")
     (claim,) = store.claims.take(worker, 10)
@@ -62,12 +61,12 @@ def test_a_device_has_one_writer_and_the_next_run_waits(store: SqlStore) -> None
     assert later.transaction != claim.transaction
 
 
-def test_jobs_of_later_waves_are_not_claimable(store: SqlStore) -> None:
+def test_jobs_of_later_waves_are_not_claimable(store: Store) -> None:
     start_run(store, stations(4), waves=2)
     assert [claim.job.wave for claim in store.claims.take(store.processes.register("w"), 10)] == [0, 0]
 
 
-def test_workers_get_fair_portions(store: SqlStore) -> None:
+def test_workers_get_fair_portions(store: Store) -> None:
     start_run(store, stations(9))
     store.processes.register("s", ProcessRole.SCHEDULER)
     first, second = store.processes.register("w"), store.processes.register("x")
@@ -83,7 +82,7 @@ def test_workers_get_fair_portions(store: SqlStore) -> None:
     assert len(store.claims.take(first, 100)) == 3
 
 
-def test_what_waits_at_a_gate_is_no_part_of_a_portion(store: SqlStore) -> None:
+def test_what_waits_at_a_gate_is_no_part_of_a_portion(store: Store) -> None:
     start_run(store, stations(4))
     first, _second = store.processes.register("w"), store.processes.register("x")
     for claim in store.claims.take(first, 100):
@@ -91,7 +90,7 @@ def test_what_waits_at_a_gate_is_no_part_of_a_portion(store: SqlStore) -> None:
     assert len(store.claims.take(first, 100)) == 1
 
 
-def test_a_worker_declared_dead_loses_everything_to_the_next(store: SqlStore) -> None:
+def test_a_worker_declared_dead_loses_everything_to_the_next(store: Store) -> None:
     run = start_run(store, ["A"])
     dead, successor = store.processes.register("w"), store.processes.register("w")
     (claim,) = store.claims.take(dead, 10)
@@ -129,7 +128,7 @@ def test_a_worker_declared_dead_loses_everything_to_the_next(store: SqlStore) ->
     assert store.runs.get(run.id).counts == {"rolled-back": 1}
 
 
-def test_an_unresolved_transaction_keeps_its_device_for_its_job(store: SqlStore) -> None:
+def test_an_unresolved_transaction_keeps_its_device_for_its_job(store: Store) -> None:
     run = start_run(store, ["A"], salt="1")
     start_run(store, ["A"], salt="2")
     worker = store.processes.register("w")
@@ -148,7 +147,7 @@ def test_an_unresolved_transaction_keeps_its_device_for_its_job(store: SqlStore)
     assert (fresh.transaction == claim.transaction, fresh.recovers, fresh.fence) == (False, False, 4)
 
 
-def test_stations_that_someone_is_at_or_must_recover_are_leased(store: SqlStore) -> None:
+def test_stations_that_someone_is_at_or_must_recover_are_leased(store: Store) -> None:
     start_run(store, stations(3))
     first, second, third = store.claims.take(store.processes.register("w"), 10)
     store.claims.finish(first, JobResult(Outcome.SUCCEEDED))
@@ -157,7 +156,7 @@ def test_stations_that_someone_is_at_or_must_recover_are_leased(store: SqlStore)
     assert store.claims.busy(["PE-00000"]) == frozenset()
 
 
-def test_the_journal_keeps_persist_tokens_and_refuses_what_is_not_its_own(store: SqlStore) -> None:
+def test_the_journal_keeps_persist_tokens_and_refuses_what_is_not_its_own(store: Store) -> None:
     start_run(store, stations(2))
     one, two = store.claims.take(store.processes.register("w"), 10)
     entries = [make_entry(one, 0), make_entry(one, 1, JournalStep.COMMITTING, persist="p-1")]
@@ -172,7 +171,7 @@ def test_the_journal_keeps_persist_tokens_and_refuses_what_is_not_its_own(store:
     assert store.journal.find(two.transaction) == []
 
 
-def test_finishing_is_one_act(store: SqlStore, clock: VirtualClock) -> None:
+def test_finishing_is_one_act(store: Store, clock: VirtualClock) -> None:
     digest = make_network()[0]
     store.devices.adopt(
         "A", [LedgerNode(path="/old", owners=("host",)), LedgerNode(path="/both", owners=("host",))], digest, "ana"
@@ -207,7 +206,7 @@ def test_finishing_is_one_act(store: SqlStore, clock: VirtualClock) -> None:
         store.claims.finish(claim, JobResult(Outcome.FAILED_SAFE))
 
 
-def test_a_failed_job_leaves_ledger_and_device_alone(store: SqlStore) -> None:
+def test_a_failed_job_leaves_ledger_and_device_alone(store: Store) -> None:
     start_run(store, ["A"])
     (claim,) = store.claims.take(store.processes.register("w"), 10)
     store.claims.finish(claim, JobResult(Outcome.FAILED_SAFE, "refused"))
@@ -215,7 +214,7 @@ def test_a_failed_job_leaves_ledger_and_device_alone(store: SqlStore) -> None:
     assert store.devices.find() == {}
 
 
-def test_what_an_ended_job_edited_last_is_known_with_its_change(store: SqlStore) -> None:
+def test_what_an_ended_job_edited_last_is_known_with_its_change(store: Store) -> None:
     worker, edited = store.processes.register("w"), None
     for salt, steps in enumerate(([JournalStep.READ], [JournalStep.READ, JournalStep.EDITING], [JournalStep.READ])):
         start_run(store, ["A"], salt=str(salt))
@@ -231,7 +230,7 @@ def test_what_an_ended_job_edited_last_is_known_with_its_change(store: SqlStore)
     assert store.journal.edited_earlier("B") is None
 
 
-def test_what_an_ended_job_of_a_playbook_edited_last_is_the_change_of_its_step(store: SqlStore) -> None:
+def test_what_an_ended_job_of_a_playbook_edited_last_is_the_change_of_its_step(store: Store) -> None:
     """Each attempt and each undo of a step is a transaction of its own, with a change of its own on record."""
     worker, edited = store.processes.register("w"), None
     acts = [(0, False, 1), (0, False, 2), (1, False, 1), (0, True, 1)]
@@ -261,7 +260,7 @@ def test_what_an_ended_job_of_a_playbook_edited_last_is_the_change_of_its_step(s
         assert store.journal.edited_earlier("A") == edited
 
 
-def test_the_change_of_an_attempt_that_is_off_record_is_taken_for_no_other(store: SqlStore) -> None:
+def test_the_change_of_an_attempt_that_is_off_record_is_taken_for_no_other(store: Store) -> None:
     start_run(store, ["A"])
     (claim,) = store.claims.take(store.processes.register("w"), 10)
     row = StepRecord(
@@ -274,7 +273,7 @@ def test_the_change_of_an_attempt_that_is_off_record_is_taken_for_no_other(store
     assert store.journal.edited_earlier("A") is None
 
 
-def test_sessions_that_may_hold_a_devices_lock_are_known_until_a_job_ends_well_there(store: SqlStore) -> None:
+def test_sessions_that_may_hold_a_devices_lock_are_known_until_a_job_ends_well_there(store: Store) -> None:
     worker = store.processes.register("w")
     sessions = iter(range(1, 20))
 

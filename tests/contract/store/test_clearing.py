@@ -9,8 +9,7 @@ import pytest
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.errors import ConflictError, NotFoundError
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore
+from controller.store import Page, Store
 
 MAJOR, CRITICAL, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL, PerceivedSeverity.CLEARED
 
@@ -30,7 +29,7 @@ def report(clock: VirtualClock, severity: PerceivedSeverity = MAJOR, body: str =
 
 
 async def test_what_a_person_cleared_is_back_when_its_source_repeats_the_very_same_words(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     firing = report(clock, body="firing")
     alarm = store.alarms.report(firing)
@@ -52,7 +51,7 @@ async def test_what_a_person_cleared_is_back_when_its_source_repeats_the_very_sa
 
 
 async def test_a_source_that_agrees_ends_it_and_what_comes_then_is_a_new_alarm(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     alarm = store.alarms.report(report(clock))
     store.alarms.clear(alarm.id, "ana", "the unit was taken down")
@@ -66,7 +65,7 @@ async def test_a_source_that_agrees_ends_it_and_what_comes_then_is_a_new_alarm(
         store.alarms.clear("a-none", "ana", "x")
 
 
-async def test_what_was_escalated_and_cleared_is_back_raised_and_worse(store: SqlStore, clock: VirtualClock) -> None:
+async def test_what_was_escalated_and_cleared_is_back_raised_and_worse(store: Store, clock: VirtualClock) -> None:
     alarm = store.alarms.report(report(clock))
     escalated = store.alarms.escalate(alarm, "no rule", actor="remediation")
     assert escalated is not None

@@ -5,14 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore
+from controller.store import Store
 
 MINUTE = timedelta(minutes=1)
 
 
-def test_a_collection_is_one_workers_until_it_is_finished_or_its_lease_ends(
-    store: SqlStore, clock: VirtualClock
-) -> None:
+def test_a_collection_is_one_workers_until_it_is_finished_or_its_lease_ends(store: Store, clock: VirtualClock) -> None:
     now = clock.now()
     store.collections.follow({"A": now, "B": now + MINUTE, "C": now - MINUTE})
     assert store.collections.waiting() == 2
@@ -28,7 +26,7 @@ def test_a_collection_is_one_workers_until_it_is_finished_or_its_lease_ends(
     assert (kept.due, kept.newest, kept.missing, kept.again, kept.holder) == (end.due, now, 3, ("x",), "")
 
 
-def test_what_another_worker_took_meanwhile_is_not_finished(store: SqlStore, clock: VirtualClock) -> None:
+def test_what_another_worker_took_meanwhile_is_not_finished(store: Store, clock: VirtualClock) -> None:
     store.collections.follow({"A": clock.now()})
     (first,) = store.collections.take("w1", 1, MINUTE)
     clock.pause(61)
@@ -40,7 +38,7 @@ def test_what_another_worker_took_meanwhile_is_not_finished(store: SqlStore, clo
     assert store.collections.finish([second], {}) == ["A"], "it is nobody's now"
 
 
-def test_a_station_that_hurries_is_due_at_once_even_while_it_is_collected(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_station_that_hurries_is_due_at_once_even_while_it_is_collected(store: Store, clock: VirtualClock) -> None:
     now = clock.now()
     store.collections.follow({"A": now, "B": now + 9 * MINUTE})
     (a,) = store.collections.take("w1", 1, MINUTE)
@@ -56,7 +54,7 @@ def test_a_station_that_hurries_is_due_at_once_even_while_it_is_collected(store:
     assert store.collections.find(["A"])["A"].due <= clock.now(), "what it was told of came after it had looked"
 
 
-def test_a_station_that_hurries_all_the_time_has_a_pace(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_station_that_hurries_all_the_time_has_a_pace(store: Store, clock: VirtualClock) -> None:
     store.collections.follow({"A": clock.now()})
     begun = clock.now()
     collected = 0
@@ -73,7 +71,7 @@ def test_a_station_that_hurries_all_the_time_has_a_pace(store: SqlStore, clock: 
     assert collected >= 50, "once in ten seconds"
 
 
-def test_a_station_with_files_left_has_its_turn_whatever_it_says(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_station_with_files_left_has_its_turn_whatever_it_says(store: Store, clock: VirtualClock) -> None:
     store.collections.follow({"A": clock.now()})
     (one,) = store.collections.take("w1", 9, MINUTE)
     clock.pause(1)
@@ -85,7 +83,7 @@ def test_a_station_with_files_left_has_its_turn_whatever_it_says(store: SqlStore
     assert (store.collections.find()["A"].due, store.collections.find()["A"].turns) == (turn, 7)
 
 
-def test_stations_come_and_go_and_a_worker_that_ends_gives_back(store: SqlStore, clock: VirtualClock) -> None:
+def test_stations_come_and_go_and_a_worker_that_ends_gives_back(store: Store, clock: VirtualClock) -> None:
     now = clock.now()
     store.collections.follow({"A": now, "B": now})
     store.collections.take("w1", 9, MINUTE)
@@ -98,7 +96,7 @@ def test_stations_come_and_go_and_a_worker_that_ends_gives_back(store: SqlStore,
     assert store.collections.find() == {}
 
 
-def test_what_came_is_counted_for_good(store: SqlStore) -> None:
+def test_what_came_is_counted_for_good(store: Store) -> None:
     for number in (1, 2):
         store.collections.finish(
             [], {("periods", "new"): number, ("files_refused", "oversized"): 1, ("periods", "late"): 0}

@@ -18,8 +18,7 @@ from controller.models.alarm import Alarm, AlarmReport, AlarmSource
 from controller.models.audit import AuditBreak
 from controller.models.errors import LeaseLostError
 from controller.models.run import Outcome, RunState, Strategy
-from controller.ports.store import JobResult, NewJob, Page, Transition
-from controller.store import SqlStore, measurements, open_store
+from controller.store import JobResult, NewJob, Page, Store, Transition, measurements, open_store
 from tests.contract.store.test_alarms import MAJOR, report
 from tests.support.launch import prepared
 from tests.support.processes import in_processes
@@ -29,7 +28,7 @@ T = TypeVar("T")
 
 
 @pytest.fixture
-def shared(shared_url: str) -> Iterator[SqlStore]:
+def shared(shared_url: str) -> Iterator[Store]:
     """A store whose database others may use too."""
     with closing(open_store(shared_url)) as opened:
         yield opened
@@ -47,11 +46,11 @@ def at_once(number: int, call: Callable[[int], T]) -> list[T]:
         return list(pool.map(begin, range(number)))
 
 
-def _reported(store: SqlStore, same: AlarmReport, _: int) -> Alarm:
+def _reported(store: Store, same: AlarmReport, _: int) -> Alarm:
     return store.alarms.report(same)
 
 
-def test_sources_that_tell_at_once_share_the_room_of_a_device(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_that_tell_at_once_share_the_room_of_a_device(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folding, "MOST_TOLD", 5)
 
     def told(number: int) -> list[Alarm | None]:
@@ -65,14 +64,14 @@ def test_sources_that_tell_at_once_share_the_room_of_a_device(store: SqlStore, m
 
 
 def test_counters_that_nobody_knows_share_the_room_also_if_stations_are_read_at_once(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measurements, "_MOST_UNKNOWN", 5)
     new = at_once(8, lambda number: store.measurements.miss("A", {f"VS.X{number}.{one}": 1 for one in range(2)}))
     assert sum(map(len, new)) == 5
 
 
-def test_a_hundred_equal_reports_at_once_are_one_alarm(store: SqlStore) -> None:
+def test_a_hundred_equal_reports_at_once_are_one_alarm(store: Store) -> None:
     for station in stations(3):  # the first one only warms up
         same = report(MAJOR, 1, station)
         assert len({alarm.id for alarm in at_once(100, partial(_reported, store, same))}) == 1
@@ -84,7 +83,7 @@ def test_a_hundred_equal_reports_at_once_are_one_alarm(store: SqlStore) -> None:
     assert store.audit.verify() is None
 
 
-def test_an_idempotency_key_makes_one_run_however_many_ask_at_once(store: SqlStore) -> None:
+def test_an_idempotency_key_makes_one_run_however_many_ask_at_once(store: Store) -> None:
     plan = make_plan(stations(3))
     store.plans.save(plan, "ana")
     jobs = [NewJob(0, name) for name in stations(3)]
@@ -97,19 +96,19 @@ def test_an_idempotency_key_makes_one_run_however_many_ask_at_once(store: SqlSto
     assert store.runs.page(Page())[0] == 1
 
 
-def test_the_same_plan_may_be_saved_by_many_at_once(store: SqlStore) -> None:
+def test_the_same_plan_may_be_saved_by_many_at_once(store: Store) -> None:
     plan = make_plan(stations(20))
     at_once(8, lambda _: store.plans.save(plan, "ana"))
     assert store.plans.page(Page()) == (1, [head_of(plan)])
 
 
-def test_the_audit_chain_has_one_order(store: SqlStore) -> None:
+def test_the_audit_chain_has_one_order(store: Store) -> None:
     at_once(16, lambda index: [store.audit.append(f"p{index}", "did", str(number)) for number in range(10)])
     assert store.audit.page(Page(limit=1))[0] == 160
     assert store.audit.verify() is None
 
 
-def test_the_audit_chain_is_whole_while_others_write(store: SqlStore) -> None:
+def test_the_audit_chain_is_whole_while_others_write(store: Store) -> None:
     """What is appended between the rows and the head that are read is no break."""
 
     def write_or_look(index: int) -> list[AuditBreak | None]:
@@ -120,7 +119,7 @@ def test_the_audit_chain_is_whole_while_others_write(store: SqlStore) -> None:
     assert set(at_once(3, write_or_look)[0]) == {None}
 
 
-def test_a_decision_is_made_once(store: SqlStore) -> None:
+def test_a_decision_is_made_once(store: Store) -> None:
     run = start_run(store, stations(4), waves=2)
     made: list[int] = []
 
@@ -135,7 +134,7 @@ def test_a_decision_is_made_once(store: SqlStore) -> None:
     assert store.runs.get(run.id).wave == 1
 
 
-def test_a_cancel_and_a_claim_at_once_leave_no_job_in_between(store: SqlStore) -> None:
+def test_a_cancel_and_a_claim_at_once_leave_no_job_in_between(store: Store) -> None:
     run = start_run(store, stations(40))
     worker = store.processes.register("w")
     held: list[str] = []
@@ -153,7 +152,7 @@ def test_a_cancel_and_a_claim_at_once_leave_no_job_in_between(store: SqlStore) -
     assert counts["cancelled"] == 40 - len(held)
 
 
-def test_threads_never_claim_the_same_device(store: SqlStore) -> None:
+def test_threads_never_claim_the_same_device(store: Store) -> None:
     for salt in ("one", "two"):
         start_run(store, stations(60), salt=salt, strategy=Strategy(parallel=25))
     workers = [store.processes.register(f"w{index}") for index in range(6)]
@@ -166,7 +165,7 @@ def test_threads_never_claim_the_same_device(store: SqlStore) -> None:
     assert max(Counter(run for run, _ in taken).values()) <= 25
 
 
-def test_processes_never_work_on_the_same_device_and_finish_each_job_once(shared: SqlStore, shared_url: str) -> None:
+def test_processes_never_work_on_the_same_device_and_finish_each_job_once(shared: Store, shared_url: str) -> None:
     runs = [start_run(shared, stations(80), salt=salt, strategy=Strategy(parallel=15)) for salt in ("one", "two")]
     done = in_processes(_work, [(shared_url, f"w{number}", 160) for number in range(2)])
     spans = sorted(span for each in done for span in each)
@@ -195,7 +194,7 @@ def _work(url: str, name: str, all_jobs: int) -> list[tuple[str, int]]:
     return done
 
 
-def test_a_worker_declared_dead_during_its_work_writes_nothing_more(shared: SqlStore, shared_url: str) -> None:
+def test_a_worker_declared_dead_during_its_work_writes_nothing_more(shared: Store, shared_url: str) -> None:
     run = start_run(shared, stations(30))
     dead = shared.processes.register("dead")
     claims = shared.claims.take(dead, 30)
@@ -227,7 +226,7 @@ def test_a_worker_declared_dead_during_its_work_writes_nothing_more(shared: SqlS
     assert all(len(shared.journal.find(claim.transaction)) == 1 for claim in claims)
 
 
-def _declare_dead_during(store: SqlStore, worker: str, write: Callable[[], object]) -> None:
+def _declare_dead_during(store: Store, worker: str, write: Callable[[], object]) -> None:
     """Declare a worker dead while it writes something that is not committed yet; that waits for the commit."""
     written, declared = threading.Event(), threading.Event()
 
@@ -246,7 +245,7 @@ def _declare_dead_during(store: SqlStore, worker: str, write: Callable[[], objec
     assert declared.is_set()
 
 
-def test_a_worker_is_declared_dead_after_what_it_is_writing(store: SqlStore) -> None:
+def test_a_worker_is_declared_dead_after_what_it_is_writing(store: Store) -> None:
     start_run(store, ["A"])
     worker = store.processes.register("w")
     (claim,) = store.claims.take(worker, 1)
@@ -254,7 +253,7 @@ def test_a_worker_is_declared_dead_after_what_it_is_writing(store: SqlStore) -> 
     assert len(store.journal.find(claim.transaction)) == 1
 
 
-def test_a_worker_declared_dead_loses_what_it_is_claiming(store: SqlStore) -> None:
+def test_a_worker_declared_dead_loses_what_it_is_claiming(store: Store) -> None:
     """Otherwise the device would belong to the dead for ever."""
     start_run(store, ["A"])
     worker = store.processes.register("w")
@@ -263,7 +262,7 @@ def test_a_worker_declared_dead_loses_what_it_is_claiming(store: SqlStore) -> No
     assert (taken.job.station, taken.recovers) == ("A", True)
 
 
-def test_another_process_sees_what_was_committed(shared: SqlStore, shared_url: str, tmp_path: Path) -> None:
+def test_another_process_sees_what_was_committed(shared: Store, shared_url: str, tmp_path: Path) -> None:
     shared.switches.set("remediation-stopped", True, "ana")
     assert in_processes(_reads_switch, [(shared_url,)]) == [True]
 

@@ -12,23 +12,22 @@ from controller.models.alarm import AlarmReport, PerceivedSeverity
 from controller.models.definitions import DefinitionFiles
 from controller.models.errors import NotFoundError
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore, open_store
+from controller.store import Page, Store, open_store
 
 ONE = DefinitionFiles({"rules/a.yaml": "name: a", "kpis/k.yaml": "name: k"})
 TWO = DefinitionFiles({"rules/a.yaml": "name: a # changed", "playbooks/p.yaml": "name: p"}, {"kpis/k.yaml": (3, "no")})
 
 
-def put(store: SqlStore, files: DefinitionFiles, by: str = "ana", *, first: bool = False) -> int:
+def put(store: Store, files: DefinitionFiles, by: str = "ana", *, first: bool = False) -> int:
     return store.definitions.put(files, by=by, reason="CHG-7", first=first).number
 
 
-def test_nothing_is_in_force_before_a_version_was_put_on_record(store: SqlStore) -> None:
+def test_nothing_is_in_force_before_a_version_was_put_on_record(store: Store) -> None:
     with pytest.raises(NotFoundError, match="minka definitions load"):
         store.definitions.get()
 
 
-def test_the_newest_version_is_in_force_and_the_trail_has_its_digest(store: SqlStore) -> None:
+def test_the_newest_version_is_in_force_and_the_trail_has_its_digest(store: Store) -> None:
     put(store, ONE)
     number = put(store, TWO, "tom")
     found = store.definitions.get()
@@ -41,7 +40,7 @@ def test_the_newest_version_is_in_force_and_the_trail_has_its_digest(store: SqlS
     assert "playbooks/p.yaml" in row.detail["changed"]
 
 
-def test_the_same_files_are_the_same_version(store: SqlStore) -> None:
+def test_the_same_files_are_the_same_version(store: Store) -> None:
     assert put(store, ONE) == put(store, DefinitionFiles(dict(reversed(list(ONE.texts.items())))))
     assert store.audit.page(Page())[0] == 1
 
@@ -62,7 +61,7 @@ def test_processes_with_different_folders_start_with_one_version(shared_url: str
 
 
 def test_a_version_of_an_earlier_time_is_found_and_the_first_one_for_the_time_before(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     before = clock.now()
     asyncio.run(clock.advance(60))
@@ -76,7 +75,7 @@ def test_a_version_of_an_earlier_time_is_found_and_the_first_one_for_the_time_be
     assert store.definitions.get(before).files == ONE
 
 
-def test_all_alarms_are_judged_anew_when_other_rules_are_in_force(store: SqlStore, clock: VirtualClock) -> None:
+def test_all_alarms_are_judged_anew_when_other_rules_are_in_force(store: Store, clock: VirtualClock) -> None:
     put(store, ONE)
     alarm = store.alarms.report(AlarmReport.of_controller("x", "cause", PerceivedSeverity.MAJOR, clock.now()))
     head, _ = store.alarms.changes(None)

@@ -9,15 +9,14 @@ from datetime import timedelta
 from controller.models.people import Person, Role
 from controller.models.run import AuditRow
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore, open_store
+from controller.store import Page, Store, open_store
 from controller.store.audit import EACH, PERIOD
 from tests.support.records import START
 
 HOUR = PERIOD.total_seconds()
 
 
-def denied(store: SqlStore) -> list[AuditRow]:
+def denied(store: Store) -> list[AuditRow]:
     rows = store.audit.page(Page(limit=1000))[1]
     return [row for row in reversed(rows) if row.action == "access.denied"]
 
@@ -27,12 +26,12 @@ def number(rows: list[AuditRow]) -> int:
     return sum(int(row.detail.get("count", "1")) for row in rows)
 
 
-def flood(store: SqlStore, times: int, actor: str = "rosa", side: str = "bitel", permission: str = "read") -> None:
+def flood(store: Store, times: int, actor: str = "rosa", side: str = "bitel", permission: str = "read") -> None:
     for index in range(times):
         store.audit.deny(actor, side, permission, f"GET /v1/devices/S{index}")
 
 
-def test_a_flood_is_a_number(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_flood_is_a_number(store: Store, clock: VirtualClock) -> None:
     for _ in range(EACH + 30):
         store.audit.deny("rosa", "bitel", "read", "GET /v1/devices/S1")
         clock.pause(1)
@@ -59,7 +58,7 @@ def test_a_flood_is_a_number(store: SqlStore, clock: VirtualClock) -> None:
     assert store.audit.verify() is None
 
 
-def test_an_hour_later_each_counts_again(store: SqlStore, clock: VirtualClock) -> None:
+def test_an_hour_later_each_counts_again(store: Store, clock: VirtualClock) -> None:
     flood(store, EACH + 5)
     clock.pause(HOUR)
     flood(store, EACH)
@@ -68,14 +67,14 @@ def test_an_hour_later_each_counts_again(store: SqlStore, clock: VirtualClock) -
     assert rows[EACH].detail["count"] == "5"
 
 
-def test_what_was_not_many_leaves_nothing_to_sum_up(store: SqlStore, clock: VirtualClock) -> None:
+def test_what_was_not_many_leaves_nothing_to_sum_up(store: Store, clock: VirtualClock) -> None:
     flood(store, EACH)
     clock.pause(HOUR)
     store.audit.sum_up_denials()
     assert len(denied(store)) == EACH
 
 
-def test_callers_and_what_they_lack_are_counted_apart(store: SqlStore, clock: VirtualClock) -> None:
+def test_callers_and_what_they_lack_are_counted_apart(store: Store, clock: VirtualClock) -> None:
     flood(store, EACH + 2)
     flood(store, EACH + 3, permission="run")
     flood(store, EACH + 4, actor="tom")
@@ -85,7 +84,7 @@ def test_callers_and_what_they_lack_are_counted_apart(store: SqlStore, clock: Vi
     assert counts == {("rosa", "read", "2"), ("rosa", "run", "3"), ("tom", "read", "4")}
 
 
-def test_several_at_once_are_one_row(store: SqlStore, clock: VirtualClock) -> None:
+def test_several_at_once_are_one_row(store: Store, clock: VirtualClock) -> None:
     for _ in range(EACH + 2):
         store.audit.deny("somebody", "", "", "GET /v1/me", 1000)
     clock.pause(HOUR)
@@ -95,7 +94,7 @@ def test_several_at_once_are_one_row(store: SqlStore, clock: VirtualClock) -> No
     assert [row.detail for row in rows[-2:]] == [{"count": "1000"}, {"count": "2000", "since": START.isoformat()}]
 
 
-def test_what_was_denied_on_another_side_stays_there(store: SqlStore, clock: VirtualClock) -> None:
+def test_what_was_denied_on_another_side_stays_there(store: Store, clock: VirtualClock) -> None:
     store.users.add(Person(name="ana", role=Role.ADMINISTRATOR), "ana")
     store.users.add(Person(name="rosa", role=Role.TENANT_VIEWER, tenant="bitel"), "ana")
     flood(store, EACH + 2)

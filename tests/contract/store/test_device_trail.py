@@ -9,8 +9,7 @@ from controller.models.alarm import AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.people import Person, Role
 from controller.models.run import AuditRow, Outcome
 from controller.ports.clock import VirtualClock
-from controller.ports.store import AuditQuery, JobResult, Page
-from controller.store import SqlStore
+from controller.store import AuditQuery, JobResult, Page, Store
 from tests.support.records import make_network, start_run
 
 PAGE = Page(limit=1000)
@@ -18,7 +17,7 @@ PAGE = Page(limit=1000)
 ONE, OTHER = "S1", "S10"
 
 
-def trail(store: SqlStore, device: str, *places: str) -> list[tuple[str, str]]:
+def trail(store: Store, device: str, *places: str) -> list[tuple[str, str]]:
     total, rows = store.audit.page(PAGE, AuditQuery(device=device, places=places))
     assert total == len(rows)
     return _acts(rows)
@@ -41,7 +40,7 @@ def _report(station: str, severity: PerceivedSeverity = PerceivedSeverity.MAJOR)
     )
 
 
-def test_a_device_has_all_rows_that_are_about_it_and_no_others(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_device_has_all_rows_that_are_about_it_and_no_others(store: Store, clock: VirtualClock) -> None:
     store.audit.append("ana", "network.ways", "peru", {"devices": "the ways to two of them"}, (ONE, "S3"))
     store.audit.append("ana", "network.ways", "peru", {"devices": f"{OTHER} 10.0.0.9:830 {ONE} "}, (OTHER,))
     for station in (ONE, OTHER):
@@ -86,14 +85,14 @@ def test_a_device_has_all_rows_that_are_about_it_and_no_others(store: SqlStore, 
     ]
 
 
-def _about(store: SqlStore, *objects: str) -> list[AuditRow]:
+def _about(store: Store, *objects: str) -> list[AuditRow]:
     """Rows about objects, from all rows of the trail."""
     found = [row for row in reversed(store.audit.page(PAGE)[1]) if row.object in objects]
     assert {row.object for row in found} == set(objects)
     return found
 
 
-def test_a_tenant_has_its_own_rows_and_runs_there_and_learns_of_no_others(store: SqlStore) -> None:
+def test_a_tenant_has_its_own_rows_and_runs_there_and_learns_of_no_others(store: Store) -> None:
     store.users.add(Person(name="rosa", role=Role.TENANT_APPROVER, tenant="entel"), "ana")
     store.devices.adopt(ONE, [], make_network()[0], "ana")
     run = start_run(store, [ONE])

@@ -5,12 +5,11 @@ from __future__ import annotations
 from controller.models.metrics import METRIC, counted
 from controller.models.run import Outcome, Run, RunState
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, Transition
-from controller.store import SqlStore
+from controller.store import JobResult, Store, Transition
 from tests.support.records import start_run, stations
 
 
-def carry_out(store: SqlStore, clock: VirtualClock, run: Run, *seconds: float) -> None:
+def carry_out(store: Store, clock: VirtualClock, run: Run, *seconds: float) -> None:
     """Let the jobs of a run take some time each, one after the other, and end it."""
     worker = store.processes.register("w")
     claims = store.claims.take(worker, len(seconds))
@@ -21,7 +20,7 @@ def carry_out(store: SqlStore, clock: VirtualClock, run: Run, *seconds: float) -
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
 
 
-def test_they_are_counted_once_and_by_every_process(store: SqlStore, clock: VirtualClock) -> None:
+def test_they_are_counted_once_and_by_every_process(store: Store, clock: VirtualClock) -> None:
     run = start_run(store, stations(2), salt="a")
     assert store.status.spreads() == {"minka_plan_devices": {(): counted("minka_plan_devices", [2])}}
     clock.pause(3)
@@ -46,7 +45,7 @@ def test_they_are_counted_once_and_by_every_process(store: SqlStore, clock: Virt
     assert store.status.spreads()["minka_wave_duration_seconds"] == expected["minka_wave_duration_seconds"]
     assert second.state is RunState.RUNNING
     # A process that is asked for the first time finds the same.
-    assert SqlStore(store.database).status.spreads() == store.status.spreads()
+    assert Store(store.database).status.spreads() == store.status.spreads()
 
 
 def test_a_figure_is_in_the_first_bucket_that_holds_it() -> None:

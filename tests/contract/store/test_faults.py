@@ -20,9 +20,8 @@ from sqlalchemy.engine import Engine
 
 from controller.models.errors import StoreAwayError, StoreError
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
 from controller.runs.sweeper import DEAD_AFTER
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import LoopStore, Page, Store, open_store
 from controller.store.postgresql import unhurried
 from controller.store.transaction import Tx
 from tests.support.postgres import PostgresServer, postgres_server
@@ -63,7 +62,7 @@ def test_a_writer_that_is_killed_leaves_nothing_behind(shared_url: str) -> None:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[tuple[SqlStore, Path]]:
+def small(tmp_path: Path) -> Iterator[tuple[Store, Path]]:
     """A store on SQLite that is soon full, and its file."""
     file = tmp_path / "minka.sqlite3"
     with closing(open_store(f"sqlite:///{file}", busy_timeout=0.1)) as store:
@@ -74,7 +73,7 @@ def _limit_pages(engine: Engine, pages: int) -> None:
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}"))
 
 
-def test_a_full_disk_is_a_store_error_and_no_partial_row(small: tuple[SqlStore, Path]) -> None:
+def test_a_full_disk_is_a_store_error_and_no_partial_row(small: tuple[Store, Path]) -> None:
     store, file = small
     with sqlite3.connect(file) as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -88,7 +87,7 @@ def test_a_full_disk_is_a_store_error_and_no_partial_row(small: tuple[SqlStore, 
     assert store.audit.verify() is None
 
 
-async def test_a_full_disk_fails_only_the_call_that_needs_room(small: tuple[SqlStore, Path]) -> None:
+async def test_a_full_disk_fails_only_the_call_that_needs_room(small: tuple[Store, Path]) -> None:
     store, file = small
     with sqlite3.connect(file) as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -107,7 +106,7 @@ async def test_a_full_disk_fails_only_the_call_that_needs_room(small: tuple[SqlS
     assert store.audit.verify() is None
 
 
-def test_a_database_locked_for_long_is_a_store_error(small: tuple[SqlStore, Path]) -> None:
+def test_a_database_locked_for_long_is_a_store_error(small: tuple[Store, Path]) -> None:
     store, file = small
     with closing(sqlite3.connect(file, isolation_level=None)) as hog:
         hog.execute("BEGIN IMMEDIATE")
@@ -125,7 +124,7 @@ def test_a_database_locked_for_long_is_a_store_error(small: tuple[SqlStore, Path
     assert store.audit.verify() is None
 
 
-def test_a_lock_that_goes_away_is_waited_for(small: tuple[SqlStore, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_goes_away_is_waited_for(small: tuple[Store, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     store, file = small
     with closing(sqlite3.connect(file, isolation_level=None)) as hog:
         hog.execute("BEGIN IMMEDIATE")
@@ -146,14 +145,14 @@ def test_an_unreachable_database_is_a_store_error(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[tuple[PostgresServer, SqlStore]]:
+def own_postgres() -> Iterator[tuple[PostgresServer, Store]]:
     """A PostgreSQL that the test may kill, and a store on it."""
     with postgres_server() as server, server.database() as url, closing(open_store(url, busy_timeout=0.3)) as store:
         yield server, store
 
 
 @pytest.mark.needs("initdb")
-def test_postgres_that_dies_and_comes_back(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
+def test_postgres_that_dies_and_comes_back(own_postgres: tuple[PostgresServer, Store]) -> None:
     server, store = own_postgres
     store.switches.set("before", True, "ana")
     server.kill()
@@ -166,7 +165,7 @@ def test_postgres_that_dies_and_comes_back(own_postgres: tuple[PostgresServer, S
 
 
 @pytest.mark.needs("initdb")
-async def test_postgres_that_hangs_is_given_up(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
+async def test_postgres_that_hangs_is_given_up(own_postgres: tuple[PostgresServer, Store]) -> None:
     """By whoever has a connection, by whoever wants one, and by all that is asked for together at once."""
     server, patient = own_postgres
     url = patient.database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -189,7 +188,7 @@ async def test_postgres_that_hangs_is_given_up(own_postgres: tuple[PostgresServe
 
 @pytest.mark.needs("initdb")
 def test_a_statement_without_end_is_stopped_unless_it_changes_tables(
-    own_postgres: tuple[PostgresServer, SqlStore],
+    own_postgres: tuple[PostgresServer, Store],
 ) -> None:
     _, patient = own_postgres
     url = patient.database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -207,7 +206,7 @@ def test_a_statement_without_end_is_stopped_unless_it_changes_tables(
 
 
 @pytest.mark.needs("initdb")
-def test_a_connection_that_is_cut_is_opened_again(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
+def test_a_connection_that_is_cut_is_opened_again(own_postgres: tuple[PostgresServer, Store]) -> None:
     server, store = own_postgres
     run = start_run(store, stations(3))
     server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 't%'")
@@ -216,7 +215,7 @@ def test_a_connection_that_is_cut_is_opened_again(own_postgres: tuple[PostgresSe
 
 
 @pytest.mark.needs("initdb")
-def test_a_row_locked_for_long_is_a_store_error(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
+def test_a_row_locked_for_long_is_a_store_error(own_postgres: tuple[PostgresServer, Store]) -> None:
     _, store = own_postgres
     run = start_run(store, stations(1))
     url = store.database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -230,7 +229,7 @@ def test_a_row_locked_for_long_is_a_store_error(own_postgres: tuple[PostgresServ
 
 @pytest.mark.needs("initdb")
 def test_who_is_stopped_in_a_transaction_does_not_keep_others_from_writing(
-    own_postgres: tuple[PostgresServer, SqlStore],
+    own_postgres: tuple[PostgresServer, Store],
 ) -> None:
     """PostgreSQL ends it, before others would declare it dead."""
     _, store = own_postgres
@@ -248,7 +247,7 @@ def test_who_is_stopped_in_a_transaction_does_not_keep_others_from_writing(
 
 @pytest.mark.needs("initdb")
 def test_a_commit_whose_answer_is_lost_is_not_repeated_by_itself(
-    own_postgres: tuple[PostgresServer, SqlStore],
+    own_postgres: tuple[PostgresServer, Store],
 ) -> None:
     server, store = own_postgres
     cut = iter([True])

@@ -10,8 +10,7 @@ import pytest
 from controller.models.errors import LeaseLostError
 from controller.models.run import GateChoice, JobState, JournalStep, Outcome, Policy, Run, RunState, Strategy
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Claim, JobResult, NewDecision, NewJob, Page, Transition
-from controller.store import SqlStore, open_store
+from controller.store import Claim, JobResult, NewDecision, NewJob, Page, Store, Transition, open_store
 from tests.contract.store.test_concurrency import at_once
 from tests.support.launch import prepared
 from tests.support.records import START, make_entry, make_plan
@@ -20,7 +19,7 @@ WAVE, UNIT = Strategy(policy=Policy.WAVE), Strategy(policy=Policy.UNIT)
 JOBS = (NewJob(0, "A", "A"), NewJob(0, "B", "A", 1), NewJob(0, "C", "C"), NewJob(1, "D", "D"))
 
 
-def begin(store: SqlStore, strategy: Strategy, jobs: tuple[NewJob, ...] = JOBS) -> Run:
+def begin(store: Store, strategy: Strategy, jobs: tuple[NewJob, ...] = JOBS) -> Run:
     """A run whose first wave is open, all of it claimable."""
     plan = make_plan([job.station for job in jobs])
     store.plans.save(plan, "ana")
@@ -31,15 +30,15 @@ def begin(store: SqlStore, strategy: Strategy, jobs: tuple[NewJob, ...] = JOBS) 
     return store.runs.get(run.id)
 
 
-def stand(store: SqlStore, claim: Claim, seq: int = 0) -> bool:
+def stand(store: Store, claim: Claim, seq: int = 0) -> bool:
     return store.gates.arrive(claim, 0, make_entry(claim, seq, JournalStep.GATED, "token"))
 
 
-def decide(store: SqlStore, run: Run, *decisions: NewDecision) -> Transition | None:
+def decide(store: Store, run: Run, *decisions: NewDecision) -> Transition | None:
     return store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, decisions=decisions), "w-1")
 
 
-def test_a_wave_that_is_decided_as_a_whole_opens_only_by_what_is_decided(store: SqlStore) -> None:
+def test_a_wave_that_is_decided_as_a_whole_opens_only_by_what_is_decided(store: Store) -> None:
     plan = make_plan(["A", "B"])
     store.plans.save(plan, "ana")
     jobs = [NewJob(0, "A", "A"), NewJob(0, "B", "A", 1)]
@@ -51,7 +50,7 @@ def test_a_wave_that_is_decided_as_a_whole_opens_only_by_what_is_decided(store: 
 
 
 @pytest.mark.parametrize("strategy", [WAVE, UNIT])
-def test_the_last_to_stand_learns_that_all_do(store: SqlStore, strategy: Strategy) -> None:
+def test_the_last_to_stand_learns_that_all_do(store: Store, strategy: Strategy) -> None:
     run = begin(store, strategy)
     one, two, three = store.claims.take(store.processes.register("w"), 10)
     assert [claim.job.station for claim in (one, two, three)] == ["A", "B", "C"]
@@ -65,7 +64,7 @@ def test_the_last_to_stand_learns_that_all_do(store: SqlStore, strategy: Strateg
     assert store.journal.find(one.transaction)[-1].step is JournalStep.GATED
 
 
-def test_a_group_is_decided_once(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_group_is_decided_once(store: Store, clock: VirtualClock) -> None:
     run = begin(store, UNIT)
     one, *_ = store.claims.take(store.processes.register("w"), 10)
     stand(store, one)
@@ -80,7 +79,7 @@ def test_a_group_is_decided_once(store: SqlStore, clock: VirtualClock) -> None:
     assert store.audit.verify() is None
 
 
-def test_whoever_leaves_a_gate_leaves_before_the_decision_or_not_at_all(store: SqlStore) -> None:
+def test_whoever_leaves_a_gate_leaves_before_the_decision_or_not_at_all(store: Store) -> None:
     run = begin(store, UNIT)
     one, _, three = store.claims.take(store.processes.register("w"), 10)
     stand(store, one)
@@ -94,7 +93,7 @@ def test_whoever_leaves_a_gate_leaves_before_the_decision_or_not_at_all(store: S
     assert store.runs.jobs(run.id)[2].gate == 0
 
 
-def test_who_lost_the_lease_neither_stands_nor_leaves(store: SqlStore) -> None:
+def test_who_lost_the_lease_neither_stands_nor_leaves(store: Store) -> None:
     run = begin(store, UNIT)
     worker = store.processes.register("w")
     one, *_ = store.claims.take(worker, 10)
@@ -109,7 +108,7 @@ def test_who_lost_the_lease_neither_stands_nor_leaves(store: SqlStore) -> None:
     assert (again.job.station, again.job.gate, again.recovers) == ("A", 0, True)
 
 
-def test_what_stands_at_a_gate_leaves_its_place_to_others(store: SqlStore) -> None:
+def test_what_stands_at_a_gate_leaves_its_place_to_others(store: Store) -> None:
     begin(store, WAVE.model_copy(update={"parallel": 1}))
     worker = store.processes.register("w")
     for _ in "ABC":
@@ -119,7 +118,7 @@ def test_what_stands_at_a_gate_leaves_its_place_to_others(store: SqlStore) -> No
     assert len(store.claims.find(worker)) == 3
 
 
-def test_who_can_t_revert_by_itself_goes_after_the_others(store: SqlStore) -> None:
+def test_who_can_t_revert_by_itself_goes_after_the_others(store: Store) -> None:
     run = begin(store, WAVE, (NewJob(0, "A", "A"), NewJob(0, "B", "B"), NewJob(0, "R", "R"), NewJob(0, "S", "R", 1)))
     one, two, three, four = store.claims.take(store.processes.register("w"), 10)
     # Where a unit has an order of its own, that holds.
@@ -134,7 +133,7 @@ def test_who_can_t_revert_by_itself_goes_after_the_others(store: SqlStore) -> No
     assert store.gates.goes_last(two) is False
 
 
-def test_withdrawn_jobs_are_those_not_begun(store: SqlStore) -> None:
+def test_withdrawn_jobs_are_those_not_begun(store: Store) -> None:
     run = begin(store, UNIT)
     (claim,) = store.claims.take(store.processes.register("w"), 1)
     ids = tuple(job.id for job in store.runs.jobs(run.id)[:2])
@@ -145,7 +144,7 @@ def test_withdrawn_jobs_are_those_not_begun(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("strategy", [Strategy(), UNIT, WAVE])
-def test_a_pause_puts_back_units_not_begun(store: SqlStore, strategy: Strategy) -> None:
+def test_a_pause_puts_back_units_not_begun(store: Store, strategy: Strategy) -> None:
     run = begin(store, strategy)
     worker = store.processes.register("w")
     (claim,) = store.claims.take(worker, 1)
@@ -163,7 +162,7 @@ def test_a_pause_puts_back_units_not_begun(store: SqlStore, strategy: Strategy) 
     assert (actions.count("run.pause-requested"), actions.count("run.resumed")) == (1, 1)
 
 
-def test_a_run_that_was_paused_before_it_began_is_queued_again(store: SqlStore) -> None:
+def test_a_run_that_was_paused_before_it_began_is_queued_again(store: Store) -> None:
     plan = make_plan(["A"])
     store.plans.save(plan, "ana")
     run = store.runs.create(prepared(plan, "apply", Strategy(), [NewJob(0, "A")], actor="ana"))

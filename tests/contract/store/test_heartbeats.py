@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore
+from controller.store import Page, Store
 from tests.support.records import START
 
 
-def test_devices_are_heard_lost_once_and_heard_again(store: SqlStore, clock: VirtualClock) -> None:
+def test_devices_are_heard_lost_once_and_heard_again(store: Store, clock: VirtualClock) -> None:
     assert store.heartbeats.beat({}, 60) == []
     assert store.heartbeats.beat({"A": None, "B": 5.0}, 60) == []
     clock.pause(1)
@@ -21,7 +20,7 @@ def test_devices_are_heard_lost_once_and_heard_again(store: SqlStore, clock: Vir
     assert store.heartbeats.beat({"A": None}, 60) == []
 
 
-def test_what_a_device_says_of_itself_is_on_the_trail_where_it_is_new(store: SqlStore) -> None:
+def test_what_a_device_says_of_itself_is_on_the_trail_where_it_is_new(store: Store) -> None:
     for serial in ("7", "7", "8"):
         store.heartbeats.register("A", {"serial_number": serial})
     rows = [row for row in store.audit.page(Page())[1] if row.action == "device.registered"]

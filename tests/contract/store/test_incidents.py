@@ -24,8 +24,7 @@ from controller.models.run import JournalStep, Outcome, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, NewJob, Page, Transition
-from controller.store import SqlStore
+from controller.store import JobResult, NewJob, Page, Store, Transition
 from controller.store.ledger import LedgerChange, change_ledger
 from tests.contract.store.test_roots import CLEARED, MAJOR, cut, dark, link, lost, mains
 from tests.support.launch import prepared
@@ -43,14 +42,14 @@ NETWORK = network().model_copy(update={"sites": SITES})
 
 
 @pytest.fixture(autouse=True)
-def _loaded(store: SqlStore, clock: VirtualClock) -> None:
+def _loaded(store: Store, clock: VirtualClock) -> None:
     """All devices are looked at all the time, and carry what was agreed."""
     store.networks.save(NETWORK, network_digest(NETWORK), "ana")
     devices = ("S1", "S2", "S3", "S4", "CU-1", "DU-1")
     observe(store, devices, clock.now() - timedelta(days=1), clock.now() + timedelta(days=9), NETWORK, outage_network())
 
 
-def open_(store: SqlStore) -> dict[str, set[tuple[str, str]]]:
+def open_(store: Store) -> dict[str, set[tuple[str, str]]]:
     """What stands by cause of the root of its incident."""
     found = {
         one.probable_cause: {
@@ -64,7 +63,7 @@ def open_(store: SqlStore) -> dict[str, set[tuple[str, str]]]:
     return found
 
 
-def test_an_incident_chatters_from_the_tenth_return_until_people_know(store: SqlStore) -> None:
+def test_an_incident_chatters_from_the_tenth_return_until_people_know(store: Store) -> None:
     known = []
     for returns in range(12):
         alarm = store.alarms.report(mains(at=2 * returns + 1))
@@ -80,7 +79,7 @@ def test_an_incident_chatters_from_the_tenth_return_until_people_know(store: Sql
 
 
 def test_a_cell_that_fails_while_its_station_serves_on_its_battery_is_an_incident_of_its_own(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     store.alarms.report(mains())
 
@@ -125,7 +124,7 @@ def test_a_cell_that_fails_while_its_station_serves_on_its_battery_is_an_inciden
 
 
 async def test_a_core_link_that_fails_on_battery_is_an_incident_of_its_own_and_its_minutes_are_owed(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     shared = outage_network(outside_causes=["mains-lost"])
     store.networks.save(shared, network_digest(shared), "ana")
@@ -159,7 +158,7 @@ async def test_a_core_link_that_fails_on_battery_is_an_incident_of_its_own_and_i
 
 @pytest.mark.parametrize("core", [False, True])
 async def test_a_core_link_of_which_another_source_tells_first_is_put_down_to_its_own_cause_from_its_beginning(
-    store: SqlStore, clock: VirtualClock, core: bool
+    store: Store, clock: VirtualClock, core: bool
 ) -> None:
     """A station may notify of it before a check has seen that it is still fed on its battery."""
     shared = outage_network(outside_causes=["mains-lost"])
@@ -209,7 +208,7 @@ async def test_a_core_link_of_which_another_source_tells_first_is_put_down_to_it
 
 @pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
 def test_the_same_alarms_have_the_same_incidents_in_whatever_order_they_come(
-    store: SqlStore, order: tuple[int, ...]
+    store: Store, order: tuple[int, ...]
 ) -> None:
     reports = [cut(), mains(), dark(), link("S3")]
     for number in order:
@@ -220,7 +219,7 @@ def test_the_same_alarms_have_the_same_incidents_in_whatever_order_they_come(
     }
 
 
-def test_an_incident_says_what_failed_who_suffers_and_how_many_people(store: SqlStore) -> None:
+def test_an_incident_says_what_failed_who_suffers_and_how_many_people(store: Store) -> None:
     store.alarms.report_all([cut(), dark(), dark(station="S4")])
     (one,) = store.incidents.open()
     assert one == store.incidents.get(one.id)
@@ -235,7 +234,7 @@ def test_an_incident_says_what_failed_who_suffers_and_how_many_people(store: Sql
     assert store.incidents.open() == []
 
 
-async def test_what_outlives_its_root_splits_off_once_it_has_settled(store: SqlStore, clock: VirtualClock) -> None:
+async def test_what_outlives_its_root_splits_off_once_it_has_settled(store: Store, clock: VirtualClock) -> None:
     store.alarms.report_all([cut(), dark(), link("S3")])
     store.alarms.report(cut(CLEARED, 2))
     await clock.advance(SETTLES.total_seconds() - 1)
@@ -253,7 +252,7 @@ async def test_what_outlives_its_root_splits_off_once_it_has_settled(store: SqlS
 
 
 async def test_a_fault_that_comes_again_soon_is_the_same_incident_and_later_another(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     for turn in range(3):
         store.alarms.report_all([link("S1", at=10 * turn), link("S1", CLEARED, 10 * turn + 5)])
@@ -266,7 +265,7 @@ async def test_a_fault_that_comes_again_soon_is_the_same_incident_and_later_anot
     assert store.incidents.page(Page())[0] == 2
 
 
-def test_each_decision_is_on_the_timeline_with_its_why(store: SqlStore) -> None:
+def test_each_decision_is_on_the_timeline_with_its_why(store: Store) -> None:
     symptom = store.alarms.report(dark())
     own = symptom.incident
     root = store.alarms.report(cut())
@@ -286,7 +285,7 @@ def test_each_decision_is_on_the_timeline_with_its_why(store: SqlStore) -> None:
     assert store.alarms.get(symptom.id).incident == root.incident
 
 
-def test_what_stood_before_a_root_keeps_its_incident_and_both_say_so_once(store: SqlStore) -> None:
+def test_what_stood_before_a_root_keeps_its_incident_and_both_say_so_once(store: Store) -> None:
     early = store.alarms.report(dark())
     alone = store.alarms.report(dark(station="S6"))
     late, root = store.alarms.report_all([dark(at=700, station="S4"), cut(at=701)])
@@ -302,7 +301,7 @@ def test_what_stood_before_a_root_keeps_its_incident_and_both_say_so_once(store:
     assert not [row for row in store.incidents.timeline(alone.incident) if row.action == "incident.kept-apart"]
 
 
-def test_people_acknowledge_take_and_hand_back(store: SqlStore) -> None:
+def test_people_acknowledge_take_and_hand_back(store: Store) -> None:
     incident = store.alarms.report(lost()).incident
     store.incidents.acknowledge(incident, "ana")
     assert store.incidents.acknowledge(incident, "ben").acknowledged_by == "ana"
@@ -331,23 +330,23 @@ def test_people_acknowledge_take_and_hand_back(store: SqlStore) -> None:
         lambda store: store.incidents.take("i-none", "ana"),
     ],
 )
-def test_an_unknown_incident_is_not_found(store: SqlStore, ask: Callable[[SqlStore], object]) -> None:
+def test_an_unknown_incident_is_not_found(store: Store, ask: Callable[[Store], object]) -> None:
     with pytest.raises(NotFoundError, match="there is no incident i-none"):
         ask(store)
 
 
-def test_an_alarm_that_a_person_or_rule_ends_closes_its_incident(store: SqlStore) -> None:
+def test_an_alarm_that_a_person_or_rule_ends_closes_its_incident(store: Store) -> None:
     alarm = store.alarms.report(mains())
     store.alarms.move(store.alarms.get(alarm.id), AlarmState.CLEARED, actor="remediation", note="expired")
     assert store.incidents.get(alarm.incident).state is IncidentState.CLOSED
 
 
-def test_an_alarm_without_any_network_has_an_incident(store: SqlStore) -> None:
+def test_an_alarm_without_any_network_has_an_incident(store: Store) -> None:
     report = mains(station="gone").model_copy(update={"probable_cause": "too-many-repairs"})
     assert store.incidents.get(store.alarms.report(report).incident).people == 0
 
 
-def test_a_new_alarm_costs_as_many_statements_beside_a_thousand_others_of_its_incident(store: SqlStore) -> None:
+def test_a_new_alarm_costs_as_many_statements_beside_a_thousand_others_of_its_incident(store: Store) -> None:
     statements: list[str] = []
     event.listen(store.database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
 
@@ -368,7 +367,7 @@ def test_a_new_alarm_costs_as_many_statements_beside_a_thousand_others_of_its_in
     assert len(store.incidents.timeline(one.id)) < 400
 
 
-def test_severity_is_the_worst_of_what_stands(store: SqlStore) -> None:
+def test_severity_is_the_worst_of_what_stands(store: Store) -> None:
     def worst() -> Incident:
         return store.incidents.open()[0]
 
@@ -385,7 +384,7 @@ def test_severity_is_the_worst_of_what_stands(store: SqlStore) -> None:
 MME = "/ManagedElement[S1]/ENBFunction[1]/EP_S1C[alfa-mme]"
 
 
-def _load_shared(store: SqlStore) -> None:
+def _load_shared(store: Store) -> None:
     """Alfa and beta share two stations with two cells each, and 100 people live at each."""
     shared = outage_network(availability_percent=99.9)
     store.networks.save(shared, network_digest(shared), "ana")
@@ -396,7 +395,7 @@ def _off_air(severity: PerceivedSeverity, minute: int) -> AlarmReport:
     return mains(severity, 60 * minute, "S1").model_copy(update=of)
 
 
-async def test_minutes_are_counted_by_tenant_and_against_its_agreement(store: SqlStore, clock: VirtualClock) -> None:
+async def test_minutes_are_counted_by_tenant_and_against_its_agreement(store: Store, clock: VirtualClock) -> None:
     _load_shared(store)
     incident = store.alarms.report(_off_air(MAJOR, 0)).incident
     await clock.advance(600)
@@ -420,7 +419,7 @@ async def test_minutes_are_counted_by_tenant_and_against_its_agreement(store: Sq
 
 
 async def test_a_link_costs_nothing_while_another_one_of_its_tenant_is_there_and_works(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     _load_shared(store)
     adopted = [LedgerNode(path=path, owners=(owner,)) for path, owner in ((MME, "alfa"), (f"{MME}x", "beta"))]
@@ -441,7 +440,7 @@ async def test_a_link_costs_nothing_while_another_one_of_its_tenant_is_there_and
 
 
 async def test_a_link_takes_no_service_while_another_one_works_and_both_do_together(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     """Rank and losses, to the host and to the tenant, say what minutes say; also where it is two incidents."""
     _load_shared(store)
@@ -479,9 +478,7 @@ async def test_a_link_takes_no_service_while_another_one_works_and_both_do_toget
     assert told(incident, core) == [{"alfa": ("S1/L1",)}] * 2
 
 
-async def test_what_a_cut_takes_away_is_lost_to_the_host_and_to_its_tenants(
-    store: SqlStore, clock: VirtualClock
-) -> None:
+async def test_what_a_cut_takes_away_is_lost_to_the_host_and_to_its_tenants(store: Store, clock: VirtualClock) -> None:
     """A station that can't be reached is lost only while its way is known to be cut."""
     made = behind_a_hill()
     store.networks.save(made, network_digest(made), "ana")
@@ -506,7 +503,7 @@ async def test_what_a_cut_takes_away_is_lost_to_the_host_and_to_its_tenants(
 
 @pytest.mark.parametrize(("again", "parts"), [((), (30, 0)), (("S2",), (0, 25))])
 async def test_minutes_of_a_core_are_given_back_once_most_links_stay_down_when_it_works(
-    store: SqlStore, clock: VirtualClock, again: tuple[str, ...], parts: tuple[float, float]
+    store: Store, clock: VirtualClock, again: tuple[str, ...], parts: tuple[float, float]
 ) -> None:
     """Links at two stations are down for 10 minutes with their core, and one or both of them for 5 more."""
     _load_shared(store)
@@ -535,7 +532,7 @@ async def test_minutes_of_a_core_are_given_back_once_most_links_stay_down_when_i
 
 
 async def test_what_a_tenant_lost_takes_as_many_statements_whatever_others_lose(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     _load_shared(store)
     statements: list[str] = []
@@ -561,7 +558,7 @@ async def test_what_a_tenant_lost_takes_as_many_statements_whatever_others_lose(
 
 
 async def test_a_cell_that_is_locked_outside_of_windows_uses_up_what_its_agreement_allows(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     shared = outage_network(availability_percent=99.9)
     start, end = ((clock.now() + timedelta(hours=hours)).astimezone(shared.zone).time() for hours in (3, 4))
@@ -582,7 +579,7 @@ async def test_a_cell_that_is_locked_outside_of_windows_uses_up_what_its_agreeme
     assert await look() == [30, 0]
 
 
-async def test_minutes_of_past_days_count_by_the_network_of_that_time(store: SqlStore, clock: VirtualClock) -> None:
+async def test_minutes_of_past_days_count_by_the_network_of_that_time(store: Store, clock: VirtualClock) -> None:
     _load_shared(store)
     whole = store.networks.get()[1]
     alone = whole.model_copy(update={"agreements": whole.agreements[:1]})
@@ -598,7 +595,7 @@ async def test_minutes_of_past_days_count_by_the_network_of_that_time(store: Sql
     assert store.incidents.minutes(incident, "beta") == (beta,)
 
 
-async def test_what_has_a_root_outside_of_the_contract_is_not_owed(store: SqlStore, clock: VirtualClock) -> None:
+async def test_what_has_a_root_outside_of_the_contract_is_not_owed(store: Store, clock: VirtualClock) -> None:
     shared = outage_network(outside_causes=["mains-lost"])
     store.networks.save(shared, network_digest(shared), "ana")
     store.alarms.report_all([mains(station="S1"), _off_air(MAJOR, 0)])
@@ -615,7 +612,7 @@ class Working:
 
     def __init__(
         self,
-        store: SqlStore,
+        store: Store,
         clock: VirtualClock,
         device: str,
         cause: str = "person",
@@ -657,7 +654,7 @@ class Working:
         self.store.claims.finish(self.claim, JobResult(Outcome.SUCCEEDED))
 
 
-def both_cells_off_air(store: SqlStore) -> str:
+def both_cells_off_air(store: Store) -> str:
     """Alarms about the cells of S1, in one incident."""
     shared = outage_network(availability_percent=99.9)
     made = [(one, {"functions": ("CU-1",)} if one.id == "S1" else {}) for one in shared.stations]
@@ -670,7 +667,7 @@ def both_cells_off_air(store: SqlStore) -> str:
 
 @pytest.mark.parametrize("cause", ["person", "alarm:a-1"])
 async def test_planned_is_only_what_a_run_takes_away_while_it_acts_and_nothing_of_a_repair(
-    store: SqlStore, clock: VirtualClock, cause: str
+    store: Store, clock: VirtualClock, cause: str
 ) -> None:
     both_cells_off_air(store)
     work = Working(store, clock, "S1", cause)
@@ -692,7 +689,7 @@ async def test_planned_is_only_what_a_run_takes_away_while_it_acts_and_nothing_o
 
 
 async def test_a_cell_that_a_job_locked_is_planned_until_the_job_ends_and_a_dead_worker_ends_nothing(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     _load_shared(store)
     work = Working(store, clock, "S1")
@@ -707,7 +704,7 @@ async def test_a_cell_that_a_job_locked_is_planned_until_the_job_ends_and_a_dead
     assert (alfa.planned, alfa.lost) == (3, 1)
 
 
-async def test_planned_work_beyond_its_window_is_owed(store: SqlStore, clock: VirtualClock) -> None:
+async def test_planned_work_beyond_its_window_is_owed(store: Store, clock: VirtualClock) -> None:
     """Of the ten minutes that it takes, alfa's window is open for four, and the host's for six."""
     _load_shared(store)
 
@@ -724,7 +721,7 @@ async def test_planned_work_beyond_its_window_is_owed(store: SqlStore, clock: Vi
 
 
 async def test_a_plmn_that_is_gone_in_a_run_that_its_tenant_was_told_of_is_planned_without_any_alarm(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     """It is gone for two minutes; the run has the cell locked for the first one."""
     _load_shared(store)
@@ -743,7 +740,7 @@ async def test_a_plmn_that_is_gone_in_a_run_that_its_tenant_was_told_of_is_plann
     assert (seconds(parts.planned), seconds(parts.lost)) == (60, 60)
 
 
-async def test_planned_work_stays_planned_after_its_cell_was_taken_down(store: SqlStore, clock: VirtualClock) -> None:
+async def test_planned_work_stays_planned_after_its_cell_was_taken_down(store: Store, clock: VirtualClock) -> None:
     _load_shared(store)
     work = Working(store, clock, "S1")
     incident = store.alarms.report(_off_air(MAJOR, 0)).incident
@@ -759,7 +756,7 @@ async def test_planned_work_stays_planned_after_its_cell_was_taken_down(store: S
     assert store.incidents.minutes(incident, "alfa")[0] == before
 
 
-async def test_a_function_is_planned_while_it_is_changed(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_function_is_planned_while_it_is_changed(store: Store, clock: VirtualClock) -> None:
     both_cells_off_air(store)
     work = Working(store, clock, "CU-1")
     await clock.advance(60)
@@ -772,7 +769,7 @@ async def test_a_function_is_planned_while_it_is_changed(store: SqlStore, clock:
     assert sum(one.planned for i in store.incidents.open() for one in store.incidents.minutes(i.id, "alfa")) == 2
 
 
-def test_a_network_that_is_loaded_anew_parts_what_stands_anew_at_once(store: SqlStore) -> None:
+def test_a_network_that_is_loaded_anew_parts_what_stands_anew_at_once(store: Store) -> None:
     symptom, root = store.alarms.report_all([dark(), cut()])
     assert symptom.incident == root.incident
     sites = tuple(site.model_copy(update={"backhaul": "spur"}) for site in NETWORK.sites)

@@ -7,12 +7,12 @@ from datetime import timedelta
 from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Level
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore
+from controller.store import Store
 
 HOUR = timedelta(hours=1)
 
 
-def test_the_latest_judgement_of_each_place_is_kept_until_it_is_forgotten(store: SqlStore, clock: VirtualClock) -> None:
+def test_the_latest_judgement_of_each_place_is_kept_until_it_is_forgotten(store: Store, clock: VirtualClock) -> None:
     now = clock.now()
     said = IndicatorValues({"retainability": 0.5, "users": 12.0}, {"retainability": 1.25})
     first = Judgement(

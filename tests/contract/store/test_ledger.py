@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from controller.models.plan import LedgerNode
 from controller.models.run import LedgerBefore, Outcome, Run
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult
-from controller.store import SqlStore
+from controller.store import JobResult, Store
 from controller.store.ledger import KEPT
 from tests.support.records import make_network, start_run
 
@@ -19,7 +18,7 @@ def node(path: str, **leaves: str) -> LedgerNode:
     return LedgerNode(path=path, owners=HOST, leaves=leaves)
 
 
-def work(store: SqlStore, clock: VirtualClock, salt: str, result: JobResult) -> Run:
+def work(store: Store, clock: VirtualClock, salt: str, result: JobResult) -> Run:
     """One run on station A, ended by ``result`` a minute after the last."""
     clock.pause(60)
     run = start_run(store, ["A"], salt=salt)
@@ -28,13 +27,13 @@ def work(store: SqlStore, clock: VirtualClock, salt: str, result: JobResult) -> 
     return run
 
 
-def names(store: SqlStore, run: str = "", at: datetime | None = None) -> dict[str, str]:
+def names(store: Store, run: str = "", at: datetime | None = None) -> dict[str, str]:
     found = store.ledger.as_of(["A"], run=run, at=at)["A"]
     assert not found.missing
     return {path: str(entry.leaves.get("tac", "")) for path, entry in found.ledger.items()}
 
 
-def test_the_ledger_is_known_as_it_was(store: SqlStore, clock: VirtualClock) -> None:
+def test_the_ledger_is_known_as_it_was(store: Store, clock: VirtualClock) -> None:
     digest, network = make_network()
     store.networks.save(network, digest, "ana")
     first = LedgerNode(path="/a", owners=("bitel", "entel"), leaves={"tac": "1", "refs": ("x", "y")}, first=True)
@@ -54,7 +53,7 @@ def test_the_ledger_is_known_as_it_was(store: SqlStore, clock: VirtualClock) -> 
     assert "changed nothing of ours here" in store.ledger.as_of(["A"], run="r-other")["A"].missing
 
 
-def test_nodes_are_found_by_what_a_leaf_of_theirs_says(store: SqlStore) -> None:
+def test_nodes_are_found_by_what_a_leaf_of_theirs_says(store: Store) -> None:
     digest, network = make_network()
     store.networks.save(network, digest, "ana")
     said = {"/a": {"use": "true"}, "/b": {"use": "false", "true": "x"}, "/c": {}, "/d": {"label": 'no "true" one'}}
@@ -66,7 +65,7 @@ def test_nodes_are_found_by_what_a_leaf_of_theirs_says(store: SqlStore) -> None:
     assert found["A"]["/aA"].leaves == {"use": "true"}
 
 
-def test_paths_are_told_without_what_nodes_hold(store: SqlStore) -> None:
+def test_paths_are_told_without_what_nodes_hold(store: Store) -> None:
     digest, network = make_network()
     store.networks.save(network, digest, "ana")
     for station in ("A", "B", "C"):
@@ -75,7 +74,7 @@ def test_paths_are_told_without_what_nodes_hold(store: SqlStore) -> None:
     assert {station: sorted(paths) for station, paths in found.items()} == {"A": ["/a", "/b"], "C": ["/a", "/b"]}
 
 
-def test_only_the_newest_changes_are_kept(store: SqlStore, clock: VirtualClock) -> None:
+def test_only_the_newest_changes_are_kept(store: Store, clock: VirtualClock) -> None:
     start = clock.now()
     for number in range(KEPT + 3):
         clock.pause(1)
@@ -85,7 +84,7 @@ def test_only_the_newest_changes_are_kept(store: SqlStore, clock: VirtualClock) 
     assert store.ledger.as_of(["A"], at=start)["A"].missing.startswith("the record goes back to")
 
 
-def test_deeds_tell_what_jobs_left(store: SqlStore, clock: VirtualClock) -> None:
+def test_deeds_tell_what_jobs_left(store: Store, clock: VirtualClock) -> None:
     before = clock.now()
     good = work(store, clock, "1", JobResult(Outcome.SUCCEEDED, gained=(node("/a"),)))
     work(store, clock, "2", JobResult(Outcome.ROLLED_BACK))
@@ -97,7 +96,7 @@ def test_deeds_tell_what_jobs_left(store: SqlStore, clock: VirtualClock) -> None
     assert store.ledger.ended_jobs(["A"], clock.now() + timedelta(seconds=1)) == []
 
 
-def test_what_the_ledger_says_already_is_no_change_of_it(store: SqlStore, clock: VirtualClock) -> None:
+def test_what_the_ledger_says_already_is_no_change_of_it(store: Store, clock: VirtualClock) -> None:
     before = clock.now()
     result = JobResult(Outcome.SUCCEEDED, gained=(node("/a", tac="1"), node("/b")), lost=("/gone",))
     first = work(store, clock, "1", result)
@@ -113,7 +112,7 @@ def test_what_the_ledger_says_already_is_no_change_of_it(store: SqlStore, clock:
     assert [entry.path for entry in three.before.entries] == ["/a"]
 
 
-def test_a_plan_that_was_applied_twice_left_its_change_twice(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_plan_that_was_applied_twice_left_its_change_twice(store: Store, clock: VirtualClock) -> None:
     before = clock.now()
     runs = [work(store, clock, "1", JobResult(Outcome.SUCCEEDED, gained=(node("/a"),))) for _ in range(2)]
     changes = tuple(store.plans.get(runs[0].plan).changes)

@@ -11,8 +11,7 @@ import pytest
 
 from controller.models.errors import ConflictError, LeaseLostError, StoreError
 from controller.models.run import JournalStep, Outcome
-from controller.ports.store import AsyncStore, JobResult, Page, Store
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import AsyncStore, JobResult, LoopStore, Page, Store, open_store
 from controller.store.loop import GROUP
 from controller.store.transaction import Mode
 from tests.support.records import make_entry, start_run, stations
@@ -20,7 +19,7 @@ from tests.support.waiting import until
 
 
 @asynccontextmanager
-async def looping(store: SqlStore) -> AsyncIterator[LoopStore]:
+async def looping(store: Store) -> AsyncIterator[LoopStore]:
     loop_store = LoopStore(store)
     try:
         yield loop_store
@@ -36,7 +35,7 @@ def _turn_on(store: AsyncStore, name: str) -> Coroutine[Any, Any, None]:
     return store.switches.set(name, True, "ana")
 
 
-async def test_calls_return_what_was_committed(store: SqlStore) -> None:
+async def test_calls_return_what_was_committed(store: Store) -> None:
     async with looping(store) as loop:
         port: AsyncStore = loop
         await asyncio.gather(*(_note(port, n) for n in range(50)))
@@ -46,7 +45,7 @@ async def test_calls_return_what_was_committed(store: SqlStore) -> None:
     assert store.audit.verify() is None
 
 
-async def test_a_heartbeat_waits_for_nobody_who_came_before_it(store: SqlStore) -> None:
+async def test_a_heartbeat_waits_for_nobody_who_came_before_it(store: Store) -> None:
     """A process with much to write must not pass for a dead one."""
     incarnation = store.processes.register("w")
     ended: list[asyncio.Future[Any]] = []
@@ -63,7 +62,7 @@ async def test_a_heartbeat_waits_for_nobody_who_came_before_it(store: SqlStore) 
 
 
 async def test_calls_of_a_crowd_share_commits_although_they_come_one_by_one(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
     together = store.database.together
@@ -85,7 +84,7 @@ async def test_calls_of_a_crowd_share_commits_although_they_come_one_by_one(
     assert sizes == [10]
 
 
-async def test_who_writes_alone_waits_for_nobody(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_writes_alone_waits_for_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.store.loop._LINGER", 600.0)
     async with looping(store) as loop, asyncio.timeout(60):
         for number in range(10):
@@ -93,7 +92,7 @@ async def test_who_writes_alone_waits_for_nobody(store: SqlStore, monkeypatch: p
     assert store.audit.page(Page())[0] == 10
 
 
-async def test_a_failing_call_takes_nobody_with_it(store: SqlStore) -> None:
+async def test_a_failing_call_takes_nobody_with_it(store: Store) -> None:
     def half(store: Store) -> None:
         store.audit.append("ana", "half", "done")
         store.switches.set("half", True, "ana")
@@ -109,7 +108,7 @@ async def test_a_failing_call_takes_nobody_with_it(store: SqlStore) -> None:
     assert store.audit.verify() is None
 
 
-async def test_a_database_error_of_one_call_is_its_own(store: SqlStore) -> None:
+async def test_a_database_error_of_one_call_is_its_own(store: Store) -> None:
     def broken(store: Store) -> None:
         store.audit.append("ana", "x" * 3, None)  # type: ignore[arg-type]  # violates NOT NULL when it commits
 
@@ -121,7 +120,7 @@ async def test_a_database_error_of_one_call_is_its_own(store: SqlStore) -> None:
     assert all(store.switches.is_on(f"s{n}") for n in range(5))
 
 
-async def test_a_whole_wave_goes_through_the_loop(store: SqlStore) -> None:
+async def test_a_whole_wave_goes_through_the_loop(store: Store) -> None:
     run = start_run(store, stations(60))
     async with looping(store) as loop:
         worker = await loop.processes.register("w")
@@ -174,7 +173,7 @@ async def test_a_read_waits_for_none_that_writes(shared_url: str) -> None:
                 assert await loop.read(lambda store: store.audit.page(Page())[0]) == 1
 
 
-async def test_calls_that_are_alike_are_carried_out_as_one_and_each_has_its_own_answer(store: SqlStore) -> None:
+async def test_calls_that_are_alike_are_carried_out_as_one_and_each_has_its_own_answer(store: Store) -> None:
     run = start_run(store, stations(8))
     async with looping(store) as loop:
         worker = await loop.processes.register("w")
@@ -216,7 +215,7 @@ async def test_calls_that_are_alike_are_carried_out_as_one_and_each_has_its_own_
     assert store.audit.verify() is None
 
 
-async def test_one_that_the_database_refuses_spoils_none_that_are_alike(store: SqlStore) -> None:
+async def test_one_that_the_database_refuses_spoils_none_that_are_alike(store: Store) -> None:
     start_run(store, stations(3))
     async with looping(store) as loop:
         worker = await loop.processes.register("w")
@@ -230,7 +229,7 @@ async def test_one_that_the_database_refuses_spoils_none_that_are_alike(store: S
     assert [len(store.journal.find(claim.transaction)) for claim in claims] == [1, 0, 1]
 
 
-async def test_closing_commits_what_was_called_and_refuses_the_rest(store: SqlStore) -> None:
+async def test_closing_commits_what_was_called_and_refuses_the_rest(store: Store) -> None:
     loop = LoopStore(store)
     calls = [asyncio.ensure_future(_note(loop, n)) for n in range(20)]
     await asyncio.sleep(0)

@@ -23,8 +23,7 @@ from controller.models.network import network_digest
 from controller.performance.kpis import EVERYBODY, CounterQuery, Subscribers, cell_counts
 from controller.performance.rollups import Zones, rolled_up
 from controller.ports.clock import VirtualClock
-from controller.ports.store import CollectedFile, Gap, Page, StoredPeriods
-from controller.store import SqlStore, measurements, open_store
+from controller.store import CollectedFile, Gap, Page, Store, StoredPeriods, measurements, open_store
 from controller.store.transaction import Tx
 from tests.support.records import make_network
 
@@ -58,19 +57,19 @@ def period(
     )
 
 
-def every(store: SqlStore, seconds: int = QUARTER, stations: tuple[str, ...] | None = None) -> list[Measured]:
+def every(store: Store, seconds: int = QUARTER, stations: tuple[str, ...] | None = None) -> list[Measured]:
     begin = datetime(2000, 1, 1, tzinfo=UTC)
     return list(store.measurements.read(begin, begin + timedelta(days=40_000), seconds, stations))
 
 
-def settle(store: SqlStore, clock: VirtualClock) -> int:
+def settle(store: Store, clock: VirtualClock) -> int:
     count = 0
     while done := store.measurements.roll_up(clock.now()):
         count += done
     return count
 
 
-def test_periods_come_back_as_they_were(store: SqlStore, start: datetime) -> None:
+def test_periods_come_back_as_they_were(store: Store, start: datetime) -> None:
     first, second = period(start), period(start + QUARTERS, 1 / 3)
     other = period(start, 7.0, "B")
     assert store.measurements.put([other, second, first]) == StoredPeriods(new=3)
@@ -81,7 +80,7 @@ def test_periods_come_back_as_they_were(store: SqlStore, start: datetime) -> Non
     assert store.measurements.put([]) == StoredPeriods()
 
 
-def test_pages_hold_all_rows_once(store: SqlStore, start: datetime) -> None:
+def test_pages_hold_all_rows_once(store: Store, start: datetime) -> None:
     wanted = [period(start + n * QUARTERS, float(n), station) for station in "ABC" for n in range(5)]
     store.measurements.put(reversed(wanted))
     end, begin = start + timedelta(days=1), start + 2 * QUARTERS
@@ -96,7 +95,7 @@ def test_pages_hold_all_rows_once(store: SqlStore, start: datetime) -> None:
     assert store.measurements.page(start, end, QUARTER, ["C", "A"], ("A", begin), 100) == wanted[3:5] + wanted[10:]
 
 
-def test_where_values_stand_is_looked_up_whatever_cells_a_tenant_has(store: SqlStore, start: datetime) -> None:
+def test_where_values_stand_is_looked_up_whatever_cells_a_tenant_has(store: Store, start: datetime) -> None:
     store.measurements.put([period(start)])
     read = [
         list(store.measurements.read(start, start + timedelta(days=1), QUARTER, ["A"], who=who))
@@ -107,7 +106,7 @@ def test_where_values_stand_is_looked_up_whatever_cells_a_tenant_has(store: SqlS
     assert all(choice.who.cells is None for _, choice in measurements._chosen)
 
 
-def test_amounts_are_what_is_wanted_of_each_row(store: SqlStore, start: datetime, clock: VirtualClock) -> None:
+def test_amounts_are_what_is_wanted_of_each_row(store: Store, start: datetime, clock: VirtualClock) -> None:
     store.measurements.put(period(start + n * QUARTERS, n / 3, station) for station in "ABC" for n in range(8))
     more: dict[str, Any] = {"seconds": HOUR, "prbs": 90.0, "RRU.PrbUsedDl": 1.0}
     store.measurements.put([period(start, 9.0, "B", **more)])
@@ -122,7 +121,7 @@ def test_amounts_are_what_is_wanted_of_each_row(store: SqlStore, start: datetime
     assert found[0] == ("B", start, HOUR, {"1": (9.5, 9.0, 0, None, 1.0)})
 
 
-def test_each_period_counts_once(store: SqlStore, start: datetime) -> None:
+def test_each_period_counts_once(store: Store, start: datetime) -> None:
     one = period(start)
     assert store.measurements.put([one, one]) == StoredPeriods(new=1, repeated=1)
     assert store.measurements.put([one]) == StoredPeriods(repeated=1)
@@ -138,7 +137,7 @@ def test_each_period_counts_once(store: SqlStore, start: datetime) -> None:
     )
 
 
-def test_a_second_attempt_puts_the_same(store: SqlStore, start: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_attempt_puts_the_same(store: Store, start: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = sqlite3.OperationalError("database is locked")
     busy.sqlite_errorname = "SQLITE_BUSY"
     real, failures = measurements._zones, [OperationalError("SELECT", {}, busy)]
@@ -154,7 +153,7 @@ def test_a_second_attempt_puts_the_same(store: SqlStore, start: datetime, monkey
     assert every(store) == wanted
 
 
-def test_a_whole_period_replaces_a_suspect_one(store: SqlStore, start: datetime) -> None:
+def test_a_whole_period_replaces_a_suspect_one(store: Store, start: datetime) -> None:
     suspect, whole = period(start, 4.0, suspect=True, covered=300.0), period(start, 10.0)
     assert store.measurements.put([suspect]) == StoredPeriods(new=1)
     assert store.measurements.put([whole]) == StoredPeriods(replaced=1)
@@ -162,7 +161,7 @@ def test_a_whole_period_replaces_a_suspect_one(store: SqlStore, start: datetime)
     assert every(store) == [whole]
 
 
-def test_jobs_of_a_station_complete_each_other(store: SqlStore, start: datetime) -> None:
+def test_jobs_of_a_station_complete_each_other(store: Store, start: datetime) -> None:
     one = period(start)
     more = Measured(station="A", begin=start, seconds=QUARTER, covered=900, cells={"2": {PRBS: {Subject(): 3.0}}})
     assert store.measurements.put([one]) == StoredPeriods(new=1)
@@ -171,13 +170,13 @@ def test_jobs_of_a_station_complete_each_other(store: SqlStore, start: datetime)
     assert every(store) == [one.model_copy(update={"cells": one.cells | more.cells})]
 
 
-def test_clocks_that_are_wrong_leave_no_periods_behind(store: SqlStore, clock: VirtualClock) -> None:
+def test_clocks_that_are_wrong_leave_no_periods_behind(store: Store, clock: VirtualClock) -> None:
     soon, later = period(clock.now() + QUARTERS), period(clock.now() + timedelta(days=400))
     assert store.measurements.put([soon, later]) == StoredPeriods(new=1, refused=1)
     assert store.measurements.put([period(clock.now(), seconds=DAY + 1)]) == StoredPeriods(refused=1)
 
 
-def test_only_granularities_go_on_record(store: SqlStore, start: datetime) -> None:
+def test_only_granularities_go_on_record(store: Store, start: datetime) -> None:
     odd = [period(start, seconds=seconds) for seconds in range(1, 2000, 7) if seconds not in GRANULARITIES]
     known = [period(start, seconds=seconds) for seconds in GRANULARITIES]
     assert store.measurements.put([*odd, *known]) == StoredPeriods(new=len(known), refused=len(odd))
@@ -185,7 +184,7 @@ def test_only_granularities_go_on_record(store: SqlStore, start: datetime) -> No
 
 @pytest.mark.parametrize("seconds", GRANULARITIES)
 def test_the_number_of_periods_in_a_time_is_bounded_whatever_a_station_writes(
-    store: SqlStore, start: datetime, seconds: int
+    store: Store, start: datetime, seconds: int
 ) -> None:
     moved = [timedelta(microseconds=number) for number in range(1, 200)]
     moved += [timedelta(minutes=number) for number in range(1, 24 * 60)]
@@ -203,7 +202,7 @@ def test_the_number_of_periods_in_a_time_is_bounded_whatever_a_station_writes(
 
 @pytest.mark.parametrize("seconds", [1800, HOUR])
 def test_what_overlaps_a_period_of_its_length_is_refused_and_told_of(
-    store: SqlStore, start: datetime, seconds: int
+    store: Store, start: datetime, seconds: int
 ) -> None:
     assert store.measurements.put([period(start, seconds=seconds), period(start)]) == StoredPeriods(new=2)
     with structlog.testing.capture_logs() as said:
@@ -214,7 +213,7 @@ def test_what_overlaps_a_period_of_its_length_is_refused_and_told_of(
     assert (told["station"], told["level"], told["periods"]) == ("A", seconds, 2)
 
 
-def test_hours_and_days_of_all_time_zones_go_on_record(store: SqlStore, start: datetime) -> None:
+def test_hours_and_days_of_all_time_zones_go_on_record(store: Store, start: datetime) -> None:
     for name in ("Asia/Kathmandu", "Asia/Kolkata", "Pacific/Chatham", "America/St_Johns", "America/Lima"):
         midnight = datetime(2025, 9, 6, tzinfo=ZoneInfo(name)).astimezone(UTC)
         hours = [period(midnight + n * timedelta(hours=1), station=name, seconds=HOUR) for n in range(24)]
@@ -228,7 +227,7 @@ def test_hours_and_days_of_all_time_zones_go_on_record(store: SqlStore, start: d
 
 
 async def test_a_flood_of_differing_periods_is_on_the_audit_trail_as_a_flood(
-    store: SqlStore, clock: VirtualClock, start: datetime
+    store: Store, clock: VirtualClock, start: datetime
 ) -> None:
     keep = {level: timedelta(days=100) for level in (QUARTER, HOUR, DAY, MONTH)}
     begins = [start - n * QUARTERS for n in range(100)]
@@ -261,7 +260,7 @@ async def test_a_flood_of_differing_periods_is_on_the_audit_trail_as_a_flood(
 
 @pytest.mark.parametrize("value", [1e308, float("inf"), float("nan"), LARGEST * 2])
 async def test_a_value_that_can_not_be_harms_nobody(
-    store: SqlStore, clock: VirtualClock, start: datetime, value: float
+    store: Store, clock: VirtualClock, start: datetime, value: float
 ) -> None:
     bad = period(start, station="B")
     bad = bad.model_copy(update={"cells": {"1": {VOLUME: {BITEL: value}}}})
@@ -270,7 +269,7 @@ async def test_a_value_that_can_not_be_harms_nobody(
     assert [one.station for level in (QUARTER, HOUR, DAY) for one in every(store, level)] == ["A"] * 3
 
 
-def damage(store: SqlStore, station: str, content: bytes) -> None:
+def damage(store: Store, station: str, content: bytes) -> None:
     """Overwrite the values of a station's rows."""
 
     def write(tx: Tx) -> None:
@@ -283,7 +282,7 @@ def damage(store: SqlStore, station: str, content: bytes) -> None:
     store.database.run(write)
 
 
-def damaged(store: SqlStore) -> float:
+def damaged(store: Store) -> float:
     """How often a damaged row was left out, as this process puts it on record."""
     sums, _ = sums_and_states(store.database.observations.encoded())
     return sums["minka_measurement_rows_damaged_total"][()][0]
@@ -293,7 +292,7 @@ def damaged(store: SqlStore) -> float:
     "content", [zlib.compress(b"[null,null,null,null]"), b"no zlib", zlib.compress(b"[1,")], ids=["null", "zlib", "cut"]
 )
 async def test_a_damaged_row_is_left_out_and_told_of_and_harms_nobody(
-    store: SqlStore, clock: VirtualClock, start: datetime, content: bytes
+    store: Store, clock: VirtualClock, start: datetime, content: bytes
 ) -> None:
     store.measurements.put(period(start + n * QUARTERS, station=name) for name in "ABC" for n in range(4))
     damage(store, "B", content)
@@ -316,7 +315,7 @@ async def test_a_damaged_row_is_left_out_and_told_of_and_harms_nobody(
 
 
 async def test_a_station_that_can_not_be_rolled_up_stops_no_other(
-    store: SqlStore, clock: VirtualClock, start: datetime, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: VirtualClock, start: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.measurements.put(period(start, station=name) for name in "ABC")
     made = rolled_up
@@ -334,7 +333,7 @@ async def test_a_station_that_can_not_be_rolled_up_stops_no_other(
 
 
 def test_many_periods_of_a_station_are_few_statements(
-    store: SqlStore, start: datetime, monkeypatch: pytest.MonkeyPatch
+    store: Store, start: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = [period(start - timedelta(days=30) + n * QUARTERS) for n in range(600)]
     statements = []
@@ -350,7 +349,7 @@ def test_many_periods_of_a_station_are_few_statements(
     assert len(statements) < 60
 
 
-async def test_hours_and_days_follow_from_periods(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+async def test_hours_and_days_follow_from_periods(store: Store, clock: VirtualClock, start: datetime) -> None:
     store.measurements.put(period(start + n * QUARTERS, float(n), prbs=float(n)) for n in (3, 1, 0, 2))
     assert settle(store, clock) == 2
     (hour,) = every(store, HOUR)
@@ -367,7 +366,7 @@ async def test_hours_and_days_follow_from_periods(store: SqlStore, clock: Virtua
     assert settle(store, clock) == 0
 
 
-async def test_late_periods_are_worked_in(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+async def test_late_periods_are_worked_in(store: Store, clock: VirtualClock, start: datetime) -> None:
     store.measurements.put([period(start, 1.0), period(start + QUARTERS, 2.0, suspect=True)])
     settle(store, clock)
     store.measurements.put([period(start + QUARTERS, 3.0), period(start + 2 * QUARTERS, 4.0)])
@@ -377,7 +376,7 @@ async def test_late_periods_are_worked_in(store: SqlStore, clock: VirtualClock, 
     assert (hour.covered, hour.suspect) == (day.covered, day.suspect) == (2700.0, False)
 
 
-async def test_an_hour_is_worked_out_when_it_is_over(store: SqlStore, clock: VirtualClock) -> None:
+async def test_an_hour_is_worked_out_when_it_is_over(store: Store, clock: VirtualClock) -> None:
     begin = clock.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     await clock.advance((begin + QUARTERS - clock.now()).total_seconds())
     store.measurements.put([period(begin)])
@@ -388,7 +387,7 @@ async def test_an_hour_is_worked_out_when_it_is_over(store: SqlStore, clock: Vir
     assert settle(store, clock) == 1
 
 
-async def test_short_periods_are_there_as_quarters(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+async def test_short_periods_are_there_as_quarters(store: Store, clock: VirtualClock, start: datetime) -> None:
     five = timedelta(minutes=5)
     store.measurements.put(period(start + n * five, 1.0, seconds=300) for n in range(12))
     settle(store, clock)
@@ -397,7 +396,7 @@ async def test_short_periods_are_there_as_quarters(store: SqlStore, clock: Virtu
     assert [one.cells["1"][VOLUME][BITEL] for one in every(store, HOUR)] == [12.0]
 
 
-async def test_a_month_is_worked_out_from_its_days_when_it_is_over(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_month_is_worked_out_from_its_days_when_it_is_over(store: Store, clock: VirtualClock) -> None:
     begin = clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     end = (begin + timedelta(days=31)).replace(day=1)
     days = [begin + timedelta(days=number) for number in range((end - begin).days)]
@@ -417,7 +416,7 @@ async def test_a_month_is_worked_out_from_its_days_when_it_is_over(store: SqlSto
 
 
 async def test_what_is_measured_by_the_hour_stands_beside_what_is_worked_out(
-    store: SqlStore, clock: VirtualClock, start: datetime
+    store: Store, clock: VirtualClock, start: datetime
 ) -> None:
     counters = {VOLUME: {BITEL: 39.0}, "MM.HoExeInterReq": {Subject(): 5.0}}
     own = Measured(station="A", begin=start, seconds=HOUR, covered=HOUR, cells={"1": counters})
@@ -433,7 +432,7 @@ async def test_what_is_measured_by_the_hour_stands_beside_what_is_worked_out(
     }
 
 
-def test_gaps_are_spans_without_whole_data(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+def test_gaps_are_spans_without_whole_data(store: Store, clock: VirtualClock, start: datetime) -> None:
     store.measurements.put(period(start + n * QUARTERS) for n in (0, 1, 4, 5, 6, 7))
     store.measurements.put([period(start, station="B", covered=100.0), period(start - timedelta(days=30), station="C")])
     end = start + 8 * QUARTERS
@@ -445,7 +444,7 @@ def test_gaps_are_spans_without_whole_data(store: SqlStore, clock: VirtualClock,
     assert store.measurements.gaps(start, start + QUARTERS, ["A"]) == []
 
 
-async def test_rows_are_kept_as_long_as_wanted(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+async def test_rows_are_kept_as_long_as_wanted(store: Store, clock: VirtualClock, start: datetime) -> None:
     five = timedelta(minutes=5)
     store.measurements.put(period(start + n * five, seconds=300) for n in range(12))
     settle(store, clock)
@@ -471,7 +470,7 @@ async def test_rows_are_kept_as_long_as_wanted(store: SqlStore, clock: VirtualCl
         assert connection.execute(measurements.layouts.select()).all() == []
 
 
-async def test_files_that_were_taken_are_known_for_a_week(store: SqlStore, clock: VirtualClock) -> None:
+async def test_files_that_were_taken_are_known_for_a_week(store: Store, clock: VirtualClock) -> None:
     keep = {QUARTER: timedelta(days=35), HOUR: timedelta(days=400), DAY: timedelta(days=3650)}
     store.measurements.collect([CollectedFile(station="A", name="C1.xml", digest="d")])
     for days, known in ((6, True), (2, False)):
@@ -481,7 +480,7 @@ async def test_files_that_were_taken_are_known_for_a_week(store: SqlStore, clock
 
 
 async def test_what_comes_later_than_periods_are_kept_takes_nothing_away(
-    store: SqlStore, clock: VirtualClock, start: datetime
+    store: Store, clock: VirtualClock, start: datetime
 ) -> None:
     keep = {QUARTER: timedelta(days=10), HOUR: timedelta(days=20), DAY: timedelta(days=30)}
     store.measurements.put(period(start + n * QUARTERS) for n in range(3))
@@ -494,7 +493,7 @@ async def test_what_comes_later_than_periods_are_kept_takes_nothing_away(
     assert [one.cells["1"][VOLUME][BITEL] for level in (HOUR, DAY) for one in every(store, level)] == [30.0, 30.0]
 
 
-async def test_what_is_not_worked_out_yet_is_kept(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+async def test_what_is_not_worked_out_yet_is_kept(store: Store, clock: VirtualClock, start: datetime) -> None:
     keep = {QUARTER: timedelta(days=2), HOUR: timedelta(days=20), DAY: timedelta(days=30)}
     store.measurements.put(period(start + n * QUARTERS) for n in range(4))
     assert store.measurements.retire(clock.now(), keep) == 0
@@ -503,7 +502,7 @@ async def test_what_is_not_worked_out_yet_is_kept(store: SqlStore, clock: Virtua
     assert [one.covered for one in every(store, HOUR)] == [HOUR]
 
 
-def test_files_are_taken_once(store: SqlStore, clock: VirtualClock) -> None:
+def test_files_are_taken_once(store: Store, clock: VirtualClock) -> None:
     good = CollectedFile(station="A", name="C1.xml", digest="1f", periods=3, at=clock.now())
     bad = CollectedFile(station="A", name="C2.xml", digest="2f", error="C2.xml, line 1: no XML", at=clock.now())
     store.measurements.collect([good, bad])
@@ -519,7 +518,7 @@ def test_files_are_taken_once(store: SqlStore, clock: VirtualClock) -> None:
 
 
 def test_unknown_counters_are_named_once_and_counted(
-    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measurements, "_MOST_UNKNOWN", 2)
     assert store.measurements.miss("A", {"VS.Strange": 2}) == ["VS.Strange"]
@@ -529,7 +528,7 @@ def test_unknown_counters_are_named_once_and_counted(
     assert found == {"VS.Strange": (5, "A"), "VS.Other": (1, "B"), "(others)": (4, "B")}
 
 
-async def test_days_are_those_of_the_network(store: SqlStore, clock: VirtualClock) -> None:
+async def test_days_are_those_of_the_network(store: Store, clock: VirtualClock) -> None:
     _, network = make_network()
     santiago = network.header.model_copy(update={"timezone": "America/Santiago"})
     network = network.model_copy(update={"header": santiago})
@@ -546,7 +545,7 @@ async def test_days_are_those_of_the_network(store: SqlStore, clock: VirtualCloc
     ]
 
 
-def _in_zone(store: SqlStore, zone: str) -> None:
+def _in_zone(store: Store, zone: str) -> None:
     _, network = make_network()
     network = network.model_copy(update={"header": network.header.model_copy(update={"timezone": zone})})
     store.networks.save(network, network_digest(network), "ana")
@@ -554,7 +553,7 @@ def _in_zone(store: SqlStore, zone: str) -> None:
 
 @pytest.mark.parametrize("zone", ["America/Mexico_City", "Asia/Tokyo", "Pacific/Kiritimati", "Asia/Kolkata"])
 async def test_no_hour_is_part_of_two_days_or_of_none_when_the_time_zone_changes(
-    store: SqlStore, clock: VirtualClock, zone: str
+    store: Store, clock: VirtualClock, zone: str
 ) -> None:
     """Whether measurements came before the change, after it, or late, of days before it."""
     _in_zone(store, "America/Lima")
@@ -590,7 +589,7 @@ async def test_no_hour_is_part_of_two_days_or_of_none_when_the_time_zone_changes
 
 
 def test_an_hour_is_worked_out_outside_of_transactions_and_anew_where_others_write_meanwhile(
-    store: SqlStore, clock: VirtualClock, start: datetime, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: VirtualClock, start: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.measurements.put([period(start), period(start, station="B")])
     work, worked = measurements._worked_out, list[str]()
@@ -611,9 +610,7 @@ def test_an_hour_is_worked_out_outside_of_transactions_and_anew_where_others_wri
     assert [one.covered for one in every(store, HOUR)] == [2.0 * QUARTER, QUARTER]
 
 
-def test_what_is_new_is_packed_before_it_is_put(
-    store: SqlStore, start: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_new_is_packed_before_it_is_put(store: Store, start: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     pack, others = measurements._packed_row, [period(start, station="B")]
 
     def meanwhile(*given: Any, **more: Any) -> Any:

@@ -16,8 +16,7 @@ from controller.models.errors import NotFoundError
 from controller.models.incident import IncidentState
 from controller.models.network import Agreement, Network, network_digest
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore
+from controller.store import Page, Store
 from tests.support.observed import observe
 from tests.support.records import START
 from tests.unit.plan import samples
@@ -27,7 +26,7 @@ RAISED, UPDATED, GOES_ON, OVER = (f"incident-{kind}" for kind in ("raised", "upd
 
 
 @pytest.fixture(autouse=True)
-def _loaded(store: SqlStore) -> None:
+def _loaded(store: Store) -> None:
     """S1 hangs on the hill, S2 on the hub above it; alfa and beta share both."""
     content = samples.network(("alfa", "beta")).model_dump(mode="json")
     content["backhaul"] = [{"id": "hub", "kind": "fibre"}, {"id": "hill", "kind": "fibre", "parent": "hub"}]
@@ -40,7 +39,7 @@ def _loaded(store: SqlStore) -> None:
 class Story:
     """Reports, and what sides were told of them."""
 
-    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+    def __init__(self, store: Store, clock: VirtualClock) -> None:
         self.store, self.clock = store, clock
         self._told = 0
 
@@ -57,7 +56,7 @@ class Story:
 
 
 @pytest.fixture
-def story(store: SqlStore, clock: VirtualClock) -> Story:
+def story(store: Store, clock: VirtualClock) -> Story:
     return Story(store, clock)
 
 
@@ -78,7 +77,7 @@ def _report(station: str, of: str, cause: str, kind: ObjectClass, severity: Perc
     return AlarmReport(**known, severity=severity, source="check", at=START)
 
 
-async def test_an_incident_that_becomes_part_of_another_is_not_over(story: Story, store: SqlStore) -> None:
+async def test_an_incident_that_becomes_part_of_another_is_not_over(story: Story, store: Store) -> None:
     (small,) = story.report(links("S1"))
     (other,) = story.report(cell("S2"))
     assert await story.told() == [(RAISED, small.incident), (RAISED, other.incident)]
@@ -106,7 +105,7 @@ async def test_an_incident_that_becomes_part_of_another_is_not_over(story: Story
     assert store.incidents.get(other.incident).state is IncidentState.OPEN
 
 
-async def test_what_is_left_of_a_bigger_cut_goes_on_under_its_old_id(story: Story, store: SqlStore) -> None:
+async def test_what_is_left_of_a_bigger_cut_goes_on_under_its_old_id(story: Story, store: Store) -> None:
     small, symptom = story.report(cut("hill"), links("S1"))
     assert small.incident == symptom.incident
     assert await story.told() == [(RAISED, small.incident)]
@@ -137,7 +136,7 @@ async def test_what_is_left_of_a_bigger_cut_goes_on_under_its_old_id(story: Stor
 
 
 async def test_what_went_on_elsewhere_before_an_incident_came_again_is_not_said_to_have_come_with_it(
-    story: Story, store: SqlStore
+    story: Story, store: Store
 ) -> None:
     story.report(cut("hub"), links("S1"))
     ((_, whole),) = await story.told()
@@ -152,7 +151,7 @@ async def test_what_went_on_elsewhere_before_an_incident_came_again_is_not_said_
     assert await story.told() == [(OVER, whole)], "S1 did not come with it this time"
 
 
-async def test_minutes_of_an_incident_are_its_own_whatever_it_became_part_of(story: Story, store: SqlStore) -> None:
+async def test_minutes_of_an_incident_are_its_own_whatever_it_became_part_of(story: Story, store: Store) -> None:
     (small,) = story.report(links("S1"))
     await story.clock.advance(60)
     story.report(cut("hub"), links("S2"))
@@ -172,7 +171,7 @@ async def test_minutes_of_an_incident_are_its_own_whatever_it_became_part_of(sto
 
 
 async def test_what_ended_while_it_waits_to_be_told_of_is_over_and_nobody_waits_for_ever(
-    story: Story, store: SqlStore
+    story: Story, store: Store
 ) -> None:
     (small,) = story.report(links("S1"))
     assert await story.told() == [(RAISED, small.incident)]
@@ -186,7 +185,7 @@ async def test_what_ended_while_it_waits_to_be_told_of_is_over_and_nobody_waits_
 
 
 async def test_a_side_is_told_that_an_incident_goes_on_only_after_it_was_told_of_the_other(
-    story: Story, store: SqlStore
+    story: Story, store: Store
 ) -> None:
     (small,) = story.report(links("S1"))
     assert await story.told() == [(RAISED, small.incident)]
@@ -198,7 +197,7 @@ async def test_a_side_is_told_that_an_incident_goes_on_only_after_it_was_told_of
     assert await story.told(seconds=20) == [(RAISED, whole), (GOES_ON, small.incident)]
 
 
-async def test_a_tenant_finds_its_incident_where_it_went_and_others_find_nothing(story: Story, store: SqlStore) -> None:
+async def test_a_tenant_finds_its_incident_where_it_went_and_others_find_nothing(story: Story, store: Store) -> None:
     (small,) = story.report(links("S1"))
     story.report(cut("hub"), links("S2"))
     whole = store.alarms.get(small.id).incident
@@ -212,7 +211,7 @@ async def test_a_tenant_finds_its_incident_where_it_went_and_others_find_nothing
 
 @pytest.mark.parametrize("end", ["files", "date"])
 async def test_what_becomes_of_an_incident_after_a_tenant_left_is_not_told(
-    story: Story, store: SqlStore, end: str
+    story: Story, store: Store, end: str
 ) -> None:
     """Neither of alarms that stood, nor of those that were over."""
     _, net = store.networks.get()
@@ -254,9 +253,7 @@ async def test_what_becomes_of_an_incident_after_a_tenant_left_is_not_told(
         store.tenants.incident("beta", whole)
 
 
-async def test_what_the_host_does_to_a_merged_incident_changes_nothing_for_a_tenant(
-    story: Story, store: SqlStore
-) -> None:
+async def test_what_the_host_does_to_a_merged_incident_changes_nothing_for_a_tenant(story: Story, store: Store) -> None:
     (small,) = story.report(links("S1"))
     story.report(cut("hub"), links("S2"))
     (before,) = store.tenants.incident("beta", small.incident)
@@ -269,7 +266,7 @@ async def test_what_the_host_does_to_a_merged_incident_changes_nothing_for_a_ten
     assert after.changed == before.changed == store.tenants.alarm("beta", small.id).changed
 
 
-async def test_two_incidents_may_go_on_in_a_third_and_that_in_a_fourth(story: Story, store: SqlStore) -> None:
+async def test_two_incidents_may_go_on_in_a_third_and_that_in_a_fourth(story: Story, store: Store) -> None:
     first, second = story.report(links("S1"), cell("S1"))
     assert first.incident != second.incident
     (third,) = story.report(cut("hill"))

@@ -9,12 +9,11 @@ from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.plan import LedgerNode
 from controller.models.run import LedgerEntry
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore
+from controller.store import Page, Store
 from tests.support.records import START, make_network
 
 
-def test_the_current_network_is_the_one_saved_last(store: SqlStore) -> None:
+def test_the_current_network_is_the_one_saved_last(store: Store) -> None:
     with pytest.raises(NotFoundError):
         store.networks.get()
     old, new = make_network("old"), make_network("new")
@@ -30,7 +29,7 @@ def test_the_current_network_is_the_one_saved_last(store: SqlStore) -> None:
     assert store.audit.page(Page())[0] == 3
 
 
-def test_more_versions_than_are_cached_stay_readable(store: SqlStore) -> None:
+def test_more_versions_than_are_cached_stay_readable(store: Store) -> None:
     versions = [make_network(str(number)) for number in range(7)]
     for digest, network in versions:
         store.networks.save(network, digest, "ana")
@@ -39,7 +38,7 @@ def test_more_versions_than_are_cached_stay_readable(store: SqlStore) -> None:
             assert store.networks.get(digest) == (digest, network)
 
 
-def test_adopting_adds_nodes_and_keeps_the_first_day(store: SqlStore, clock: VirtualClock) -> None:
+def test_adopting_adds_nodes_and_keeps_the_first_day(store: Store, clock: VirtualClock) -> None:
     digest = make_network()[0]
     store.devices.adopt("A", [LedgerNode(path="/one", owners=("host",))], digest, "ana")
     clock.pause(60)
@@ -52,7 +51,7 @@ def test_adopting_adds_nodes_and_keeps_the_first_day(store: SqlStore, clock: Vir
     ]
 
 
-def test_devices_and_ledger_of_chosen_stations(store: SqlStore) -> None:
+def test_devices_and_ledger_of_chosen_stations(store: Store) -> None:
     names = [f"S{number}" for number in range(1500)]
     for name in names[:3]:
         store.devices.adopt(name, [LedgerNode(path="/x", owners=("host",))], "d", "ana")
@@ -63,7 +62,7 @@ def test_devices_and_ledger_of_chosen_stations(store: SqlStore) -> None:
     assert store.ledger.find([]) == {}
 
 
-def test_an_older_health_never_replaces_a_newer_one(store: SqlStore) -> None:
+def test_an_older_health_never_replaces_a_newer_one(store: Store) -> None:
     link = LinkHealth(path="/link", tenant="entel", kind="s1c", state=ServiceState.UP)
     newer = Health(
         station="A", at=START + timedelta(seconds=1), reachable=True, cells={"1": ServiceState.UP}, links=(link,)
@@ -76,7 +75,7 @@ def test_an_older_health_never_replaces_a_newer_one(store: SqlStore) -> None:
     assert set(store.healths.find()) == {"A", "B"}
 
 
-def test_a_station_is_asked_for_until_a_look_begun_since_is_on_record(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_station_is_asked_for_until_a_look_begun_since_is_on_record(store: Store, clock: VirtualClock) -> None:
     before, since = (Health(station="A", at=START + timedelta(seconds=after), reachable=True) for after in (5, 20))
     store.healths.save([before, Health(station="B", at=START, reachable=True)])
     clock.pause(10)
@@ -92,7 +91,7 @@ def test_a_station_is_asked_for_until_a_look_begun_since_is_on_record(store: Sql
     assert store.healths.asked() == {"A": since.at}
 
 
-def test_a_station_goes_out_of_service_until_it_is_adopted_again(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_station_goes_out_of_service_until_it_is_adopted_again(store: Store, clock: VirtualClock) -> None:
     store.devices.adopt("A", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
     clock.pause(60)
     store.devices.retire("A", "ana")
@@ -110,7 +109,7 @@ def test_a_station_goes_out_of_service_until_it_is_adopted_again(store: SqlStore
     assert [row.action for row in rows].count("station.retired") == 1
 
 
-def test_each_change_of_a_ledger_is_a_newer_version(store: SqlStore) -> None:
+def test_each_change_of_a_ledger_is_a_newer_version(store: Store) -> None:
     assert store.ledger.versions(["A"]) == {}
     store.devices.adopt("A", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
     store.devices.adopt("B", [LedgerNode(path="/one", owners=("host",))], "d", "ana")

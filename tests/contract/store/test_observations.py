@@ -19,7 +19,7 @@ from controller.models.process import ProcessRole
 from controller.models.statement import StatementKind
 from controller.observe.exposition import exposition
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from tests.support.observed import deliver, observe
 from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END, network
@@ -29,18 +29,18 @@ MINUTE = timedelta(minutes=1)
 SHARED = {"S1": 2, "S2": 2}
 
 
-def _load(store: SqlStore, **sla: Any) -> None:
+def _load(store: Store, **sla: Any) -> None:
     made = network(**sla)
     store.networks.save(made, network_digest(made), "ana")
     deliver(store, SHARED, BEGIN, END, made)
 
 
-def _check(store: SqlStore, times: Iterable[datetime], station: str = "S1") -> None:
+def _check(store: Store, times: Iterable[datetime], station: str = "S1") -> None:
     for at in times:
         store.healths.save([Health(station=station, at=at, reachable=True)])
 
 
-def _owed(store: SqlStore, until: datetime) -> AgreedService:
+def _owed(store: Store, until: datetime) -> AgreedService:
     outages = store.incidents.outages(BEGIN, until)
     assert outages is not None
     return outages.agreed_service(network().agreements[0], BEGIN, until, until)
@@ -53,7 +53,7 @@ def _minutes(service: AgreedService, cell: str) -> float:
 
 
 def test_a_controller_that_is_a_quarter_of_an_hour_old_proves_nothing_of_the_month(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     store.database.clock = VirtualClock(start=END + timedelta(hours=1))
     _load(store)
@@ -72,7 +72,7 @@ def test_a_controller_that_is_a_quarter_of_an_hour_old_proves_nothing_of_the_mon
     assert parts == {("unobserved", (whole - 15) * 60)}
 
 
-async def test_budgets_and_metrics_count_it_too(store: SqlStore, clock: VirtualClock) -> None:
+async def test_budgets_and_metrics_count_it_too(store: Store, clock: VirtualClock) -> None:
     store.database.clock = VirtualClock(start=BEGIN + timedelta(days=2))
     _load(store)
     observe(store, ("S1",), BEGIN, BEGIN + timedelta(days=1))
@@ -94,7 +94,7 @@ async def test_budgets_and_metrics_count_it_too(store: SqlStore, clock: VirtualC
 
 
 @pytest.mark.parametrize(("share", "kept"), [(2.0, "yes"), (1.0, "unproved")])
-def test_the_agreement_says_how_much_may_be_unproved(store: SqlStore, share: float, kept: str) -> None:
+def test_the_agreement_says_how_much_may_be_unproved(store: Store, share: float, kept: str) -> None:
     store.database.clock = VirtualClock(start=END + timedelta(hours=1))
     _load(store, unproved_percent=share)
     gap = (END - BEGIN) * 0.015
@@ -105,20 +105,20 @@ def test_the_agreement_says_how_much_may_be_unproved(store: SqlStore, share: flo
     assert agreement["unobserved"] == pytest.approx(4 * gap / MINUTE, abs=0.01)
 
 
-def test_checks_that_are_hours_apart_observe_nothing(store: SqlStore) -> None:
+def test_checks_that_are_hours_apart_observe_nothing(store: Store) -> None:
     store.database.clock = VirtualClock(start=BEGIN + timedelta(days=2))
     _load(store)
     _check(store, (BEGIN + timedelta(hours=6 * n) for n in range(9)))
     assert _minutes(_owed(store, BEGIN + timedelta(days=2)), "S1/L1") == 2 * 24 * 60
 
 
-def _reasons(store: SqlStore, cell: str, until: datetime) -> dict[str, float]:
+def _reasons(store: Store, cell: str, until: datetime) -> dict[str, float]:
     """Minutes in which nobody looked at a cell, by the reason."""
     found = _owed(store, until).unobserved[cell]
     return {reason.value: sum((end - begin) / MINUTE for begin, end in of) for reason, of in found.items()}
 
 
-def test_each_time_in_which_nobody_looked_has_its_reason(store: SqlStore) -> None:
+def test_each_time_in_which_nobody_looked_has_its_reason(store: Store) -> None:
     """Loaded at 1:00, adopted at 2:00, listening from 3:00 to 8:00, checked at 4:00 and 5:00, and no more."""
 
     def at(hour: float) -> None:
@@ -160,7 +160,7 @@ def test_each_time_in_which_nobody_looked_has_its_reason(store: SqlStore) -> Non
         assert sum(int(row[one] or 0) for one in columns) == row["shared"]
 
 
-def test_an_adoption_that_lasts_reaches_to_the_end_asked_for(store: SqlStore) -> None:
+def test_an_adoption_that_lasts_reaches_to_the_end_asked_for(store: Store) -> None:
     """Who asks may have read the clock some seconds after the transaction began."""
     store.database.clock = VirtualClock(start=BEGIN)
     _load(store)
@@ -169,7 +169,7 @@ def test_an_adoption_that_lasts_reaches_to_the_end_asked_for(store: SqlStore) ->
     assert _reasons(store, "S2/L1", BEGIN + timedelta(seconds=6)) == pytest.approx({"not-adopted": 0.1})
 
 
-def test_an_alarm_that_stands_while_nobody_looks_proves_nothing_of_that_time(store: SqlStore) -> None:
+def test_an_alarm_that_stands_while_nobody_looks_proves_nothing_of_that_time(store: Store) -> None:
     """The controller went down for hours; no reading on either side says what was in between."""
     at = BEGIN + timedelta(hours=12)
     store.database.clock = VirtualClock(start=BEGIN + timedelta(days=1))
@@ -182,7 +182,7 @@ def test_an_alarm_that_stands_while_nobody_looks_proves_nothing_of_that_time(sto
     assert (_minutes(owed, "S1/L1"), _minutes(owed, "S1/N1")) == (12 * 60, 12 * 60)
 
 
-def test_the_time_since_the_last_check_is_observed_while_checks_go_on(store: SqlStore) -> None:
+def test_the_time_since_the_last_check_is_observed_while_checks_go_on(store: Store) -> None:
     now = BEGIN + timedelta(hours=2)
     store.database.clock = VirtualClock(start=now)
     _load(store)

@@ -11,20 +11,19 @@ from controller.models.alarm import Alarm, AlarmReport, Escalation, PerceivedSev
 from controller.models.errors import NotFoundError
 from controller.models.on_call import Call
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore
+from controller.store import Page, Store
 
 MINUTE = timedelta(minutes=1)
 
 
-def escalated(store: SqlStore, clock: VirtualClock, number: int = 1) -> tuple[Alarm, Escalation]:
+def escalated(store: Store, clock: VirtualClock, number: int = 1) -> tuple[Alarm, Escalation]:
     alarm = report(store, clock, number)
     assert store.alarms.escalate(alarm, "it stands", actor="remediation")
     return alarm, store.escalations.get(alarm.id, 1)
 
 
 def report(
-    store: SqlStore, clock: VirtualClock, number: int = 1, severity: PerceivedSeverity = PerceivedSeverity.MAJOR
+    store: Store, clock: VirtualClock, number: int = 1, severity: PerceivedSeverity = PerceivedSeverity.MAJOR
 ) -> Alarm:
     return store.alarms.report(
         AlarmReport(
@@ -54,11 +53,11 @@ def call(one: Escalation, clock: VirtualClock, side: str = "host", **changes: An
     return made.model_copy(update=changes)
 
 
-def pending(store: SqlStore) -> list[str]:
+def pending(store: Store) -> list[str]:
     return [one.key for one in store.calls.pending()]
 
 
-async def test_a_call_takes_over_its_escalation_and_is_followed_once(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_call_takes_over_its_escalation_and_is_followed_once(store: Store, clock: VirtualClock) -> None:
     alarm, one = escalated(store, clock)
     assert (one.severity, one.reason) == (PerceivedSeverity.MAJOR, "it stands")
     with pytest.raises(NotFoundError):
@@ -86,7 +85,7 @@ async def test_a_call_takes_over_its_escalation_and_is_followed_once(store: SqlS
     assert store.status.figures()["minka_calls_unacknowledged"] == {("calling",): 0.0, ("used-up",): 1.0}
 
 
-async def test_what_is_acknowledged_is_neither_sent_nor_followed(store: SqlStore, clock: VirtualClock) -> None:
+async def test_what_is_acknowledged_is_neither_sent_nor_followed(store: Store, clock: VirtualClock) -> None:
     alarm, one = escalated(store, clock)
     store.calls.begin(one, [call(one, clock), call(one, clock, "entel")])
     assert store.calls.acknowledge("a-nowhere", "host", "rosa") == []
@@ -100,7 +99,7 @@ async def test_what_is_acknowledged_is_neither_sent_nor_followed(store: SqlStore
     assert store.calls.page(Page(), "entel", unacknowledged=True)[0] == 1, "the host acknowledges for itself"
 
 
-async def test_what_nobody_acknowledged_is_listed_with_the_gravest_first(store: SqlStore, clock: VirtualClock) -> None:
+async def test_what_nobody_acknowledged_is_listed_with_the_gravest_first(store: Store, clock: VirtualClock) -> None:
     grave = report(store, clock, 1, PerceivedSeverity.CRITICAL)
     store.alarms.escalate(grave, "it stands", actor="remediation")
     known = [store.escalations.get(grave.id, 1)]
@@ -115,7 +114,7 @@ async def test_what_nobody_acknowledged_is_listed_with_the_gravest_first(store: 
     assert {one.side for one in mine} == {"entel"}
 
 
-async def test_a_call_is_claimed_by_one_and_sent_once(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_call_is_claimed_by_one_and_sent_once(store: Store, clock: VirtualClock) -> None:
     alarm, one = escalated(store, clock)
     store.calls.begin(one, [call(one, clock)])
     (seen,) = store.calls.pending()
@@ -136,7 +135,7 @@ async def test_a_call_is_claimed_by_one_and_sent_once(store: SqlStore, clock: Vi
 
 
 async def test_only_the_first_call_is_sent_about_what_is_over_and_none_after_a_day(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     alarm, one = escalated(store, clock)
     store.calls.begin(one, [call(one, clock)])
@@ -149,7 +148,7 @@ async def test_only_the_first_call_is_sent_about_what_is_over_and_none_after_a_d
     assert pending(store) == []
 
 
-async def test_a_contact_that_takes_nothing_keeps_no_other_waiting(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_contact_that_takes_nothing_keeps_no_other_waiting(store: Store, clock: VirtualClock) -> None:
     for number in range(25):
         _, one = escalated(store, clock, number)
         store.calls.begin(one, [call(one, clock, contact="rider" if number == 24 else "noc")])
@@ -157,7 +156,7 @@ async def test_a_contact_that_takes_nothing_keeps_no_other_waiting(store: SqlSto
     assert (contacts.count("noc"), contacts.count("rider")) == (20, 1)
 
 
-async def test_hand_overs_hold_until_their_end(store: SqlStore, clock: VirtualClock) -> None:
+async def test_hand_overs_hold_until_their_end(store: Store, clock: VirtualClock) -> None:
     until = clock.now() + 60 * MINUTE
     first = store.calls.hand_over("host", "noc", "rider", until, by="rosa", reason="ill")
     other = store.calls.hand_over("entel", "noc", "deputy", until, by="eva", reason="ill")

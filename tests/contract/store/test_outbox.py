@@ -10,7 +10,7 @@ from controller.models.alarm import AlarmReport, PerceivedSeverity
 from controller.models.approval import NoticeKind
 from controller.models.on_call import Call
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, incident_notices
+from controller.store import Store, incident_notices
 from controller.store.columns import metadata
 from controller.store.notices import INTERVAL
 
@@ -20,7 +20,7 @@ RAISED, UPDATED, CLEARED = NoticeKind.INCIDENT_RAISED, NoticeKind.INCIDENT_UPDAT
 
 
 def told(
-    store: SqlStore,
+    store: Store,
     clock: VirtualClock,
     name: str,
     severity: PerceivedSeverity,
@@ -38,12 +38,12 @@ def told(
     store.database.run(lambda tx: tx.execute(deliveries.insert().values(way)))
 
 
-def waiting(store: SqlStore, to: str = "noc") -> list[str]:
+def waiting(store: Store, to: str = "noc") -> list[str]:
     return [one.notice.id for one in store.notices.pending() if one.to == to]
 
 
 async def test_what_is_critical_goes_before_hundreds_of_small_ones_with_what_was_told_of_it_before(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     told(store, clock, "grave.began", MINOR)
     for number in range(300):
@@ -56,7 +56,7 @@ async def test_what_is_critical_goes_before_hundreds_of_small_ones_with_what_was
     assert len(waiting(store)) < 30, "a round takes a few of each contact"
 
 
-async def test_that_an_incident_is_over_waits_for_what_began(store: SqlStore, clock: VirtualClock) -> None:
+async def test_that_an_incident_is_over_waits_for_what_began(store: Store, clock: VirtualClock) -> None:
     told(store, clock, "old.over", CRITICAL, CLEARED)
     await clock.advance(1)
     told(store, clock, "new.began", MINOR)
@@ -66,7 +66,7 @@ async def test_that_an_incident_is_over_waits_for_what_began(store: SqlStore, cl
 
 
 async def test_what_a_contact_refuses_again_and_again_keeps_neither_its_equals_nor_the_new_waiting(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     for number in range(40):
         told(store, clock, f"refused-{number:02}.began", CRITICAL, attempts=3)
@@ -79,14 +79,14 @@ async def test_what_a_contact_refuses_again_and_again_keeps_neither_its_equals_n
     assert len(found) < 30
 
 
-async def test_a_contact_is_not_behind_another_one(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_contact_is_not_behind_another_one(store: Store, clock: VirtualClock) -> None:
     for number in range(50):
         told(store, clock, f"deaf-{number:02}.began", CRITICAL, to="deaf", attempts=9)
     told(store, clock, "small.began", MINOR, to="desk")
     assert waiting(store, "desk") == ["small.began"]
 
 
-async def test_of_an_incident_with_much_news_the_first_ones_are_taken(store: SqlStore, clock: VirtualClock) -> None:
+async def test_of_an_incident_with_much_news_the_first_ones_are_taken(store: Store, clock: VirtualClock) -> None:
     for number in range(50):
         told(store, clock, f"grows.{number:02}", CRITICAL, UPDATED)
     told(store, clock, "other.began", MINOR)
@@ -95,7 +95,7 @@ async def test_of_an_incident_with_much_news_the_first_ones_are_taken(store: Sql
     assert "other.began" in found
 
 
-async def test_notices_of_the_gravest_incidents_are_written_first(store: SqlStore, clock: VirtualClock) -> None:
+async def test_notices_of_the_gravest_incidents_are_written_first(store: Store, clock: VirtualClock) -> None:
     def reported(number: int, severity: PerceivedSeverity) -> str:
         report = AlarmReport(
             station="A", object=f"/x[{number}]", probable_cause="fan", severity=severity, source="check", at=clock.now()
@@ -112,7 +112,7 @@ async def test_notices_of_the_gravest_incidents_are_written_first(store: SqlStor
     assert [row.id for row in rows] == [grave, *small, over]
 
 
-def escalated(store: SqlStore, clock: VirtualClock, number: int, severity: PerceivedSeverity) -> str:
+def escalated(store: Store, clock: VirtualClock, number: int, severity: PerceivedSeverity) -> str:
     report = AlarmReport(
         station="A", object=f"/x[{number}]", probable_cause="fan", severity=severity, source="check", at=clock.now()
     )
@@ -122,7 +122,7 @@ def escalated(store: SqlStore, clock: VirtualClock, number: int, severity: Perce
 
 
 async def test_the_gravest_escalations_are_sent_first_and_their_calls_are_made_and_repeated_first(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     for number in range(25):
         escalated(store, clock, number, MINOR)
@@ -155,7 +155,7 @@ async def test_the_gravest_escalations_are_sent_first_and_their_calls_are_made_a
     assert len(store.calls.due()) == 26
 
 
-def due(store: SqlStore, clock: VirtualClock, name: str, severity: PerceivedSeverity, side: str = "andes") -> None:
+def due(store: Store, clock: VirtualClock, name: str, severity: PerceivedSeverity, side: str = "andes") -> None:
     """A notice that waits to be gathered into a message to its receiver."""
     told(store, clock, name, severity, CLEARED if name.endswith(".over") else RAISED)
     waits = deliveries.update().where(deliveries.c.notice == name).values(message=None, gathered=None)
@@ -163,13 +163,13 @@ def due(store: SqlStore, clock: VirtualClock, name: str, severity: PerceivedSeve
     store.database.run(lambda tx: tx.execute(notices.update().where(notices.c.id == name).values(tenant=side)))
 
 
-def listed(store: SqlStore) -> list[set[str]]:
+def listed(store: Store) -> list[set[str]]:
     """Notices of each message that waits, in the order of the messages."""
     return [{said.id for said in store.notices.gathered(one)} for one in store.notices.pending()]
 
 
 async def test_what_is_due_to_a_receiver_together_is_one_message_of_its_side_alone(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     for number in range(60):
         due(store, clock, f"a-{number}.began", CRITICAL if number == 7 else MINOR)
@@ -182,7 +182,7 @@ async def test_what_is_due_to_a_receiver_together_is_one_message_of_its_side_alo
     assert len({one.key for one in of.values()}) == 2
 
 
-async def test_what_comes_while_a_message_is_on_its_way_is_the_next_one(store: SqlStore, clock: VirtualClock) -> None:
+async def test_what_comes_while_a_message_is_on_its_way_is_the_next_one(store: Store, clock: VirtualClock) -> None:
     due(store, clock, "first.began", MINOR)
     store.notices.address(webhook=False)
     (one,) = store.notices.pending()
@@ -200,7 +200,7 @@ async def test_what_comes_while_a_message_is_on_its_way_is_the_next_one(store: S
     assert listed(store) == [{"first.over", *(f"next-{number}.began" for number in range(5))}]
 
 
-async def test_after_a_message_only_what_is_graver_does_not_wait(store: SqlStore, clock: VirtualClock) -> None:
+async def test_after_a_message_only_what_is_graver_does_not_wait(store: Store, clock: VirtualClock) -> None:
     def send() -> list[set[str]]:
         store.notices.address(webhook=False)
         found = listed(store)
@@ -226,7 +226,7 @@ async def test_after_a_message_only_what_is_graver_does_not_wait(store: SqlStore
 
 
 async def test_a_message_that_is_refused_is_sent_by_halves_until_one_notice_is_left(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     names = [f"i-{number}.{news}" for number in range(32) for news in ("began", "worse")]
     for name in names:
@@ -256,9 +256,7 @@ async def test_a_message_that_is_refused_is_sent_by_halves_until_one_notice_is_l
     assert {"new.began"} in listed(store), "what is refused holds up nothing"
 
 
-async def test_of_a_message_that_somebody_else_took_over_nothing_is_parted(
-    store: SqlStore, clock: VirtualClock
-) -> None:
+async def test_of_a_message_that_somebody_else_took_over_nothing_is_parted(store: Store, clock: VirtualClock) -> None:
     for number in range(4):
         due(store, clock, f"i-{number}.began", MINOR)
     store.notices.address(webhook=False)
@@ -274,7 +272,7 @@ async def test_of_a_message_that_somebody_else_took_over_nothing_is_parted(
     assert store.notices.pending() == []
 
 
-async def test_a_notice_of_another_kind_is_not_behind_a_storm(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_notice_of_another_kind_is_not_behind_a_storm(store: Store, clock: VirtualClock) -> None:
     for number in range(300):
         told(store, clock, f"alone-{number:03}.began", CRITICAL)
     told(store, clock, "vote", MINOR)

@@ -15,10 +15,9 @@ from controller.models.run import INSIDE, JobState, JournalStep, Outcome, Run, R
 from controller.models.sharing import ActionClass, Consent
 from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import Claim, JobResult, NewJob, Page
 from controller.runs.approval.clearance import reassess
 from controller.runs.rollout.transitions import OUTDATED, decide
-from controller.store import SqlStore
+from controller.store import Claim, JobResult, NewJob, Page, Store
 from tests.contract.store.test_approvals import constraints
 from tests.support.callers import admit
 from tests.support.launch import prepared
@@ -29,14 +28,12 @@ FILES, OTHERS = make_network(), make_network("Peru with another share")
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="entel")
 
 
-def load(store: SqlStore, version: tuple[str, Network]) -> None:
+def load(store: Store, version: tuple[str, Network]) -> None:
     digest, network = version
     store.networks.save(network, digest, "ana")
 
 
-def accept(
-    store: SqlStore, jobs: Sequence[NewJob], *, from_files: bool = True, judge_from: datetime | None = None
-) -> Run:
+def accept(store: Store, jobs: Sequence[NewJob], *, from_files: bool = True, judge_from: datetime | None = None) -> Run:
     """A run of a plan that was made on ``FILES``."""
     names = [job.station for job in jobs]
     plan = make_plan(names)
@@ -47,7 +44,7 @@ def accept(
     )
 
 
-def judge(store: SqlStore, run: Run, *void: str) -> None:
+def judge(store: Store, run: Run, *void: str) -> None:
     """Put on record, by the files in force, which stations of a run must not be changed any more."""
     (known,) = store.runs.unjudged()
     assert known.id == run.id
@@ -56,7 +53,7 @@ def judge(store: SqlStore, run: Run, *void: str) -> None:
     assert store.runs.unjudged() == []
 
 
-def settle(store: SqlStore, clock: VirtualClock, run: Run) -> Run:
+def settle(store: Store, clock: VirtualClock, run: Run) -> Run:
     """Move the run on as far as it goes, as sweepers do."""
     reassess(store, clock, FakeWakeups())
     while store.runs.advance(run.id, lambda one, jobs: decide(one, jobs, clock.now())) is not None:
@@ -64,18 +61,18 @@ def settle(store: SqlStore, clock: VirtualClock, run: Run) -> Run:
     return store.runs.get(run.id)
 
 
-def act(store: SqlStore, claim: Claim, step: JournalStep = JournalStep.READ) -> None:
+def act(store: Store, claim: Claim, step: JournalStep = JournalStep.READ) -> None:
     """Write what a job does next on its device; with ``READ`` it begins."""
     begins = step is JournalStep.READ
     store.journal.append(make_entry(claim, 0 if begins else 1, step), claim, begins=begins)
 
 
-def ends(store: SqlStore, run: Run) -> dict[str, tuple[Outcome | None, str]]:
+def ends(store: Store, run: Run) -> dict[str, tuple[Outcome | None, str]]:
     return {job.station: (job.outcome, job.detail) for job in store.runs.jobs(run.id)}
 
 
 def test_a_run_that_waits_for_a_freeze_does_not_carry_out_a_plan_of_older_files(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     admit(store, "token-of-leo", LEO.name, LEO.role, LEO.tenant)
     load(store, FILES)
@@ -106,7 +103,7 @@ def test_a_run_that_waits_for_a_freeze_does_not_carry_out_a_plan_of_older_files(
     assert told == ["work has ended: 2 cancelled"], "as by any cancel: it may be what another tenant changed"
 
 
-def test_a_yes_to_work_that_other_files_ended_counts_for_no_further_run(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_yes_to_work_that_other_files_ended_counts_for_no_further_run(store: Store, clock: VirtualClock) -> None:
     """Else a removal that somebody agreed to would begin months later, after all was taken back in between."""
     admit(store, "token-of-leo", LEO.name, LEO.role, LEO.tenant)
     load(store, FILES)
@@ -126,17 +123,17 @@ def test_a_yes_to_work_that_other_files_ended_counts_for_no_further_run(store: S
     assert said(store, again) == []
 
 
-def subject_of(store: SqlStore, run: Run) -> str:
+def subject_of(store: Store, run: Run) -> str:
     standing = store.approvals.standing(run.id)
     assert standing is not None
     return standing.constraints.subject
 
 
-def said(store: SqlStore, run: Run) -> list[str]:
+def said(store: Store, run: Run) -> list[str]:
     return [vote.person for vote in store.approvals.votes(subject_of(store, run))]
 
 
-def test_what_is_under_way_is_completed_and_what_is_void_never_begins(store: SqlStore, clock: VirtualClock) -> None:
+def test_what_is_under_way_is_completed_and_what_is_void_never_begins(store: Store, clock: VirtualClock) -> None:
     load(store, FILES)
     run = settle(store, clock, accept(store, [NewJob(0, "A"), NewJob(0, "B"), NewJob(1, "C")]))
     first, second = store.claims.take(store.processes.register("w"), 10)
@@ -161,7 +158,7 @@ def test_what_is_under_way_is_completed_and_what_is_void_never_begins(store: Sql
     }
 
 
-def test_a_queued_run_ends_without_having_begun(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_queued_run_ends_without_having_begun(store: Store, clock: VirtualClock) -> None:
     load(store, FILES)
     run = accept(store, [NewJob(0, "A")])
     load(store, OTHERS)
@@ -171,7 +168,7 @@ def test_a_queued_run_ends_without_having_begun(store: SqlStore, clock: VirtualC
     assert (run.state, run.started) == (RunState.STOPPED, None)
 
 
-def test_what_still_holds_goes_on(store: SqlStore, clock: VirtualClock) -> None:
+def test_what_still_holds_goes_on(store: Store, clock: VirtualClock) -> None:
     load(store, FILES)
     run = settle(store, clock, accept(store, [NewJob(0, "A"), NewJob(0, "B"), NewJob(1, "C")]))
     worker = store.processes.register("w")
@@ -193,7 +190,7 @@ def test_what_still_holds_goes_on(store: SqlStore, clock: VirtualClock) -> None:
     }
 
 
-def test_a_tenant_whose_part_is_void_is_not_waited_for(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_tenant_whose_part_is_void_is_not_waited_for(store: Store, clock: VirtualClock) -> None:
     """Nobody can answer for a part that has ended, so its yes and the lead time of its notice count no more."""
     load(store, FILES)
     claro, bitel = (
@@ -238,7 +235,7 @@ def test_a_tenant_whose_part_is_void_is_not_waited_for(store: SqlStore, clock: V
     assert claim.job.station == "C"
 
 
-async def test_a_run_is_judged_when_an_agreement_begins_or_ends(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_run_is_judged_when_an_agreement_begins_or_ends(store: Store, clock: VirtualClock) -> None:
     load(store, FILES)
     due = clock.now() + timedelta(hours=1)
     run = settle(store, clock, accept(store, [NewJob(0, "A")], judge_from=due))
@@ -253,9 +250,7 @@ async def test_a_run_is_judged_when_an_agreement_begins_or_ends(store: SqlStore,
     assert [one.job.station for one in store.claims.take(worker, 10)] == ["A"]
 
 
-def test_stations_of_a_function_that_restarted_are_brought_back_all_the_same(
-    store: SqlStore, clock: VirtualClock
-) -> None:
+def test_stations_of_a_function_that_restarted_are_brought_back_all_the_same(store: Store, clock: VirtualClock) -> None:
     load(store, FILES)
     run = settle(store, clock, accept(store, [NewJob(0, "DU", "DU"), NewJob(0, "S", "DU", INSIDE[1])]))
     worker = store.processes.register("w")
@@ -271,7 +266,7 @@ def test_stations_of_a_function_that_restarted_are_brought_back_all_the_same(
     assert settle(store, clock, run).state is RunState.SUCCEEDED
 
 
-def test_a_plan_that_follows_from_the_ledger_goes_on(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_plan_that_follows_from_the_ledger_goes_on(store: Store, clock: VirtualClock) -> None:
     load(store, FILES)
     run = settle(store, clock, accept(store, [NewJob(0, "A")], from_files=False))
     load(store, OTHERS)
@@ -280,7 +275,7 @@ def test_a_plan_that_follows_from_the_ledger_goes_on(store: SqlStore, clock: Vir
     assert store.runs.get(run.id).outdated is None
 
 
-def test_a_run_is_accepted_only_while_the_files_of_its_plan_are_in_force(store: SqlStore) -> None:
+def test_a_run_is_accepted_only_while_the_files_of_its_plan_are_in_force(store: Store) -> None:
     load(store, FILES)
     load(store, OTHERS)
     with pytest.raises(ConflictError, match="older version of the network files: plan again"):
@@ -289,7 +284,7 @@ def test_a_run_is_accepted_only_while_the_files_of_its_plan_are_in_force(store: 
     assert accept(store, [NewJob(0, "A")], from_files=False).state is RunState.QUEUED
 
 
-def test_the_same_files_again_stop_nothing(store: SqlStore, clock: VirtualClock) -> None:
+def test_the_same_files_again_stop_nothing(store: Store, clock: VirtualClock) -> None:
     load(store, FILES)
     run = settle(store, clock, accept(store, [NewJob(0, "A")]))
     load(store, FILES)
@@ -298,7 +293,7 @@ def test_the_same_files_again_stop_nothing(store: SqlStore, clock: VirtualClock)
     assert claim.job.state is JobState.CLAIMED
 
 
-def test_how_long_a_run_waits_to_be_judged_is_a_figure(store: SqlStore, clock: VirtualClock) -> None:
+def test_how_long_a_run_waits_to_be_judged_is_a_figure(store: Store, clock: VirtualClock) -> None:
     def waits() -> float:
         return store.status.figures()["minka_oldest_unjudged_run_age_seconds"][()]
 

@@ -13,9 +13,8 @@ from controller.models.run import INSIDE, GateChoice, JobState, Outcome, Policy,
 from controller.models.sharing import MaintenanceWindow
 from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, NewDecision, NewJob, Page, Soak, Transition
 from controller.runs.approval.clearance import clearances
-from controller.store import SqlStore
+from controller.store import JobResult, NewDecision, NewJob, Page, Soak, Store, Transition
 from tests.contract.store.test_approvals import FREE, constraints, say
 from tests.contract.store.test_gates import decide, stand
 from tests.support.launch import prepared
@@ -24,7 +23,7 @@ from tests.support.records import START, make_entry, make_plan
 AWAY = JobResult(Outcome.DEFERRED, "A: no route")
 
 
-def begin(store: SqlStore, policy: Policy = Policy.STATION, *, unit: bool = False) -> Run:
+def begin(store: Store, policy: Policy = Policy.STATION, *, unit: bool = False) -> Run:
     """Two stations of one wave, and one of the next; patient for two minutes."""
     plan = make_plan(["A", "B", "C"])
     store.plans.save(plan, "ana")
@@ -43,11 +42,11 @@ def begin(store: SqlStore, policy: Policy = Policy.STATION, *, unit: bool = Fals
     return run
 
 
-def look(store: SqlStore, clock: VirtualClock) -> None:
+def look(store: Store, clock: VirtualClock) -> None:
     store.approvals.reassess(lambda standing: clearances(standing, clock.now()), {})
 
 
-def test_a_job_whose_device_is_away_waits_as_if_it_had_never_begun(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_job_whose_device_is_away_waits_as_if_it_had_never_begun(store: Store, clock: VirtualClock) -> None:
     run = begin(store)
     worker = store.processes.register("w")
     one, _ = store.claims.take(worker, 10)
@@ -86,7 +85,7 @@ def test_a_job_whose_device_is_away_waits_as_if_it_had_never_begun(store: SqlSto
 
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.DEFERRED])
-def test_only_who_was_away_is_tried_again(store: SqlStore, outcome: Outcome) -> None:
+def test_only_who_was_away_is_tried_again(store: Store, outcome: Outcome) -> None:
     run = begin(store)
     one, _ = store.claims.take(store.processes.register("w"), 10)
     store.claims.finish(one, JobResult(outcome))
@@ -94,9 +93,7 @@ def test_only_who_was_away_is_tried_again(store: SqlStore, outcome: Outcome) -> 
 
 
 @pytest.mark.parametrize("kind", [None, OperationKind.DOWNLOAD, OperationKind.INSTALL, OperationKind.RESET])
-def test_a_playbook_is_tried_from_its_first_step_unless_it_operated(
-    store: SqlStore, kind: OperationKind | None
-) -> None:
+def test_a_playbook_is_tried_from_its_first_step_unless_it_operated(store: Store, kind: OperationKind | None) -> None:
     """What was downloaded is found there."""
     run = begin(store)
     one, _ = store.claims.take(store.processes.register("w"), 10)
@@ -112,7 +109,7 @@ def test_a_playbook_is_tried_from_its_first_step_unless_it_operated(
 
 
 @pytest.mark.parametrize("unit", [False, True])
-def test_its_wave_stands_without_it_and_its_unit(store: SqlStore, unit: bool) -> None:
+def test_its_wave_stands_without_it_and_its_unit(store: Store, unit: bool) -> None:
     begin(store, unit=unit)
     one, two = store.claims.take(store.processes.register("w"), 10)
     assert store.gates.soak(two, 5) == Soak(2, "")
@@ -120,7 +117,7 @@ def test_its_wave_stands_without_it_and_its_unit(store: SqlStore, unit: bool) ->
     assert store.gates.soak(two, 5) == Soak(0 if unit else 1, "")
 
 
-def test_a_unit_does_not_hurry_who_was_away_and_a_wave_does(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_unit_does_not_hurry_who_was_away_and_a_wave_does(store: Store, clock: VirtualClock) -> None:
     worker = store.processes.register("w")
     for policy, unit in ((Policy.UNIT, "U"), (Policy.WAVE, "")):
         run = begin(store, policy, unit=True)
@@ -134,7 +131,7 @@ def test_a_unit_does_not_hurry_who_was_away_and_a_wave_does(store: SqlStore, clo
         store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, cancel_rest=True))
 
 
-def test_who_follows_later_keeps_nobody_at_the_gate(store: SqlStore) -> None:
+def test_who_follows_later_keeps_nobody_at_the_gate(store: Store) -> None:
     begin(store, Policy.WAVE)
     one, two = store.claims.take(store.processes.register("w"), 10)
     assert store.gates.goes_last(two)
@@ -143,7 +140,7 @@ def test_who_follows_later_keeps_nobody_at_the_gate(store: SqlStore) -> None:
     assert stand(store, two)
 
 
-def test_what_was_cancelled_is_so_for_who_follows(store: SqlStore, clock: VirtualClock) -> None:
+def test_what_was_cancelled_is_so_for_who_follows(store: Store, clock: VirtualClock) -> None:
     run = begin(store, Policy.WAVE)
     one, _ = store.claims.take(store.processes.register("w"), 10)
     store.claims.finish(one, AWAY)
@@ -151,7 +148,7 @@ def test_what_was_cancelled_is_so_for_who_follows(store: SqlStore, clock: Virtua
     assert store.runs.jobs(run.id)[0].choice is GateChoice.CANCEL
 
 
-def test_a_window_that_binds_what_was_begun_binds_who_follows(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_window_that_binds_what_was_begun_binds_who_follows(store: Store, clock: VirtualClock) -> None:
     """Also when a later wave is open by then."""
     run = begin(store, Policy.WAVE)
     worker = store.processes.register("w")
@@ -171,7 +168,7 @@ def test_a_window_that_binds_what_was_begun_binds_who_follows(store: SqlStore, c
     assert standing.begun == {"A", "B"}
 
 
-def test_a_station_is_owed_what_its_function_took(store: SqlStore) -> None:
+def test_a_station_is_owed_what_its_function_took(store: Store) -> None:
     """It is claimable in a cancelled run, and nothing but a hold keeps it, once its function was begun."""
     plan = make_plan(["A", "B", "C"])
     store.plans.save(plan, "ana")

@@ -12,13 +12,12 @@ from controller.models.rule import ProposalState
 from controller.models.run import AuditRow, Outcome, RunState
 from controller.models.waiting import COUNTED
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, Page
-from controller.store import SqlStore, status
+from controller.store import JobResult, Page, Store, status
 from tests.contract.store.test_alarms import MAJOR, report
 from tests.support.records import START, start_run, stations
 
 
-def test_a_hold_binds_until_it_ends_or_is_lifted(store: SqlStore) -> None:
+def test_a_hold_binds_until_it_ends_or_is_lifted(store: Store) -> None:
     hour = timedelta(hours=1)
     short = store.holds.add("site:cusco-1", "ana", "someone on the mast", START + hour)
     long = store.holds.add("PE-00001/1", "ana", "tests", None)
@@ -31,7 +30,7 @@ def test_a_hold_binds_until_it_ends_or_is_lifted(store: SqlStore) -> None:
             store.holds.end(gone, "eva")
 
 
-def test_switches_are_off_until_set_and_say_by_whom(store: SqlStore) -> None:
+def test_switches_are_off_until_set_and_say_by_whom(store: Store) -> None:
     assert not store.switches.is_on("remediation-stopped")
     assert store.switches.get("remediation-stopped") == SwitchState()
     store.switches.set("remediation-stopped", True, "ana", "storm")
@@ -42,7 +41,7 @@ def test_switches_are_off_until_set_and_say_by_whom(store: SqlStore) -> None:
     assert not store.switches.is_on("remediation-stopped")
 
 
-def test_acts_of_their_own_are_on_record(store: SqlStore, clock: VirtualClock) -> None:
+def test_acts_of_their_own_are_on_record(store: Store, clock: VirtualClock) -> None:
     store.audit.append("ana", "network.imported", "peru", {"stations": "3"})
     clock.pause(1)
     store.audit.append("ana", "alarm.read", "a-1")
@@ -53,7 +52,7 @@ def test_acts_of_their_own_are_on_record(store: SqlStore, clock: VirtualClock) -
     assert store.audit.verify() is None
 
 
-def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -> None:
+def test_figures_count_what_is_on_record(store: Store, clock: VirtualClock) -> None:
     start_run(store, stations(3))
     worker = store.processes.register("w")
     store.processes.heartbeat(worker, sessions=40)
@@ -114,7 +113,7 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
     }
 
 
-def test_messages_that_do_not_arrive_and_processes_that_start_again_are_counted(store: SqlStore) -> None:
+def test_messages_that_do_not_arrive_and_processes_that_start_again_are_counted(store: Store) -> None:
     alarm = store.alarms.report(report(MAJOR, 1))
     store.alarms.escalate(alarm, "nobody answers it", actor="remediation")
 
@@ -141,7 +140,7 @@ def test_messages_that_do_not_arrive_and_processes_that_start_again_are_counted(
 
 
 def test_a_database_without_room_takes_no_writes_although_it_takes_one_more_of_the_same_size(
-    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.status.check_writable()
     if store.database.engine.url.database in (None, ":memory:"):

@@ -12,8 +12,7 @@ from controller.models.errors import LeaseLostError
 from controller.models.plan import LedgerNode
 from controller.models.run import GateChoice, Job, JobState, JournalStep, Outcome, Policy, RunState
 from controller.models.step import StepRecord, StepState
-from controller.ports.store import Claim, JobResult, NewDecision, NewJob, Page, Transition
-from controller.store import SqlStore, open_store
+from controller.store import Claim, JobResult, NewDecision, NewJob, Page, Store, Transition, open_store
 from tests.contract.store.test_concurrency import at_once
 from tests.contract.store.test_gates import UNIT, WAVE, begin, decide, stand
 from tests.support.records import START, make_entry
@@ -28,11 +27,11 @@ def waits_anew(job: Job) -> bool:
     return now == fresh
 
 
-def actions(store: SqlStore, name: str) -> list[str]:
+def actions(store: Store, name: str) -> list[str]:
     return [row.object for row in store.audit.page(Page(limit=1000))[1] if row.action == name]
 
 
-def test_a_job_that_was_taken_back_waits_as_if_it_had_never_begun(store: SqlStore) -> None:
+def test_a_job_that_was_taken_back_waits_as_if_it_had_never_begun(store: Store) -> None:
     run = begin(store, UNIT)
     worker = store.processes.register("w")
     one, two, _ = store.claims.take(worker, 10)
@@ -71,7 +70,7 @@ def test_a_job_that_was_taken_back_waits_as_if_it_had_never_begun(store: SqlStor
     assert store.audit.verify() is None
 
 
-def test_what_was_not_begun_is_postponed_without_a_worker(store: SqlStore) -> None:
+def test_what_was_not_begun_is_postponed_without_a_worker(store: Store) -> None:
     run = begin(store, UNIT)
     (claim,) = store.claims.take(store.processes.register("w"), 1)
     ids = tuple(job.id for job in store.runs.jobs(run.id)[:2])
@@ -88,7 +87,7 @@ def test_what_was_not_begun_is_postponed_without_a_worker(store: SqlStore) -> No
     JobResult(Outcome.FAILED_SAFE, "lost"),
     JobResult(Outcome.WITHDRAWN, "something stays", gained=(LedgerNode(path="/x", owners=("entel",)),)),
 ])  # fmt: skip
-def test_only_who_left_nothing_begins_anew(store: SqlStore, result: JobResult) -> None:
+def test_only_who_left_nothing_begins_anew(store: Store, result: JobResult) -> None:
     run = begin(store, UNIT)
     one, *_ = store.claims.take(store.processes.register("w"), 1)
     decide(store, run, LATER)
@@ -96,7 +95,7 @@ def test_only_who_left_nothing_begins_anew(store: SqlStore, result: JobResult) -
     assert store.runs.jobs(run.id)[0].outcome is result.outcome
 
 
-def test_what_was_cancelled_ends(store: SqlStore) -> None:
+def test_what_was_cancelled_ends(store: Store) -> None:
     """Also a unit that was cut from a wave which is postponed later."""
     run = begin(store, WAVE)
     one, *_, three = store.claims.take(store.processes.register("w"), 10)
@@ -107,7 +106,7 @@ def test_what_was_cancelled_ends(store: SqlStore) -> None:
     assert [job.outcome for job in store.runs.jobs(run.id)] == [None, None, Outcome.WITHDRAWN, None]
 
 
-def test_what_was_confirmed_once_is_never_begun_anew(store: SqlStore) -> None:
+def test_what_was_confirmed_once_is_never_begun_anew(store: Store) -> None:
     run = begin(store, UNIT)
     decide(store, run, NewDecision(0, "A", 0, GateChoice.CONFIRM))
     decide(store, run, NewDecision(0, "A", 2, GateChoice.POSTPONE, "the window of A closed"))
@@ -117,7 +116,7 @@ def test_what_was_confirmed_once_is_never_begun_anew(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("operated", [False, True])
-def test_a_playbook_begins_anew_from_its_first_step_unless_it_operated(store: SqlStore, operated: bool) -> None:
+def test_a_playbook_begins_anew_from_its_first_step_unless_it_operated(store: Store, operated: bool) -> None:
     run = begin(store, UNIT)
     one, *_ = store.claims.take(store.processes.register("w"), 1)
     restart = (Operation(kind=OperationKind.RESET_UNIT, subject="ru-1", since=START, seconds=60),)
@@ -134,7 +133,7 @@ def test_a_playbook_begins_anew_from_its_first_step_unless_it_operated(store: Sq
     assert actions(store, "step.finished") == [f"{job.id}.0"]
 
 
-def test_a_pause_finds_a_group_that_was_postponed_not_begun(store: SqlStore) -> None:
+def test_a_pause_finds_a_group_that_was_postponed_not_begun(store: Store) -> None:
     run = begin(store, UNIT)
     one, two, _ = store.claims.take(store.processes.register("w"), 10)
     decide(store, run, LATER)

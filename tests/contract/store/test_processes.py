@@ -9,19 +9,18 @@ from controller.models.metrics import Observations
 from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore
+from controller.store import Page, Store
 from tests.support.records import start_run
 
 UP = Process(ProcessRole.SCHEDULER, "one", up=True)
 DOWN = Process(ProcessRole.SCHEDULER, "one", up=False)
 
 
-def actions(store: SqlStore) -> list[str]:
+def actions(store: Store) -> list[str]:
     return [row.action for row in store.audit.page(Page())[1]]
 
 
-def test_one_that_falls_silent_is_down_until_another_takes_its_name(store: SqlStore, clock: VirtualClock) -> None:
+def test_one_that_falls_silent_is_down_until_another_takes_its_name(store: Store, clock: VirtualClock) -> None:
     store.processes.heartbeat(store.processes.register("one", ProcessRole.SCHEDULER))
     clock.pause(14)
     assert store.processes.find() == [UP]
@@ -35,7 +34,7 @@ def test_one_that_falls_silent_is_down_until_another_takes_its_name(store: SqlSt
     assert store.processes.find() == []
 
 
-def test_one_that_ends_in_good_order_is_gone_and_was_not_declared_dead(store: SqlStore) -> None:
+def test_one_that_ends_in_good_order_is_gone_and_was_not_declared_dead(store: Store) -> None:
     incarnation = store.processes.register("one", ProcessRole.SCHEDULER)
     store.processes.end(incarnation)
     store.processes.end(incarnation)
@@ -45,7 +44,7 @@ def test_one_that_ends_in_good_order_is_gone_and_was_not_declared_dead(store: Sq
         store.processes.heartbeat(incarnation)
 
 
-def test_what_a_stopped_worker_still_held_is_for_others_to_recover(store: SqlStore) -> None:
+def test_what_a_stopped_worker_still_held_is_for_others_to_recover(store: Store) -> None:
     run = start_run(store, ["A"])
     first, second = store.processes.register("first"), store.processes.register("second")
     (claim,) = store.claims.take(first, 1)
@@ -55,7 +54,7 @@ def test_what_a_stopped_worker_still_held_is_for_others_to_recover(store: SqlSto
     assert (taken.transaction, taken.recovers) == (claim.transaction, True)
 
 
-def test_two_of_one_name_are_both_seen(store: SqlStore, clock: VirtualClock) -> None:
+def test_two_of_one_name_are_both_seen(store: Store, clock: VirtualClock) -> None:
     first = store.processes.register("one", ProcessRole.SCHEDULER)
     second = store.processes.register("one", ProcessRole.SCHEDULER)
     store.processes.heartbeat(first)
@@ -68,7 +67,7 @@ def test_two_of_one_name_are_both_seen(store: SqlStore, clock: VirtualClock) -> 
     assert store.status.figures()["minka_processes_ready"]["scheduler",] == 1.0
 
 
-def test_one_whose_rounds_are_late_lives_but_is_not_ready(store: SqlStore) -> None:
+def test_one_whose_rounds_are_late_lives_but_is_not_ready(store: Store) -> None:
     store.processes.heartbeat(store.processes.register("one", ProcessRole.LISTENER), 3, "follow, record checks")
     (one,) = store.processes.find()
     assert (one.up, one.ready, one.late, one.sessions) == (True, False, "follow, record checks", 3)
@@ -78,7 +77,7 @@ def test_one_whose_rounds_are_late_lives_but_is_not_ready(store: SqlStore) -> No
     assert figures["minka_processes_ready"]["listener",] == 0.0
 
 
-def test_what_processes_measured_is_added_up_and_outlives_them(store: SqlStore) -> None:
+def test_what_processes_measured_is_added_up_and_outlives_them(store: Store) -> None:
     rpc, labels = "minka_rpc_duration_seconds", ("lock", "answered")
     names = ("one", "two", "three")
     ids = {name: store.processes.register(name) for name in names}
@@ -118,7 +117,7 @@ def test_what_processes_measured_is_added_up_and_outlives_them(store: SqlStore) 
     assert found() == (5, 22.75)
 
 
-def test_an_upgrade_that_changes_buckets_begins_anew(store: SqlStore) -> None:
+def test_an_upgrade_that_changes_buckets_begins_anew(store: Store) -> None:
     old = b'{"sums":{"minka_intake_duration_seconds":[[[1,2,3]]],"minka_gone_total":[["x",[1]]]},"states":{}}'
     store.processes.heartbeat(incarnation := store.processes.register("old"), observed=old)
     store.processes.end(incarnation)

@@ -14,8 +14,7 @@ from controller.models.enums import RecordChoice
 from controller.models.errors import ConflictError, NotClearedError
 from controller.models.run import JournalStep, RunState
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page, Transition
-from controller.store import SqlStore, integrity, open_store
+from controller.store import Page, Store, Transition, integrity, open_store
 from controller.store.evidence import AuditKey, AuditKeys, Evidence, Head
 from tests.support.records import make_entry, start_run, stations
 
@@ -23,7 +22,7 @@ _KEYS = AuditKeys((AuditKey.new(1),))
 
 
 @pytest.fixture
-def machines(shared_url: str, clock: VirtualClock, tmp_path: Path) -> Iterator[tuple[SqlStore, SqlStore]]:
+def machines(shared_url: str, clock: VirtualClock, tmp_path: Path) -> Iterator[tuple[Store, Store]]:
     """Processes on two machines, with one database."""
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
@@ -34,7 +33,7 @@ def machines(shared_url: str, clock: VirtualClock, tmp_path: Path) -> Iterator[t
         yield one, two
 
 
-def _lose(store: SqlStore, left: int) -> None:
+def _lose(store: Store, left: int) -> None:
     """The database is as it was when its audit trail had so many rows, as far as that can be told."""
     head = f"UPDATE audit_head SET last = {left}, hash = (SELECT hash FROM audit WHERE id = {left})"
     statements = (f"DELETE FROM audit WHERE id > {left}", head, "DELETE FROM doubts", "DELETE FROM escalations")
@@ -46,7 +45,7 @@ def _lose(store: SqlStore, left: int) -> None:
             connection.execute(text(statement))
 
 
-def test_lost_commits_let_nothing_begin_until_a_person_decides(machines: tuple[SqlStore, SqlStore]) -> None:
+def test_lost_commits_let_nothing_begin_until_a_person_decides(machines: tuple[Store, Store]) -> None:
     store, _ = machines
     run, waiting = start_run(store, stations(3), waves=2), start_run(store, stations(1), salt="two")
     worker = store.processes.register("w")
@@ -73,7 +72,7 @@ def test_lost_commits_let_nothing_begin_until_a_person_decides(machines: tuple[S
 
 
 def test_people_are_told_once_of_a_doubt_that_several_processes_notice_at_once(
-    machines: tuple[SqlStore, SqlStore],
+    machines: tuple[Store, Store],
 ) -> None:
     for store in machines:  # each of them found no doubt on record, and gave it this number
         store.database.run(lambda tx: integrity._open(tx, 1, "it is older"))
@@ -85,7 +84,7 @@ def test_people_are_told_once_of_a_doubt_that_several_processes_notice_at_once(
     assert len(machines[0].escalations.pending()) == 1
 
 
-def test_one_that_went_on_from_older_rows_is_another_one(machines: tuple[SqlStore, SqlStore]) -> None:
+def test_one_that_went_on_from_older_rows_is_another_one(machines: tuple[Store, Store]) -> None:
     """As many rows were written since as were lost, by somebody who knew nothing of these."""
     store, other = machines
     for number in range(5):
@@ -98,7 +97,7 @@ def test_one_that_went_on_from_older_rows_is_another_one(machines: tuple[SqlStor
     assert store.audit.verify() is None
 
 
-def test_a_doubt_and_a_decision_bind_all_machines(machines: tuple[SqlStore, SqlStore]) -> None:
+def test_a_doubt_and_a_decision_bind_all_machines(machines: tuple[Store, Store]) -> None:
     store, other = machines
     start_run(store, stations(1))
     store.audit.append("ana", "did", "1")
@@ -112,7 +111,7 @@ def test_a_doubt_and_a_decision_bind_all_machines(machines: tuple[SqlStore, SqlS
         store.integrity.decide(RecordChoice.RECORD, "ana", "late")
 
 
-def test_a_doubt_outlives_another_restore_and_a_decision_is_not_forgotten(machines: tuple[SqlStore, SqlStore]) -> None:
+def test_a_doubt_outlives_another_restore_and_a_decision_is_not_forgotten(machines: tuple[Store, Store]) -> None:
     store, _ = machines
     for number in range(3):
         store.audit.append("ana", "did", str(number))
@@ -128,7 +127,7 @@ def test_a_doubt_outlives_another_restore_and_a_decision_is_not_forgotten(machin
 
 
 def test_stations_last_checked_before_a_decision_raise_no_doubt_again(
-    machines: tuple[SqlStore, SqlStore], clock: VirtualClock
+    machines: tuple[Store, Store], clock: VirtualClock
 ) -> None:
     store, _ = machines
     before = clock.now()
@@ -146,7 +145,7 @@ def test_stations_last_checked_before_a_decision_raise_no_doubt_again(
     assert "S4 and 2 more differ" in store.integrity.check_drift(mixed | {"S6": clock.now()}).doubt
 
 
-def test_fences_leap_past_those_of_an_earlier_decision_that_was_lost(machines: tuple[SqlStore, SqlStore]) -> None:
+def test_fences_leap_past_those_of_an_earlier_decision_that_was_lost(machines: tuple[Store, Store]) -> None:
     """The same backup is restored twice: stations may carry fences that the first decision led to."""
     store, _ = machines
     store.devices.adopt("S1", [], "n", "ana")
@@ -165,7 +164,7 @@ def test_fences_leap_past_those_of_an_earlier_decision_that_was_lost(machines: t
 
 
 def test_the_fence_of_a_lease_that_a_dead_worker_holds_grows_with_the_next_claim(
-    machines: tuple[SqlStore, SqlStore],
+    machines: tuple[Store, Store],
 ) -> None:
     """A worker of the backup holds it at the decision: it may still live, and keeps its fence; who follows does not."""
     store, _ = machines
@@ -190,7 +189,7 @@ def test_the_fence_of_a_lease_that_a_dead_worker_holds_grows_with_the_next_claim
     assert again.fence == taken.fence + 1, "it leaps once"
 
 
-def test_anchors_from_before_a_decision_need_not_hold_and_later_ones_must(machines: tuple[SqlStore, SqlStore]) -> None:
+def test_anchors_from_before_a_decision_need_not_hold_and_later_ones_must(machines: tuple[Store, Store]) -> None:
     store, _ = machines
     for number in range(3):
         store.audit.append("ana", "did", str(number))
@@ -207,7 +206,7 @@ def test_anchors_from_before_a_decision_need_not_hold_and_later_ones_must(machin
 
 @pytest.mark.parametrize("reads", [lambda store: store.status.figures(), lambda store: store.audit.head()])
 def test_what_others_commit_while_one_only_reads_raises_no_doubt(
-    shared_url: str, clock: VirtualClock, tmp_path: Path, reads: Callable[[SqlStore], object]
+    shared_url: str, clock: VirtualClock, tmp_path: Path, reads: Callable[[Store], object]
 ) -> None:
     class Busy(Evidence):
         """Somebody else commits whenever this one looks at what is known."""

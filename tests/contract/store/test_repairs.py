@@ -12,8 +12,7 @@ from controller.models.errors import RepairStoppedError
 from controller.models.run import JournalStep, Outcome, RunState, Strategy
 from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, Page, StartedRepair, Transition
-from controller.store import SqlStore
+from controller.store import JobResult, Page, StartedRepair, Store, Transition
 from tests.contract.store.test_approvals import say, start
 from tests.support.launch import prepared
 from tests.support.records import make_entry, make_plan, start_run, stations
@@ -21,7 +20,7 @@ from tests.support.records import make_entry, make_plan, start_run, stations
 A, B = stations(2)
 
 
-def raised(store: SqlStore, clock: VirtualClock, station: str = A, tenant: str = "") -> Alarm:
+def raised(store: Store, clock: VirtualClock, station: str = A, tenant: str = "") -> Alarm:
     return store.alarms.report(
         AlarmReport(
             station=station,
@@ -35,7 +34,7 @@ def raised(store: SqlStore, clock: VirtualClock, station: str = A, tenant: str =
     )
 
 
-def test_a_repair_acts_only_while_repair_is_not_stopped(store: SqlStore) -> None:
+def test_a_repair_acts_only_while_repair_is_not_stopped(store: Store) -> None:
     start_run(store, [A], cause="alarm:a-1")
     start_run(store, [B], salt="of a person")
     claims = {claim.job.station: claim for claim in store.claims.take(store.processes.register("w"), 10)}
@@ -52,7 +51,7 @@ def test_a_repair_acts_only_while_repair_is_not_stopped(store: SqlStore) -> None
     store.journal.append(make_entry(claims[A], 1, JournalStep.EDITING), claims[A])
 
 
-def test_repairs_are_counted_with_whose_they_are_until_one_is_withdrawn(store: SqlStore, clock: VirtualClock) -> None:
+def test_repairs_are_counted_with_whose_they_are_until_one_is_withdrawn(store: Store, clock: VirtualClock) -> None:
     start = clock.now()
     first, second = raised(store, clock), raised(store, clock, B, "entel")
     store.repairs.record("unit", f"{A}:ru-1", first.id, "r-1")
@@ -72,7 +71,7 @@ def test_repairs_are_counted_with_whose_they_are_until_one_is_withdrawn(store: S
     assert store.repairs.count("unit", f"{B}:ru-1", start) == 0
 
 
-def test_stations_under_repair(store: SqlStore, clock: VirtualClock) -> None:
+def test_stations_under_repair(store: Store, clock: VirtualClock) -> None:
     first, _ = raised(store, clock), raised(store, clock, B)
     assert store.alarms.under_repair() == frozenset()
     moved = store.alarms.move(first, AlarmState.REPAIRING, actor="minka")
@@ -82,7 +81,7 @@ def test_stations_under_repair(store: SqlStore, clock: VirtualClock) -> None:
     assert store.alarms.under_repair() == frozenset()
 
 
-def test_a_planned_window_that_is_open_is_its_runs(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_planned_window_that_is_open_is_its_runs(store: Store, clock: VirtualClock) -> None:
     run = start(store, A, begin=False)
     now = clock.now()
     for said, works in (
@@ -97,7 +96,7 @@ def test_a_planned_window_that_is_open_is_its_runs(store: SqlStore, clock: Virtu
     assert store.runs.under_way(A, now + timedelta(hours=1)) == ""
 
 
-def test_who_was_not_asked_for_want_of_service_is_on_the_audit_trail(store: SqlStore) -> None:
+def test_who_was_not_asked_for_want_of_service_is_on_the_audit_trail(store: Store) -> None:
     plan = make_plan([A])
     store.plans.save(plan, "ana")
     terms = RunConstraints(subject="s", spared={A: (("L1", "bitel"), ("L1", "entel"))})
@@ -109,7 +108,7 @@ def test_who_was_not_asked_for_want_of_service_is_on_the_audit_trail(store: SqlS
     assert standing.constraints.spared == terms.spared
 
 
-def test_what_works_at_a_device_and_when_it_left_it(store: SqlStore, clock: VirtualClock) -> None:
+def test_what_works_at_a_device_and_when_it_left_it(store: Store, clock: VirtualClock) -> None:
     run = start_run(store, [A, B], waves=2)
     assert (store.runs.under_way(A, clock.now()), store.runs.under_way(B, clock.now())) == (run.id, "")
     (claim,) = store.claims.take(store.processes.register("w"), 10)

@@ -10,8 +10,7 @@ import pytest
 from controller.intent import folding
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore
+from controller.store import Page, Store
 from tests.contract.store.test_alarms import CLEARED, CRITICAL, MAJOR, report
 from tests.support.records import START, replayed
 
@@ -20,11 +19,11 @@ def said(at: int, body: str, station: str = "A") -> AlarmReport:
     return report(MAJOR, at, station).model_copy(update={"source": AlarmSource.ALERTMANAGER, "body": body})
 
 
-def alarms(store: SqlStore) -> dict[str, Alarm]:
+def alarms(store: Store) -> dict[str, Alarm]:
     return {alarm.id: alarm for alarm in store.alarms.page(Page(limit=1000))[1]}
 
 
-def test_alarms_folded_from_the_record_are_those_that_were_folded_live(store: SqlStore) -> None:
+def test_alarms_folded_from_the_record_are_those_that_were_folded_live(store: Store) -> None:
     dice = random.Random(11)
     for _ in range(12):
         severities = [dice.choice([MAJOR, CRITICAL, CLEARED]) for _ in range(10)]
@@ -36,7 +35,7 @@ def test_alarms_folded_from_the_record_are_those_that_were_folded_live(store: Sq
     assert again == live
 
 
-def test_the_same_body_counts_and_changes_nothing(store: SqlStore, clock: VirtualClock) -> None:
+def test_the_same_body_counts_and_changes_nothing(store: Store, clock: VirtualClock) -> None:
     first = store.alarms.report(said(1, "fires"))
     store.alarms.report(report(CLEARED, 5))
     row = len(store.audit.page(Page())[1])
@@ -52,7 +51,7 @@ def test_the_same_body_counts_and_changes_nothing(store: SqlStore, clock: Virtua
     assert (kept.report, kept.alarm) == (said(1, "fires"), first.id)
 
 
-def test_a_wrong_clock_is_marked_and_what_it_said_is_kept(store: SqlStore) -> None:
+def test_a_wrong_clock_is_marked_and_what_it_said_is_kept(store: Store) -> None:
     wrong = said(0, "1970").model_copy(update={"source_time": START - timedelta(days=20_000)})
     alarm = store.alarms.report(wrong)
     store.alarms.report(said(1, "right"))
@@ -61,7 +60,7 @@ def test_a_wrong_clock_is_marked_and_what_it_said_is_kept(store: SqlStore) -> No
     assert [one.digest for one in store.reports.of_alarm(alarm.id, 1)] == [right.digest]
 
 
-def test_reports_are_asked_for_by_number_and_by_when_they_came(store: SqlStore, clock: VirtualClock) -> None:
+def test_reports_are_asked_for_by_number_and_by_when_they_came(store: Store, clock: VirtualClock) -> None:
     for second in range(4):
         store.alarms.report(said(second, str(second)))
         clock.pause(10)
@@ -72,7 +71,7 @@ def test_reports_are_asked_for_by_number_and_by_when_they_came(store: SqlStore, 
     assert [one.number for one in store.reports.after(-1, 10, since, until)] == numbers[1:3]
 
 
-def test_old_reports_and_those_over_the_most_are_deleted(store: SqlStore, clock: VirtualClock) -> None:
+def test_old_reports_and_those_over_the_most_are_deleted(store: Store, clock: VirtualClock) -> None:
     assert store.reports.prune(timedelta(days=30), 10) == 0
     store.alarms.report_all([said(1, "repeated"), said(1, "once", "B")])
     clock.pause(20 * 86_400)
@@ -87,7 +86,7 @@ def test_old_reports_and_those_over_the_most_are_deleted(store: SqlStore, clock:
 
 
 def test_a_fault_that_comes_and_goes_without_end_makes_few_alarms_and_loses_nothing(
-    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folding, "MOST_TOLD", 5)
     clock.pause(3600)
@@ -112,7 +111,7 @@ def test_a_fault_that_comes_and_goes_without_end_makes_few_alarms_and_loses_noth
 
 
 def test_faults_that_are_told_late_use_room_all_the_same(
-    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What began and ended days ago, as its source says, came today."""
     monkeypatch.setattr(folding, "MOST_TOLD", 3)

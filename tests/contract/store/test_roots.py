@@ -14,8 +14,7 @@ from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState,
 from controller.models.incident import gravest
 from controller.models.network import Network, network_digest
 from controller.ports.clock import VirtualClock
-from controller.ports.store import EVERYTHING, Page
-from controller.store import SqlStore
+from controller.store import EVERYTHING, Page, Store
 from controller.store.alarm_rows import as_alarm
 from tests.support.records import START
 from tests.unit.intent.backhaul_tree import network
@@ -60,26 +59,24 @@ def _report(
 
 
 @pytest.fixture(autouse=True)
-def _loaded(store: SqlStore) -> None:
+def _loaded(store: Store) -> None:
     store.networks.save(network(), network_digest(network()), "ana")
 
 
-def roots(store: SqlStore) -> dict[tuple[str, str, str], str]:
+def roots(store: Store) -> dict[tuple[str, str, str], str]:
     """Cause of the root by station, cause and tenant of each alarm."""
     found = store.alarms.page(Page(limit=1000))[1]
     causes = {alarm.id: alarm.probable_cause for alarm in found} | {"": ""}
     return {(alarm.station, alarm.probable_cause, alarm.tenant): causes[alarm.root] for alarm in found}
 
 
-def counted(store: SqlStore, roots: list[str]) -> dict[str, int]:
+def counted(store: Store, roots: list[str]) -> dict[str, int]:
     """How many standing alarms follow from each of these roots."""
     return {root: below.total() for root, below in store.alarms.symptoms(roots).items()}
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
-def test_the_same_alarms_have_the_same_roots_in_whatever_order_they_come(
-    store: SqlStore, order: tuple[int, ...]
-) -> None:
+def test_the_same_alarms_have_the_same_roots_in_whatever_order_they_come(store: Store, order: tuple[int, ...]) -> None:
     reports = [cut(), mains(), dark(), link("S3")]
     for number in order:
         store.alarms.report(reports[number])
@@ -91,7 +88,7 @@ def test_the_same_alarms_have_the_same_roots_in_whatever_order_they_come(
     }
 
 
-def test_alarms_are_listed_by_gravity_with_what_follows_from_them(store: SqlStore) -> None:
+def test_alarms_are_listed_by_gravity_with_what_follows_from_them(store: Store) -> None:
     """The gravest first whatever came last, then the newest; what is over comes behind all that stands."""
     minor, critical = PerceivedSeverity.MINOR, PerceivedSeverity.CRITICAL
     over = _report("S1", "S1/1", "x", ObjectClass.CELL, critical, 1)
@@ -128,7 +125,7 @@ def test_alarms_are_listed_by_gravity_with_what_follows_from_them(store: SqlStor
     assert newest[-1].object == "S1/1"
 
 
-async def test_what_outlives_its_root_is_released_or_has_the_next(store: SqlStore, clock: VirtualClock) -> None:
+async def test_what_outlives_its_root_is_released_or_has_the_next(store: Store, clock: VirtualClock) -> None:
     store.alarms.report_all([cut(), mains(), dark(), dark(station="S4")])
     await clock.advance(60)
     store.alarms.report(cut(CLEARED, 2))
@@ -141,7 +138,7 @@ async def test_what_outlives_its_root_is_released_or_has_the_next(store: SqlStor
     assert {one.released for one in store.alarms.standing()} == {None}
 
 
-def test_a_lost_core_node_takes_its_tenants_links_everywhere_and_no_others(store: SqlStore) -> None:
+def test_a_lost_core_node_takes_its_tenants_links_everywhere_and_no_others(store: Store) -> None:
     stations = ("S1", "S3", "S6")
     store.alarms.report_all([link(station) for station in stations])
     store.alarms.report(link("S1", tenant="entel"))
@@ -157,7 +154,7 @@ def test_a_lost_core_node_takes_its_tenants_links_everywhere_and_no_others(store
     assert counted(store, [root.id]) == {root.id: 2}
 
 
-def test_a_remote_end_takes_links_of_several_tenants_and_concerns_these(store: SqlStore) -> None:
+def test_a_remote_end_takes_links_of_several_tenants_and_concerns_these(store: Store) -> None:
     of = network(gateway=True)
     content = of.model_dump(mode="json")
     content["agreements"] = [
@@ -181,7 +178,7 @@ def test_a_remote_end_takes_links_of_several_tenants_and_concerns_these(store: S
     assert root.id in {alarm.id for alarm in store.tenants.alarms("entel", Page())[1]}
 
 
-def test_each_decision_is_on_the_trail_with_its_root_and_is_a_change_of_the_alarm(store: SqlStore) -> None:
+def test_each_decision_is_on_the_trail_with_its_root_and_is_a_change_of_the_alarm(store: Store) -> None:
     symptom = store.alarms.report(dark())
     assert symptom.root == ""
     head, _ = store.alarms.changes(None)
@@ -197,20 +194,20 @@ def test_each_decision_is_on_the_trail_with_its_root_and_is_a_change_of_the_alar
     ]
 
 
-def test_a_root_in_the_same_batch_as_its_symptoms_is_answered_with_them(store: SqlStore) -> None:
+def test_a_root_in_the_same_batch_as_its_symptoms_is_answered_with_them(store: Store) -> None:
     symptom, root = store.alarms.report_all([dark(), cut()])
     assert symptom.root == root.id
     assert store.alarms.get(symptom.id) == symptom
 
 
-def test_an_alarm_that_a_person_or_rule_ends_releases_what_follows_from_it(store: SqlStore) -> None:
+def test_an_alarm_that_a_person_or_rule_ends_releases_what_follows_from_it(store: Store) -> None:
     root, symptom = store.alarms.report(mains()), store.alarms.report(dark())
     assert store.alarms.get(symptom.id).root == root.id
     assert store.alarms.move(store.alarms.get(root.id), AlarmState.CLEARED, actor="remediation", note="expired")
     assert store.alarms.get(symptom.id).root == ""
 
 
-def test_a_new_alarm_costs_as_many_statements_beside_a_thousand_others(store: SqlStore) -> None:
+def test_a_new_alarm_costs_as_many_statements_beside_a_thousand_others(store: Store) -> None:
     statements: list[str] = []
     event.listen(store.database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
 
@@ -224,7 +221,7 @@ def test_a_new_alarm_costs_as_many_statements_beside_a_thousand_others(store: Sq
     assert cost(link("S1", tenant="t1")) == alone
 
 
-def test_roots_and_symptoms_that_come_and_go_at_once_wait_for_each_other_and_end_right(store: SqlStore) -> None:
+def test_roots_and_symptoms_that_come_and_go_at_once_wait_for_each_other_and_end_right(store: Store) -> None:
     stations = ("S1", "S2", "S3", "S4", "S5", "S6")
 
     def come_and_go(number: int) -> None:
@@ -244,7 +241,7 @@ def test_roots_and_symptoms_that_come_and_go_at_once_wait_for_each_other_and_end
 
 
 def test_a_flood_of_roots_is_correlated_at_a_cost_in_proportion_to_it(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None of these follows from another, so none is read or compared for another's sake."""
     read: list[str] = []
@@ -270,7 +267,7 @@ def test_a_flood_of_roots_is_correlated_at_a_cost_in_proportion_to_it(
 
 
 def test_what_many_follow_from_is_placed_in_parts_with_the_same_outcome(
-    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reports that come meanwhile wait for one part at most; what is not placed yet is known."""
     monkeypatch.setattr("controller.store.alarms._PIECE", 2)

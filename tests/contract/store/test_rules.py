@@ -11,18 +11,17 @@ from controller.models.alarm import CELL_UNSTABLE, Alarm, AlarmState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.rule import EVERYWHERE, Proposal, ProposalState, RuleMode, likeness
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page, Store
-from controller.store import SqlStore
+from controller.store import Page, Store
 from tests.contract.store.test_alarms import CLEARED, CRITICAL, MAJOR, report
 
 STATES = ProposalState
 
 
-def promote(store: SqlStore, mode: RuleMode, scope: str = EVERYWHERE, rule: str = "one") -> None:
+def promote(store: Store, mode: RuleMode, scope: str = EVERYWHERE, rule: str = "one") -> None:
     store.rules.set_mode(rule, scope, mode, by="ana", reason="CHG-7", digest="d")
 
 
-def propose(store: SqlStore, alarm: Alarm, state: ProposalState, **fields: object) -> Proposal:
+def propose(store: Store, alarm: Alarm, state: ProposalState, **fields: object) -> Proposal:
     known: dict[str, object] = {"id": "", "alarm": alarm.id, "station": alarm.station, "rule": "one", "digest": "d"}
     known |= {"rung": 0, "mode": RuleMode.AUTO, "playbook": "restart", "parameters": {"station": "A"}, "state": state}
     return store.rules.propose(Proposal.model_validate(known | {"seen": likeness(alarm), "at": alarm.raised} | fields))
@@ -32,7 +31,7 @@ def later(clock: VirtualClock, seconds: float) -> None:
     asyncio.run(clock.advance(seconds))
 
 
-def test_the_newest_mode_of_a_scope_is_in_force(store: SqlStore) -> None:
+def test_the_newest_mode_of_a_scope_is_in_force(store: Store) -> None:
     assert store.rules.grants() == []
     for mode, scope in (
         (RuleMode.ASK, ""),
@@ -51,7 +50,7 @@ def test_the_newest_mode_of_a_scope_is_in_force(store: SqlStore) -> None:
     assert (row.actor, row.action, row.detail["mode"], row.detail["successes"]) == ("ana", "rule.mode-set", "ask", "0")
 
 
-def test_a_mode_that_was_taken_back_with_its_transaction_was_never_in_force(store: SqlStore) -> None:
+def test_a_mode_that_was_taken_back_with_its_transaction_was_never_in_force(store: Store) -> None:
     def fail(tx: Store) -> None:
         tx.rules.set_mode("one", EVERYWHERE, RuleMode.AUTO, by="ana", reason="CHG-7", digest="d")
         assert [one.mode for one in tx.rules.grants()] == [RuleMode.AUTO]
@@ -64,7 +63,7 @@ def test_a_mode_that_was_taken_back_with_its_transaction_was_never_in_force(stor
     assert [(one.scope, one.mode) for one in store.rules.grants()] == [("region:cusco", RuleMode.ASK)]
 
 
-def test_a_mode_that_is_set_lets_all_alarms_be_looked_at_again(store: SqlStore) -> None:
+def test_a_mode_that_is_set_lets_all_alarms_be_looked_at_again(store: Store) -> None:
     alarm = store.alarms.report(report(MAJOR, 1))
     seen, _ = store.alarms.changes(None)
     assert store.alarms.changes(seen) == (seen, [])
@@ -72,7 +71,7 @@ def test_a_mode_that_is_set_lets_all_alarms_be_looked_at_again(store: SqlStore) 
     assert store.alarms.changes(seen)[1] == [alarm.id]
 
 
-def test_a_proposal_is_kept_moved_and_listed(store: SqlStore) -> None:
+def test_a_proposal_is_kept_moved_and_listed(store: Store) -> None:
     alarm, other = (store.alarms.report(report(MAJOR, 1, station)) for station in "AB")
     first = propose(store, alarm, STATES.ASKED, before=("/x",))
     second = propose(store, other, STATES.RUNNING, run="r-1", rule="two")
@@ -94,7 +93,7 @@ def test_a_proposal_is_kept_moved_and_listed(store: SqlStore) -> None:
         store.rules.get("p-0")
 
 
-def test_the_first_answer_counts_while_the_alarm_is_as_it_was(store: SqlStore) -> None:
+def test_the_first_answer_counts_while_the_alarm_is_as_it_was(store: Store) -> None:
     alarm = store.alarms.report(report(MAJOR, 1))
     asked, again, late = (propose(store, alarm, STATES.ASKED) for _ in range(3))
     yes = store.rules.answer(asked.id, yes=True, by="ana", reason="INC-7")
@@ -113,7 +112,7 @@ def test_the_first_answer_counts_while_the_alarm_is_as_it_was(store: SqlStore) -
     assert acts.count("alarm.repair-approved") == acts.count("alarm.repair-denied") == 1
 
 
-def test_a_repair_of_another_alarm_is_known_while_it_works_or_is_verified(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_repair_of_another_alarm_is_known_while_it_works_or_is_verified(store: Store, clock: VirtualClock) -> None:
     begun = int((clock.now() - store.alarms.report(report(MAJOR, 0)).raised).total_seconds())
     first = store.alarms.report(report(MAJOR, 0))
     running = propose(store, first, STATES.RUNNING, run="r-1")
@@ -133,7 +132,7 @@ def test_a_repair_of_another_alarm_is_known_while_it_works_or_is_verified(store:
     assert store.rules.during(raised(15)) is None
 
 
-def test_figures_count_alarms_since_the_last_promotion(store: SqlStore, clock: VirtualClock) -> None:
+def test_figures_count_alarms_since_the_last_promotion(store: Store, clock: VirtualClock) -> None:
     def repaired(number: int, state: ProposalState, end: AlarmState) -> None:
         alarm = store.alarms.report(report(MAJOR, number).model_copy(update={"object": f"/{number}"}))
         ran = propose(store, alarm, STATES.RUNNING, run=f"r-{number}")
@@ -173,7 +172,7 @@ def test_figures_count_alarms_since_the_last_promotion(store: SqlStore, clock: V
     ],
 )
 def test_a_fault_that_comes_again_within_the_time_that_its_rule_names_was_not_cured(
-    store: SqlStore, clock: VirtualClock, after: int | None, what: dict[str, str], helped: bool
+    store: Store, clock: VirtualClock, after: int | None, what: dict[str, str], helped: bool
 ) -> None:
     fault = report(MAJOR, 1).model_copy(update={"object": "/cell", "probable_cause": "cell-off-air"})
     alarm = store.alarms.report(fault)
@@ -190,7 +189,7 @@ def test_a_fault_that_comes_again_within_the_time_that_its_rule_names_was_not_cu
     assert figures.in_a_row == (0 if helped else 1)
 
 
-def test_figures_are_those_of_a_scope_and_since_a_time(store: SqlStore, clock: VirtualClock) -> None:
+def test_figures_are_those_of_a_scope_and_since_a_time(store: Store, clock: VirtualClock) -> None:
     begun = clock.now()
     for number, scope in enumerate(("", "region:cusco", "", "region:lima")):
         later(clock, 60)

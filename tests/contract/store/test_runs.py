@@ -7,18 +7,17 @@ import pytest
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.run import Job, JobState, Outcome, Run, RunState, Strategy
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, NewJob, Page, Store, Transition
-from controller.store import SqlStore
+from controller.store import JobResult, NewJob, Page, Store, Transition
 from tests.support.launch import prepared
 from tests.support.records import head_of, make_plan, start_run, stations
 
 
-def test_the_sql_store_is_a_store(store: SqlStore) -> None:
+def test_the_sql_store_is_a_store(store: Store) -> None:
     port: Store = store
     assert port.runs.active() == []
 
 
-def test_plans_come_back_equal_and_newest_first(store: SqlStore) -> None:
+def test_plans_come_back_equal_and_newest_first(store: Store) -> None:
     first, second = make_plan(stations(5), edits=3), make_plan(["B", "A"])
     empty = make_plan([])
     for plan in (first, second, first, empty):
@@ -32,14 +31,14 @@ def test_plans_come_back_equal_and_newest_first(store: SqlStore) -> None:
         store.plans.get("000000000000")
 
 
-def test_a_plan_with_a_taken_id_is_refused(store: SqlStore) -> None:
+def test_a_plan_with_a_taken_id_is_refused(store: Store) -> None:
     plan = make_plan(["A"])
     store.plans.save(plan, "ana")
     with pytest.raises(ConflictError):
         store.plans.save(plan.model_copy(update={"digest": "f" * 64}), "ana")
 
 
-def test_a_new_run_is_queued_with_waiting_jobs(store: SqlStore) -> None:
+def test_a_new_run_is_queued_with_waiting_jobs(store: Store) -> None:
     plan = make_plan(stations(3))
     store.plans.save(plan, "ana")
     jobs = [NewJob(1, "PE-00002"), NewJob(1, "PE-00001"), NewJob(0, "PE-00000")]
@@ -55,7 +54,7 @@ def test_a_new_run_is_queued_with_waiting_jobs(store: SqlStore) -> None:
     assert store.runs.active() == [run.id]
 
 
-def test_a_run_needs_its_plan_on_record_and_changes_for_its_jobs(store: SqlStore) -> None:
+def test_a_run_needs_its_plan_on_record_and_changes_for_its_jobs(store: Store) -> None:
     plan = make_plan(["A"])
     with pytest.raises(NotFoundError):
         store.runs.create(prepared(plan, "apply", Strategy(), [NewJob(0, "A")], actor="ana"))
@@ -65,7 +64,7 @@ def test_a_run_needs_its_plan_on_record_and_changes_for_its_jobs(store: SqlStore
     assert store.runs.page(Page()) == (0, [])
 
 
-def test_an_idempotency_key_gives_the_same_run_or_a_conflict(store: SqlStore) -> None:
+def test_an_idempotency_key_gives_the_same_run_or_a_conflict(store: Store) -> None:
     plan, other = make_plan(["A"]), make_plan(["B"])
     store.plans.save(plan, "ana")
     store.plans.save(other, "ana")
@@ -81,7 +80,7 @@ def test_an_idempotency_key_gives_the_same_run_or_a_conflict(store: SqlStore) ->
     assert store.runs.page(Page())[0] == 1
 
 
-def test_a_key_is_nobody_elses(store: SqlStore) -> None:
+def test_a_key_is_nobody_elses(store: Store) -> None:
     plan, other = make_plan(["A"]), make_plan(["B"])
     store.plans.save(plan, "ana")
     store.plans.save(other, "ana")
@@ -103,7 +102,7 @@ def test_a_key_is_nobody_elses(store: SqlStore) -> None:
     assert create("A", "person", "a", key="b c") != create("A", "person", "a.b", key="c")
 
 
-def test_runs_are_listed_newest_first_by_state(store: SqlStore) -> None:
+def test_runs_are_listed_newest_first_by_state(store: Store) -> None:
     runs = [start_run(store, ["A"], salt=str(number)) for number in range(3)]
     store.runs.cancel(runs[1].id, "ana")
     total, listed = store.runs.page(Page(limit=2))
@@ -112,7 +111,7 @@ def test_runs_are_listed_newest_first_by_state(store: SqlStore) -> None:
     assert (total, [run.id for run in listed]) == (1, [runs[1].id])
 
 
-def test_advance_opens_waves_and_keeps_times(store: SqlStore, clock: VirtualClock) -> None:
+def test_advance_opens_waves_and_keeps_times(store: Store, clock: VirtualClock) -> None:
     run = start_run(store, stations(4), waves=2)
     assert run.started == clock.now()
     clock.pause(5)
@@ -132,7 +131,7 @@ def test_advance_opens_waves_and_keeps_times(store: SqlStore, clock: VirtualCloc
     assert (after.wave, after.started) == (1, run.started)
 
 
-def test_advance_may_decide_nothing(store: SqlStore) -> None:
+def test_advance_may_decide_nothing(store: Store) -> None:
     run = start_run(store, ["A"])
     before = store.audit.page(Page())[0]
     assert store.runs.advance(run.id, lambda _run, _jobs: None) is None
@@ -142,7 +141,7 @@ def test_advance_may_decide_nothing(store: SqlStore) -> None:
         store.runs.advance("r-none", lambda _run, _jobs: None)
 
 
-def test_advance_that_raises_changes_nothing(store: SqlStore) -> None:
+def test_advance_that_raises_changes_nothing(store: Store) -> None:
     run = start_run(store, ["A"])
 
     def decide(_run: Run, _jobs: Sequence[Job]) -> Transition:
@@ -153,14 +152,14 @@ def test_advance_that_raises_changes_nothing(store: SqlStore) -> None:
     assert store.runs.get(run.id) == run
 
 
-def test_a_run_does_not_end_with_open_jobs(store: SqlStore) -> None:
+def test_a_run_does_not_end_with_open_jobs(store: Store) -> None:
     run = start_run(store, ["A"])
     with pytest.raises(ConflictError):
         store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
     assert store.runs.get(run.id).state is RunState.RUNNING
 
 
-def test_cancelling_ends_what_was_not_claimed_and_a_terminal_run_stays(store: SqlStore, clock: VirtualClock) -> None:
+def test_cancelling_ends_what_was_not_claimed_and_a_terminal_run_stays(store: Store, clock: VirtualClock) -> None:
     run = start_run(store, stations(3), strategy=Strategy(parallel=1))
     worker = store.processes.register("w")
     (claim,) = store.claims.take(worker, 10)
@@ -178,7 +177,7 @@ def test_cancelling_ends_what_was_not_claimed_and_a_terminal_run_stays(store: Sq
     assert store.runs.active() == []
 
 
-def test_cancelling_spares_a_job_that_must_recover(store: SqlStore) -> None:
+def test_cancelling_spares_a_job_that_must_recover(store: Store) -> None:
     run = start_run(store, stations(2), strategy=Strategy(parallel=1))
     worker = store.processes.register("w")
     (claim,) = store.claims.take(worker, 10)
@@ -196,7 +195,7 @@ def test_cancelling_spares_a_job_that_must_recover(store: SqlStore) -> None:
     assert (again.job.id, again.recovers, again.transaction) == (claim.job.id, True, claim.transaction)
 
 
-def test_a_run_of_nothing_can_end(store: SqlStore) -> None:
+def test_a_run_of_nothing_can_end(store: Store) -> None:
     plan = make_plan([])
     store.plans.save(plan, "ana")
     run = store.runs.create(prepared(plan, "apply", Strategy(), [], actor="ana"))

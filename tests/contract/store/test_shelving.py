@@ -9,14 +9,13 @@ import pytest
 from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import ConflictError, NotFoundError
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore, comments
+from controller.store import Page, Store, comments
 
 MINOR, MAJOR, CRITICAL = PerceivedSeverity.MINOR, PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL
 CLEARED = PerceivedSeverity.CLEARED
 
 
-def report(store: SqlStore, clock: VirtualClock, severity: PerceivedSeverity, station: str = "A") -> Alarm:
+def report(store: Store, clock: VirtualClock, severity: PerceivedSeverity, station: str = "A") -> Alarm:
     return store.alarms.report(
         AlarmReport(
             station=station,
@@ -29,12 +28,12 @@ def report(store: SqlStore, clock: VirtualClock, severity: PerceivedSeverity, st
     )
 
 
-def shelve(store: SqlStore, clock: VirtualClock, alarm: Alarm, hours: float = 1) -> Alarm:
+def shelve(store: Store, clock: VirtualClock, alarm: Alarm, hours: float = 1) -> Alarm:
     return store.alarms.shelve(alarm.id, clock.now() + timedelta(hours=hours), "ana", "parts ordered")
 
 
 async def test_a_shelved_alarm_is_listed_as_such_and_nobody_is_called_until_it_is_over(
-    store: SqlStore, clock: VirtualClock
+    store: Store, clock: VirtualClock
 ) -> None:
     alarm, other = report(store, clock, MAJOR), report(store, clock, MAJOR, "B")
     shelved = shelve(store, clock, alarm)
@@ -54,7 +53,7 @@ async def test_a_shelved_alarm_is_listed_as_such_and_nobody_is_called_until_it_i
     assert ("ana", "alarm.shelved") in acts
 
 
-async def test_what_people_were_to_be_told_waits_while_it_is_shelved(store: SqlStore, clock: VirtualClock) -> None:
+async def test_what_people_were_to_be_told_waits_while_it_is_shelved(store: Store, clock: VirtualClock) -> None:
     alarm = report(store, clock, MAJOR)
     assert store.alarms.escalate(alarm, "it stands", actor="remediation") is not None
     shelve(store, clock, alarm)
@@ -63,7 +62,7 @@ async def test_what_people_were_to_be_told_waits_while_it_is_shelved(store: SqlS
     assert [one.alarm for one in store.escalations.pending()] == [alarm.id]
 
 
-async def test_what_becomes_worse_than_it_was_shelved_for_is_back(store: SqlStore, clock: VirtualClock) -> None:
+async def test_what_becomes_worse_than_it_was_shelved_for_is_back(store: Store, clock: VirtualClock) -> None:
     alarm = report(store, clock, MAJOR)
     shelve(store, clock, alarm)
     for severity in (MINOR, MAJOR):
@@ -79,7 +78,7 @@ async def test_what_becomes_worse_than_it_was_shelved_for_is_back(store: SqlStor
     assert [act for _, act, _ in acts].count("alarm.unshelved") == 1
 
 
-async def test_a_fault_that_comes_and_goes_stays_shelved_and_no_longer(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_fault_that_comes_and_goes_stays_shelved_and_no_longer(store: Store, clock: VirtualClock) -> None:
     first = report(store, clock, MAJOR)
     shelve(store, clock, first)
     await clock.advance(60)
@@ -97,7 +96,7 @@ async def test_a_fault_that_comes_and_goes_stays_shelved_and_no_longer(store: Sq
     assert report(store, clock, MAJOR).shelved_until is None
 
 
-def test_what_stands_is_shelved_and_what_is_shelved_comes_back(store: SqlStore, clock: VirtualClock) -> None:
+def test_what_stands_is_shelved_and_what_is_shelved_comes_back(store: Store, clock: VirtualClock) -> None:
     alarm = report(store, clock, MAJOR)
     with pytest.raises(ConflictError, match="not shelved"):
         store.alarms.unshelve(alarm.id, "ana", "")
@@ -111,7 +110,7 @@ def test_what_stands_is_shelved_and_what_is_shelved_comes_back(store: SqlStore, 
         store.alarms.shelve("a-none", clock.now(), "ana", "")
 
 
-def test_acknowledged_alarms_are_listed_apart(store: SqlStore, clock: VirtualClock) -> None:
+def test_acknowledged_alarms_are_listed_apart(store: Store, clock: VirtualClock) -> None:
     alarm, other = report(store, clock, MAJOR), report(store, clock, MAJOR, "B")
     store.alarms.acknowledge(alarm.id, "ana", actor="ana")
     for known, found in ((True, alarm), (False, other)):
@@ -119,7 +118,7 @@ def test_acknowledged_alarms_are_listed_apart(store: SqlStore, clock: VirtualClo
 
 
 def test_a_tenant_reads_its_own_comments_and_what_the_host_says_to_it(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inside = store.comments.add("a-1", "ana", "host", "the supplier is late again")
     to_both = store.comments.add("a-1", "ana", "host", "back at 9", ("entel", "bitel"))

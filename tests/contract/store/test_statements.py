@@ -15,8 +15,7 @@ from controller.models.signed_note import SigningKey
 from controller.models.statement import Column, IssuedStatement, Sheet, Statement, StatementForm, StatementKind
 from controller.performance.statements import digest_of, files_of, statement_of
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page, StatementFilter
-from controller.store import SqlStore
+from controller.store import Page, StatementFilter, Store
 from controller.store.evidence import Evidence, SigningKeys, add_signing_key
 
 
@@ -42,14 +41,14 @@ def clock() -> VirtualClock:
     return VirtualClock(datetime(2026, 11, 3, tzinfo=UTC))
 
 
-def sign_with(store: SqlStore, folder: Path) -> None:
+def sign_with(store: Store, folder: Path) -> None:
     """Sign from now on with a new key, and keep the newest audit row in a folder."""
     add_signing_key(folder / "signing-keys", "host.example")
     signing = SigningKeys.kept_in(folder / "signing-keys", "host.example", used=True)
     store.database.evidence = Evidence(folder=folder, signing=signing)
 
 
-def test_what_differs_is_the_next_version_and_each_stays_as_it_was_issued(store: SqlStore) -> None:
+def test_what_differs_is_the_next_version_and_each_stays_as_it_was_issued(store: Store) -> None:
     first = store.statements.issue(draft(), "ana", "")
     assert store.statements.issue(draft(), "ben", "again") == first
     second = store.statements.issue(draft(2), "ben", "an alarm came late")
@@ -66,7 +65,7 @@ def test_what_differs_is_the_next_version_and_each_stays_as_it_was_issued(store:
 
 
 @pytest.mark.parametrize("version", [None, 1])
-def test_what_was_not_issued_is_not_found(store: SqlStore, version: int | None) -> None:
+def test_what_was_not_issued_is_not_found(store: Store, version: int | None) -> None:
     with pytest.raises(NotFoundError, match="sla statement of bitel for 2026-10"):
         store.statements.get(StatementKind.SLA, "bitel", "2026-10", version)
     with pytest.raises(NotFoundError, match="there is no statement x"):
@@ -75,7 +74,7 @@ def test_what_was_not_issued_is_not_found(store: SqlStore, version: int | None) 
         store.statements.proof("0" * 64)
 
 
-def test_a_proof_is_the_row_of_the_audit_trail_and_holds_only_while_that_is_as_written(store: SqlStore) -> None:
+def test_a_proof_is_the_row_of_the_audit_trail_and_holds_only_while_that_is_as_written(store: Store) -> None:
     store.audit.append("ana", "before", "x")
     issued = store.statements.issue(draft(), "ana", "")
     digest = issued.digests[StatementForm.HTML]
@@ -95,7 +94,7 @@ def test_a_proof_is_the_row_of_the_audit_trail_and_holds_only_while_that_is_as_w
     assert store.statements.proof(digest).wrong == "it is missing"
 
 
-def test_an_issued_statement_is_signed_and_its_note_names_its_files(store: SqlStore, tmp_path: Path) -> None:
+def test_an_issued_statement_is_signed_and_its_note_names_its_files(store: Store, tmp_path: Path) -> None:
     unsigned = store.statements.issue(draft(), "ana", "")
     with pytest.raises(NotFoundError, match="was not signed"):
         store.statements.note(unsigned.id)
@@ -106,7 +105,7 @@ def test_an_issued_statement_is_signed_and_its_note_names_its_files(store: SqlSt
     assert key.name == "host.example"
 
 
-def restored(store: SqlStore, tmp_path: Path) -> tuple[IssuedStatement, dict[StatementForm, bytes], str]:
+def restored(store: Store, tmp_path: Path) -> tuple[IssuedStatement, dict[StatementForm, bytes], str]:
     """A record on which a statement was issued, and which was then restored from before; what others kept of it."""
     sign_with(store, tmp_path)
     issued = store.statements.issue(draft(), "ana", "")
@@ -123,7 +122,7 @@ def restored(store: SqlStore, tmp_path: Path) -> tuple[IssuedStatement, dict[Sta
 
 
 def test_after_a_restore_what_was_issued_comes_back_by_its_files_and_is_not_issued_again(
-    store: SqlStore, tmp_path: Path, clock: VirtualClock
+    store: Store, tmp_path: Path, clock: VirtualClock
 ) -> None:
     issued, files, note = restored(store, tmp_path)
     with pytest.raises(ConflictError, match="nothing is issued until a person decides which record is right"):
@@ -148,7 +147,7 @@ def test_after_a_restore_what_was_issued_comes_back_by_its_files_and_is_not_issu
 
 
 def test_a_settlement_after_a_restore_asks_for_those_that_it_corrects(
-    store: SqlStore, tmp_path: Path, clock: VirtualClock
+    store: Store, tmp_path: Path, clock: VirtualClock
 ) -> None:
     restored(store, tmp_path)
     store.integrity.decide(RecordChoice.RECORD, "ana", "the backup of the night")
@@ -169,7 +168,7 @@ def test_a_settlement_after_a_restore_asks_for_those_that_it_corrects(
     assert store.statements.issue(settlement(11), "ana", "").version == 1, "all that it corrects is of this record"
 
 
-def test_nothing_is_taken_back_where_nothing_was_lost(store: SqlStore, tmp_path: Path) -> None:
+def test_nothing_is_taken_back_where_nothing_was_lost(store: Store, tmp_path: Path) -> None:
     sign_with(store, tmp_path)
     issued = store.statements.issue(draft(), "ana", "")
     files = {StatementForm.JSON: store.statements.file(issued.id, StatementForm.JSON)}
@@ -178,7 +177,7 @@ def test_nothing_is_taken_back_where_nothing_was_lost(store: SqlStore, tmp_path:
 
 
 @pytest.mark.parametrize(("column", "value"), [("by", "eve"), ("reason", "mine"), ("issued", "2026-10-30 01:02:03")])
-def test_who_issued_it_when_and_why_is_proved_too(store: SqlStore, column: str, value: str) -> None:
+def test_who_issued_it_when_and_why_is_proved_too(store: Store, column: str, value: str) -> None:
     issued = store.statements.issue(draft(), "ana", "late")
     digest = issued.digests[StatementForm.CSV]
     assert store.statements.proof(digest).wrong == ""
@@ -187,7 +186,7 @@ def test_who_issued_it_when_and_why_is_proved_too(store: SqlStore, column: str, 
     assert store.statements.proof(digest).wrong == "it has another time, person or reason"
 
 
-def test_a_person_may_say_that_none_was_issued(store: SqlStore, tmp_path: Path) -> None:
+def test_a_person_may_say_that_none_was_issued(store: Store, tmp_path: Path) -> None:
     _, files, note = restored(store, tmp_path)
     store.integrity.decide(RecordChoice.RECORD, "ana", "the backup of the night")
     assert store.statements.issue(draft(3), "ana", "", anew=True).version == 1
@@ -195,7 +194,7 @@ def test_a_person_may_say_that_none_was_issued(store: SqlStore, tmp_path: Path) 
         store.statements.take_back(files, note, "ana")
 
 
-def test_only_what_was_signed_here_comes_back(store: SqlStore, tmp_path: Path) -> None:
+def test_only_what_was_signed_here_comes_back(store: Store, tmp_path: Path) -> None:
     _, files, note = restored(store, tmp_path)
     store.integrity.decide(RecordChoice.RECORD, "ana", "the backup of the night")
     changed = files[StatementForm.JSON].replace(b"1.5", b"9.5")

@@ -8,15 +8,14 @@ from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, LeaseLostError, NotFoundError
 from controller.models.run import JournalStep, Outcome, Run, RunState, Strategy
 from controller.models.step import RunPlaybook, StepRecord, StepState
-from controller.ports.store import JobResult, NewJob, Page, Transition
-from controller.store import SqlStore
+from controller.store import JobResult, NewJob, Page, Store, Transition
 from tests.support.launch import prepared
 from tests.support.records import START, make_change, make_entry, make_plan, start_run
 
 USED = RunPlaybook(name="own", digest="d1", text="name: own\n# ñ\n", parameters={"cell": "1", "gently": True})
 
 
-def start(store: SqlStore, used: RunPlaybook = USED, key: str | None = None, salt: str = "") -> Run:
+def start(store: Store, used: RunPlaybook = USED, key: str | None = None, salt: str = "") -> Run:
     plan = make_plan([], salt)
     store.plans.save(plan, "ana")
     run = store.runs.create(prepared(plan, "own", Strategy(), [NewJob(0, "A")], actor="ana", key=key, playbook=used))
@@ -39,7 +38,7 @@ def step(run: Run, position: int = 0, *, undo: bool = False) -> StepRecord:
     )
 
 
-def test_a_run_keeps_its_playbook(store: SqlStore) -> None:
+def test_a_run_keeps_its_playbook(store: Store) -> None:
     run, other = start(store), start(store, salt="2")
     assert (run.playbook, run.parameters) == ("d1", USED.parameters)
     assert store.runs.playbook(other.playbook) == USED.text
@@ -48,7 +47,7 @@ def test_a_run_keeps_its_playbook(store: SqlStore) -> None:
         store.runs.playbook("d2")
 
 
-def test_a_key_is_for_one_playbook_and_its_parameters(store: SqlStore) -> None:
+def test_a_key_is_for_one_playbook_and_its_parameters(store: Store) -> None:
     run = start(store, key="k")
     # Stations moved on since: another plan, the same request.
     assert start(store, key="k", salt="later").id == run.id
@@ -59,7 +58,7 @@ def test_a_key_is_for_one_playbook_and_its_parameters(store: SqlStore) -> None:
         start(store, USED.model_copy(update={"parameters": {"cell": "2"}}), key="k")
 
 
-def test_steps_are_kept_in_order_under_the_lease(store: SqlStore) -> None:
+def test_steps_are_kept_in_order_under_the_lease(store: Store) -> None:
     run = start(store)
     worker = store.processes.register("w")
     (claim,) = store.claims.take(worker, 1)
@@ -75,7 +74,7 @@ def test_steps_are_kept_in_order_under_the_lease(store: SqlStore) -> None:
         store.steps.write(rows[0], claim)
 
 
-def test_steps_have_journals_of_their_own(store: SqlStore) -> None:
+def test_steps_have_journals_of_their_own(store: Store) -> None:
     start(store)
     (claim,) = store.claims.take(store.processes.register("w"), 1)
     entry = make_entry(claim, 0, JournalStep.OPENED).model_copy(update={"transaction": f"{claim.transaction}.0.1"})
@@ -84,7 +83,7 @@ def test_steps_have_journals_of_their_own(store: SqlStore) -> None:
     assert store.journal.find(claim.transaction) == []
 
 
-def test_a_station_is_just_being_changed_only_while_a_transaction_of_its_own_is_open(store: SqlStore) -> None:
+def test_a_station_is_just_being_changed_only_while_a_transaction_of_its_own_is_open(store: Store) -> None:
     run = start(store)
     (claim,) = store.claims.take(store.processes.register("w"), 1)
     at = claim.job.station
@@ -115,7 +114,7 @@ def test_a_station_is_just_being_changed_only_while_a_transaction_of_its_own_is_
 
 
 @pytest.mark.parametrize("kind", OperationKind)
-def test_of_operations_only_those_that_interrupt_are_no_time_to_look(store: SqlStore, kind: OperationKind) -> None:
+def test_of_operations_only_those_that_interrupt_are_no_time_to_look(store: Store, kind: OperationKind) -> None:
     run = start(store)
     (claim,) = store.claims.take(store.processes.register("w"), 1)
     operates = step(run).model_copy(update={"change": None, "operations": (Operation(kind=kind, seconds=60),)})
@@ -127,7 +126,7 @@ def test_of_operations_only_those_that_interrupt_are_no_time_to_look(store: SqlS
     assert kind.interrupts or not kind.restarts
 
 
-def test_a_job_without_steps_is_in_its_transaction_until_it_ends(store: SqlStore) -> None:
+def test_a_job_without_steps_is_in_its_transaction_until_it_ends(store: Store) -> None:
     start_run(store, ["A"])
     (claim,) = store.claims.take(store.processes.register("w"), 1)
     assert store.claims.in_transaction(["A"]) == {}
@@ -137,7 +136,7 @@ def test_a_job_without_steps_is_in_its_transaction_until_it_ends(store: SqlStore
     assert store.claims.in_transaction(["A"]) == {}
 
 
-def test_what_a_station_carries_by_a_job_under_way_is_known_before_the_ledger_has_it(store: SqlStore) -> None:
+def test_what_a_station_carries_by_a_job_under_way_is_known_before_the_ledger_has_it(store: Store) -> None:
     run = start(store)
     (claim,) = store.claims.take(store.processes.register("w"), 1)
     done = {"state": StepState.DONE, "outcome": Outcome.SUCCEEDED, "operations": ()}

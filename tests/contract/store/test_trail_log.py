@@ -17,8 +17,7 @@ from controller.models.errors import ConflictError, InputError
 from controller.models.evidence import Extension, TrailHead
 from controller.models.signed_note import SigningKey
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore, open_store, trail_log
+from controller.store import Page, Store, open_store, trail_log
 from controller.store.evidence import AuditKey, AuditKeys, Evidence, SigningKeys, add_signing_key
 from tests.unit.models.test_merkle import mth
 
@@ -32,7 +31,7 @@ def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def signed(url: str, clock: VirtualClock, tmp_path: Path) -> Iterator[SqlStore]:
+def signed(url: str, clock: VirtualClock, tmp_path: Path) -> Iterator[Store]:
     """A record with keys for its trail and for what others keep."""
     add_signing_key(tmp_path / "signing-keys", "host.example")
     keys, signing = AuditKeys((AuditKey.new(1),)), SigningKeys.kept_in(tmp_path / "signing-keys", "x", used=True)
@@ -40,12 +39,12 @@ def signed(url: str, clock: VirtualClock, tmp_path: Path) -> Iterator[SqlStore]:
         yield opened
 
 
-def fill(store: SqlStore, rows: int) -> None:
+def fill(store: Store, rows: int) -> None:
     for number in range(rows):
         store.audit.append("ana", "did", str(number))
 
 
-def publish(store: SqlStore) -> TrailHead:
+def publish(store: Store) -> TrailHead:
     while store.trail.grow():
         pass
     published = store.trail.publish()
@@ -53,7 +52,7 @@ def publish(store: SqlStore) -> TrailHead:
     return TrailHead.read(published.note, store.trail.public_keys())[0]
 
 
-def leaves(store: SqlStore) -> list[bytes]:
+def leaves(store: Store) -> list[bytes]:
     """What a head is over, by the trail and by what tiles say which rows they hold."""
     with store.database.engine.connect() as connection:
         hashes = connection.execute(text("SELECT hash FROM audit ORDER BY id")).scalars().all()
@@ -65,7 +64,7 @@ def leaves(store: SqlStore) -> list[bytes]:
     return found
 
 
-def test_a_head_a_day_is_signed_and_each_extends_all_before(signed: SqlStore, clock: VirtualClock) -> None:
+def test_a_head_a_day_is_signed_and_each_extends_all_before(signed: Store, clock: VirtualClock) -> None:
     heads = []
     for rows in (3, 1, 11, 30, 0):
         fill(signed, rows)
@@ -86,7 +85,7 @@ def test_a_head_a_day_is_signed_and_each_extends_all_before(signed: SqlStore, cl
 
 
 def test_who_keeps_a_head_sees_that_rows_are_gone_changed_or_another_trail_goes_on(
-    signed: SqlStore, clock: VirtualClock
+    signed: Store, clock: VirtualClock
 ) -> None:
     fill(signed, 9)
     kept = publish(signed)
@@ -128,7 +127,7 @@ def test_who_keeps_a_head_sees_that_rows_are_gone_changed_or_another_trail_goes_
         ("UPDATE audit_tiles SET hash = (SELECT hash FROM audit_tiles WHERE number = 1)", "rows 5 to 8 are not those"),
     ],
 )
-def test_the_host_itself_sees_what_no_longer_fits(signed: SqlStore, clock: VirtualClock, spoil: str, says: str) -> None:
+def test_the_host_itself_sees_what_no_longer_fits(signed: Store, clock: VirtualClock, spoil: str, says: str) -> None:
     fill(signed, 9)
     publish(signed)
     assert signed.trail.verify() is None
@@ -143,7 +142,7 @@ def test_the_host_itself_sees_what_no_longer_fits(signed: SqlStore, clock: Virtu
     "spoil", ["DELETE FROM audit_heads", "UPDATE audit_heads SET note = replace(note, '2026', '2099')"]
 )
 def test_a_head_of_which_somebody_took_the_row_away_is_followed_by_one_that_extends_it(
-    signed: SqlStore, clock: VirtualClock, spoil: str
+    signed: Store, clock: VirtualClock, spoil: str
 ) -> None:
     fill(signed, 9)
     kept = publish(signed)
@@ -154,7 +153,7 @@ def test_a_head_of_which_somebody_took_the_row_away_is_followed_by_one_that_exte
     assert publish(signed).size > kept.size
 
 
-def test_no_head_is_signed_that_contradicts_one_before(signed: SqlStore, clock: VirtualClock) -> None:
+def test_no_head_is_signed_that_contradicts_one_before(signed: Store, clock: VirtualClock) -> None:
     fill(signed, 9)
     publish(signed)
     with signed.database.engine.begin() as connection:
@@ -168,7 +167,7 @@ def test_no_head_is_signed_that_contradicts_one_before(signed: SqlStore, clock: 
         signed.trail.publish()
 
 
-def test_a_key_that_somebody_wrote_into_the_database_verifies_nothing(signed: SqlStore) -> None:
+def test_a_key_that_somebody_wrote_into_the_database_verifies_nothing(signed: Store) -> None:
     publish(signed)
     stranger = SigningKey("host.example", bytes(32)).public.line
     with signed.database.engine.begin() as connection:
@@ -182,7 +181,7 @@ def test_a_key_that_somebody_wrote_into_the_database_verifies_nothing(signed: Sq
 
 
 def test_without_a_key_nothing_is_published_and_a_lost_key_is_named(
-    store: SqlStore, tmp_path: Path, clock: VirtualClock
+    store: Store, tmp_path: Path, clock: VirtualClock
 ) -> None:
     fill(store, 9)
     assert store.trail.publish() is None
@@ -195,7 +194,7 @@ def test_without_a_key_nothing_is_published_and_a_lost_key_is_named(
 
 
 def test_a_new_key_goes_on_record_when_it_signs_and_old_heads_are_verified_by_the_old_one(
-    signed: SqlStore, clock: VirtualClock, tmp_path: Path
+    signed: Store, clock: VirtualClock, tmp_path: Path
 ) -> None:
     fill(signed, 2)
     first = publish(signed)

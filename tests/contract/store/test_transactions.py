@@ -11,8 +11,7 @@ from sqlalchemy import text
 
 from controller.models.errors import ConflictError, NotFoundError
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page, Store
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import LoopStore, Page, Store, open_store
 from controller.store.transaction import Mode, Tx, WorkedOut
 
 
@@ -22,7 +21,7 @@ def _put(store: Store, name: str, hold: str) -> str:
     return name
 
 
-def test_what_spans_repositories_happens_as_a_whole_or_not_at_all(store: SqlStore) -> None:
+def test_what_spans_repositories_happens_as_a_whole_or_not_at_all(store: Store) -> None:
     hold = store.holds.add("A", "ana", "", None)
     with pytest.raises(NotFoundError):
         store.transaction(_put, "half", "h-none")
@@ -32,7 +31,7 @@ def test_what_spans_repositories_happens_as_a_whole_or_not_at_all(store: SqlStor
     assert [row.action for row in store.audit.page(Page())[1]] == ["hold.lifted", "switch.set", "hold.put"]
 
 
-def test_a_transaction_within_another_is_part_of_it(store: SqlStore) -> None:
+def test_a_transaction_within_another_is_part_of_it(store: Store) -> None:
     hold = store.holds.add("A", "ana", "", None)
 
     def outer(store: Store) -> None:
@@ -48,7 +47,7 @@ def test_a_transaction_within_another_is_part_of_it(store: SqlStore) -> None:
     assert store.switches.is_on("after")
 
 
-async def test_on_a_loop_it_is_the_same(store: SqlStore) -> None:
+async def test_on_a_loop_it_is_the_same(store: Store) -> None:
     loop = LoopStore(store)
     hold = await loop.holds.add("A", "ana", "", None)
     with pytest.raises(NotFoundError):
@@ -58,7 +57,7 @@ async def test_on_a_loop_it_is_the_same(store: SqlStore) -> None:
     assert [store.switches.is_on(name) for name in ("half", "whole")] == [False, True]
 
 
-async def test_what_is_worked_out_holds_no_transaction_and_keeps_no_other_call_waiting(store: SqlStore) -> None:
+async def test_what_is_worked_out_holds_no_transaction_and_keeps_no_other_call_waiting(store: Store) -> None:
     loop, known = LoopStore(store), WorkedOut[str, int](kept=1)
     begun, go_on, turns = threading.Event(), threading.Event(), list[str]()
 
@@ -83,7 +82,7 @@ async def test_what_is_worked_out_holds_no_transaction_and_keeps_no_other_call_w
     await loop.close()
 
 
-async def test_what_leaves_the_memory_too_fast_is_worked_out_all_the_same(store: SqlStore) -> None:
+async def test_what_leaves_the_memory_too_fast_is_worked_out_all_the_same(store: Store) -> None:
     loop, known = LoopStore(store), WorkedOut[str, int](kept=1)
 
     def both(tx: Tx) -> int:
@@ -114,7 +113,7 @@ def test_whoever_keeps_an_error_keeps_no_connection_at_what_it_saw(shared_url: s
             kept.append(raised)
 
 
-async def test_what_can_not_be_worked_out_is_told_to_its_caller(store: SqlStore) -> None:
+async def test_what_can_not_be_worked_out_is_told_to_its_caller(store: Store) -> None:
     loop, known = LoopStore(store), WorkedOut[str, int](kept=1)
 
     def broken() -> int:

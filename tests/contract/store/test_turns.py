@@ -10,21 +10,20 @@ from controller.models.approval import PartyWindows
 from controller.models.run import GateChoice, Outcome, Policy, Run, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, NewDecision, NewJob, Transition
-from controller.store import SqlStore
+from controller.store import JobResult, NewDecision, NewJob, Store, Transition
 from tests.contract.store.test_approvals import FREE, WAITS, constraints, say, start
 from tests.support.launch import prepared
 from tests.support.records import make_plan
 
 
-def test_sides_take_turns_before_runs_do(store: SqlStore) -> None:
+def test_sides_take_turns_before_runs_do(store: Store) -> None:
     big = [start(store, *(f"E{n}-{m}" for m in range(20)), subject=f"e{n}") for n in range(3)]
     other = start(store, "B1", "B2", "B3", subject="b", side="bitel")
     claims = store.claims.take(store.processes.register("w"), 6)
     assert [claim.run.id for claim in claims] == [big[0].id, other.id, big[1].id, other.id, big[2].id, other.id]
 
 
-def test_whoever_waits_for_a_device_gets_it_next(store: SqlStore) -> None:
+def test_whoever_waits_for_a_device_gets_it_next(store: Store) -> None:
     """However many jobs a side has, one of another side waits for no more than what is under way."""
     start(store, *(f"S{n}" for n in range(30)), subject="e")
     small = start(store, "S0", "S7", subject="b", side="bitel")
@@ -38,7 +37,7 @@ def test_whoever_waits_for_a_device_gets_it_next(store: SqlStore) -> None:
 
 
 def together(
-    store: SqlStore, *stations: str, subject: str, policy: Policy = Policy.WAVE, waves: int = 1, units: bool = False
+    store: Store, *stations: str, subject: str, policy: Policy = Policy.WAVE, waves: int = 1, units: bool = False
 ) -> Run:
     """A run whose stations of a wave are decided together; nothing of it is cleared yet.
 
@@ -58,25 +57,25 @@ def together(
     )
 
 
-def open_wave(store: SqlStore, run: Run) -> None:
+def open_wave(store: Store, run: Run) -> None:
     """Open the first wave, all of it claimable at once."""
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     ready = tuple(job.id for job in store.runs.jobs(run.id) if job.wave == 0)
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
 
 
-def subject_of(store: SqlStore, run: Run) -> str:
+def subject_of(store: Store, run: Run) -> str:
     """What people approve of a run: each has a subject of its own."""
     standing = store.approvals.standing(run.id)
     assert standing is not None
     return standing.constraints.subject
 
 
-def waits(store: SqlStore, run: Run) -> bool:
+def waits(store: Store, run: Run) -> bool:
     return any("decided together" in reason for reason in store.runs.get(run.id).waits)
 
 
-def test_groups_that_share_a_station_are_not_under_way_at_once(store: SqlStore) -> None:
+def test_groups_that_share_a_station_are_not_under_way_at_once(store: Store) -> None:
     """Each would hold what the other waits for."""
     one = together(store, "A", "B", subject="one")
     other = together(store, "B", "C", subject="other", policy=Policy.UNIT)
@@ -93,7 +92,7 @@ def test_groups_that_share_a_station_are_not_under_way_at_once(store: SqlStore) 
     assert not waits(store, other)
 
 
-def test_who_was_postponed_keeps_nobody(store: SqlStore) -> None:
+def test_who_was_postponed_keeps_nobody(store: Store) -> None:
     """Until its next window, or for as long as a hold stands."""
     one = together(store, "A", "B", subject="one", policy=Policy.UNIT)
     mine = subject_of(store, one)
@@ -113,7 +112,7 @@ def test_who_was_postponed_keeps_nobody(store: SqlStore) -> None:
     assert [waits(store, run) for run in (one, other)] == [False, False]
 
 
-def test_units_that_begin_anew_wait_each_for_themselves(store: SqlStore) -> None:
+def test_units_that_begin_anew_wait_each_for_themselves(store: Store) -> None:
     """One of them was away, say, and keeps nobody; the other one may begin at any moment, or has begun."""
     one = together(store, "A", "B", subject="one", policy=Policy.UNIT, units=True)
     mine = subject_of(store, one)
@@ -136,7 +135,7 @@ def test_units_that_begin_anew_wait_each_for_themselves(store: SqlStore) -> None
 
 
 @pytest.mark.parametrize("policy", list(Policy))
-def test_what_is_decided_together_is_begun_together(store: SqlStore, policy: Policy) -> None:
+def test_what_is_decided_together_is_begun_together(store: Store, policy: Policy) -> None:
     plan = make_plan(["A", "B", "C"])
     store.plans.save(plan, "ana")
     bound = constraints("A", "B", "C")
@@ -163,7 +162,7 @@ def test_what_is_decided_together_is_begun_together(store: SqlStore, policy: Pol
     assert begun() == frozenset()
 
 
-def test_who_may_not_begin_keeps_nobody(store: SqlStore) -> None:
+def test_who_may_not_begin_keeps_nobody(store: Store) -> None:
     one, other = together(store, "A", "B", subject="one"), together(store, "B", "A", subject="other")
     mine = subject_of(store, one)
     store.approvals.reassess(
@@ -176,7 +175,7 @@ def test_who_may_not_begin_keeps_nobody(store: SqlStore) -> None:
     assert [waits(store, run) for run in (one, other)] == [True, False]
 
 
-def test_the_next_wave_waits_before_it_is_opened(store: SqlStore) -> None:
+def test_the_next_wave_waits_before_it_is_opened(store: Store) -> None:
     one = together(store, "A", "B", subject="one", waves=2)
     mine = subject_of(store, one)
     other = together(store, "B", subject="other")
@@ -191,7 +190,7 @@ def test_the_next_wave_waits_before_it_is_opened(store: SqlStore) -> None:
     assert {job.station: bool(job.blocked) for job in store.runs.jobs(one.id)} == {"A": False, "B": True}
 
 
-def test_only_who_waits_for_a_worker_counts_as_waiting_for_one(store: SqlStore, clock: VirtualClock) -> None:
+def test_only_who_waits_for_a_worker_counts_as_waiting_for_one(store: Store, clock: VirtualClock) -> None:
     """Else people are called when a run waits for its window."""
 
     def age() -> float:

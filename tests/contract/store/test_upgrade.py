@@ -12,7 +12,7 @@ from sqlalchemy import inspect, update
 
 from controller.models.health import Health
 from controller.ports.clock import SystemClock
-from controller.store import SqlStore
+from controller.store import Store
 from controller.store.devices import healths
 from controller.store.engine import make_engine
 from controller.store.run_rows import runs
@@ -20,7 +20,7 @@ from controller.store.upgrade import upgrade_engine
 from tests.support.records import START, start_run
 
 
-def test_a_run_that_only_a_newer_version_understands_is_left_to_it(store: SqlStore) -> None:
+def test_a_run_that_only_a_newer_version_understands_is_left_to_it(store: Store) -> None:
     newer, known = start_run(store, ["A"], salt="newer"), start_run(store, ["B"], salt="known")
     text = newer.strategy.model_dump_json()
     with store.database.engine.begin() as connection:
@@ -34,7 +34,7 @@ def test_a_run_that_only_a_newer_version_understands_is_left_to_it(store: SqlSto
     assert [claim.job.run for claim in store.claims.take(worker, 10)] == [newer.id]
 
 
-def test_health_that_another_version_wrote_is_as_if_nobody_had_looked(store: SqlStore) -> None:
+def test_health_that_another_version_wrote_is_as_if_nobody_had_looked(store: Store) -> None:
     store.healths.save([Health(station=name, at=START, reachable=True) for name in ("A", "B")])
     with store.database.engine.begin() as connection:
         older = '{"station": "A", "at": "2026-01-01T00:00:00Z", "reachable": true, "cells": {"1": true}}'

@@ -13,17 +13,16 @@ from controller.models.question import Question
 from controller.models.run import JobState, JournalStep, Outcome, Strategy
 from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Claim, JobResult, Page
-from controller.store import SqlStore
+from controller.store import Claim, JobResult, Page, Store
 from tests.support.records import make_entry, start_run
 
 
-def claimed(store: SqlStore, *names: str) -> list[Claim]:
+def claimed(store: Store, *names: str) -> list[Claim]:
     start_run(store, list(names))
     return store.claims.take(store.processes.register("w"), 10)
 
 
-def rest(store: SqlStore, clock: VirtualClock, claim: Claim, seconds: float = 60) -> None:
+def rest(store: Store, clock: VirtualClock, claim: Claim, seconds: float = 60) -> None:
     store.claims.release(claim, "soaks", keep_transaction=True, until=clock.now() + timedelta(seconds=seconds))
 
 
@@ -40,7 +39,7 @@ def question(claim: Claim, clock: VirtualClock, name: str = "q", default: str = 
     )
 
 
-def choice(store: SqlStore, clock: VirtualClock, claim: Claim, state: StepState, detail: str = "") -> None:
+def choice(store: Store, clock: VirtualClock, claim: Claim, state: StepState, detail: str = "") -> None:
     row = StepRecord(
         job=claim.job.id,
         position=5,
@@ -54,7 +53,7 @@ def choice(store: SqlStore, clock: VirtualClock, claim: Claim, state: StepState,
     store.steps.write(row, claim)
 
 
-async def test_a_job_rests_without_a_worker_and_keeps_its_device(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_job_rests_without_a_worker_and_keeps_its_device(store: Store, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
     rest(store, clock, claim)
     (job,) = store.runs.jobs(claim.run.id)
@@ -70,7 +69,7 @@ async def test_a_job_rests_without_a_worker_and_keeps_its_device(store: SqlStore
         rest(store, clock, claim)
 
 
-def test_a_cancel_wakes(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_cancel_wakes(store: Store, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
     rest(store, clock, claim)
     store.runs.cancel(claim.run.id, "ana")
@@ -78,7 +77,7 @@ def test_a_cancel_wakes(store: SqlStore, clock: VirtualClock) -> None:
     assert again.run.state.value == "cancelling"
 
 
-def test_the_first_answer_counts_and_wakes(store: SqlStore, clock: VirtualClock) -> None:
+def test_the_first_answer_counts_and_wakes(store: Store, clock: VirtualClock) -> None:
     one, two = claimed(store, "A", "B")
     asked = store.questions.ask(question(one, clock), one)
     assert store.questions.ask(question(two, clock).model_copy(update={"text": "Again?"}), two) == asked
@@ -101,14 +100,14 @@ def test_the_first_answer_counts_and_wakes(store: SqlStore, clock: VirtualClock)
     assert (actions.count("question.asked"), actions.count("question.answered")) == (1, 1)
 
 
-def test_a_run_that_nobody_knows_is_distinguished_from_one_that_asks_nothing(store: SqlStore) -> None:
+def test_a_run_that_nobody_knows_is_distinguished_from_one_that_asks_nothing(store: Store) -> None:
     (claim,) = claimed(store, "A")
     assert store.questions.find(claim.run.id) == []
     with pytest.raises(NotFoundError, match="r-nowhere"):
         store.questions.find("r-nowhere")
 
 
-async def test_one_of_several_is_named_and_time_ends_them(store: SqlStore, clock: VirtualClock) -> None:
+async def test_one_of_several_is_named_and_time_ends_them(store: Store, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
     store.questions.ask(question(claim, clock, "q1", "no"), claim)
     store.questions.ask(question(claim, clock, "q2"), claim)
@@ -123,14 +122,14 @@ async def test_one_of_several_is_named_and_time_ends_them(store: SqlStore, clock
     assert (said.answer, said.by) == ("no", "nobody")
 
 
-def test_only_who_has_the_device_asks(store: SqlStore, clock: VirtualClock) -> None:
+def test_only_who_has_the_device_asks(store: Store, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
     store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
     with pytest.raises(LeaseLostError):
         store.questions.ask(question(claim, clock), claim)
 
 
-def test_a_wave_stands_when_its_last_choice_is_in(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_wave_stands_when_its_last_choice_is_in(store: Store, clock: VirtualClock) -> None:
     one, two, three = claimed(store, "A", "B", "C")
     store.claims.finish(three, JobResult(Outcome.FAILED_SAFE))
     choice(store, clock, one, StepState.DONE)
@@ -145,7 +144,7 @@ def test_a_wave_stands_when_its_last_choice_is_in(store: SqlStore, clock: Virtua
     assert store.runs.get(one.run.id).halted == ""
 
 
-def test_a_failure_wakes_the_wave_and_halts_the_run(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_failure_wakes_the_wave_and_halts_the_run(store: Store, clock: VirtualClock) -> None:
     one, two = claimed(store, "A", "B")
     choice(store, clock, one, StepState.DONE)
     store.gates.soak(one, 5)
@@ -157,9 +156,7 @@ def test_a_failure_wakes_the_wave_and_halts_the_run(store: SqlStore, clock: Virt
     assert store.runs.get(one.run.id).halted == "the soak failed at B: too few calls"
 
 
-def test_what_runs_wait_for_is_reported_with_since_when_and_who_can_end_it(
-    store: SqlStore, clock: VirtualClock
-) -> None:
+def test_what_runs_wait_for_is_reported_with_since_when_and_who_can_end_it(store: Store, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
     run = claim.run.id
     assert store.runs.waits([run]) == {}
@@ -176,7 +173,7 @@ def test_what_runs_wait_for_is_reported_with_since_when_and_who_can_end_it(
     assert store.runs.waits([run]) == {}
 
 
-def test_a_run_whose_jobs_rest_says_why_and_until_when(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_run_whose_jobs_rest_says_why_and_until_when(store: Store, clock: VirtualClock) -> None:
     one, two = claimed(store, "A", "B")
     run = one.run.id
     rest(store, clock, one)
@@ -187,7 +184,7 @@ def test_a_run_whose_jobs_rest_says_why_and_until_when(store: SqlStore, clock: V
     assert (wait.what, wait.since, wait.stations) == ("soaks", clock.now(), 2), "which stays, so that it is told once"
 
 
-async def test_a_rest_that_is_over_and_a_question_are_no_rest(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_rest_that_is_over_and_a_question_are_no_rest(store: Store, clock: VirtualClock) -> None:
     one, two = claimed(store, "A", "B")
     run = one.run.id
     store.questions.ask(question(one, clock), one)
@@ -199,9 +196,7 @@ async def test_a_rest_that_is_over_and_a_question_are_no_rest(store: SqlStore, c
     assert store.runs.waits([run]) == {}
 
 
-async def test_a_step_that_reads_for_long_is_named_and_one_that_acts_is_not(
-    store: SqlStore, clock: VirtualClock
-) -> None:
+async def test_a_step_that_reads_for_long_is_named_and_one_that_acts_is_not(store: Store, clock: VirtualClock) -> None:
     one, two, three = claimed(store, "A", "B", "C")
     run = one.run.id
     reads = StepRecord(
@@ -220,7 +215,7 @@ async def test_a_step_that_reads_for_long_is_named_and_one_that_acts_is_not(
     assert [wait.stations for wait in store.runs.waits([run])[run]] == [1]
 
 
-async def test_a_job_that_waits_for_its_stations_own_timer_says_why(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_job_that_waits_for_its_stations_own_timer_says_why(store: Store, clock: VirtualClock) -> None:
     one, two = claimed(store, "A", "B")
     run, at = one.run.id, clock.now()
 
@@ -244,7 +239,7 @@ async def test_a_job_that_waits_for_its_stations_own_timer_says_why(store: SqlSt
     assert store.runs.waits([run]) == {}
 
 
-async def test_a_wave_that_stands_before_the_next_begins_is_waited_for(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_wave_that_stands_before_the_next_begins_is_waited_for(store: Store, clock: VirtualClock) -> None:
     run = start_run(store, ["A", "B", "C"], waves=2, strategy=Strategy(soak=60)).id
     one, two = store.claims.take(store.processes.register("w"), 10)
     store.claims.finish(one, JobResult(Outcome.SUCCEEDED))
@@ -258,7 +253,7 @@ async def test_a_wave_that_stands_before_the_next_begins_is_waited_for(store: Sq
     assert store.runs.waits([run]) == {}
 
 
-async def test_a_run_says_that_no_worker_lives(store: SqlStore, clock: VirtualClock) -> None:
+async def test_a_run_says_that_no_worker_lives(store: Store, clock: VirtualClock) -> None:
     run = start_run(store, ["A", "B"]).id
     none = store.runs.unworked([run, "r-nowhere"])[run]
     assert none.what == "no worker lives that could go on with it; none was ever started"
@@ -283,9 +278,7 @@ async def test_a_run_says_that_no_worker_lives(store: SqlStore, clock: VirtualCl
     assert store.runs.unworked([run])[run].stations == 2, "it ended in good order"
 
 
-async def test_a_run_that_could_not_go_on_anyway_does_not_wait_for_a_worker(
-    store: SqlStore, clock: VirtualClock
-) -> None:
+async def test_a_run_that_could_not_go_on_anyway_does_not_wait_for_a_worker(store: Store, clock: VirtualClock) -> None:
     one, _ = claimed(store, "A", "B")
     await clock.advance(20)
     run = one.run.id
@@ -298,7 +291,7 @@ async def test_a_run_that_could_not_go_on_anyway_does_not_wait_for_a_worker(
     assert store.runs.unworked([run]) == {}
 
 
-def test_a_run_names_the_run_that_has_its_device(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_run_names_the_run_that_has_its_device(store: Store, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
     second = start_run(store, ["A", "B"], salt="2")
     for resting in (False, True):

@@ -10,19 +10,18 @@ from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass,
 from controller.models.announced_work import AnnouncedWork, intervals
 from controller.models.errors import ConflictError, NotFoundError
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import SqlStore, works
+from controller.store import Page, Store, works
 
 HOUR = timedelta(hours=1)
 
 
-def announce(store: SqlStore, clock: VirtualClock, begins: float, ends: float, *nodes: str) -> AnnouncedWork:
+def announce(store: Store, clock: VirtualClock, begins: float, ends: float, *nodes: str) -> AnnouncedWork:
     now = clock.now()
     links = {node: f"entel-{node}" for node in nodes}
     return store.works.announce("entel", links, now + begins * HOUR, now + ends * HOUR, "eva", "upgrade")
 
 
-def raised(store: SqlStore, clock: VirtualClock, managed_object: str, tenant: str = "entel") -> Alarm:
+def raised(store: Store, clock: VirtualClock, managed_object: str, tenant: str = "entel") -> Alarm:
     core_node = not managed_object.startswith("/")
     return store.alarms.report(
         AlarmReport(
@@ -38,7 +37,7 @@ def raised(store: SqlStore, clock: VirtualClock, managed_object: str, tenant: st
     )
 
 
-async def test_work_covers_links_and_nodes_of_its_tenant_while_it_lasts(store: SqlStore, clock: VirtualClock) -> None:
+async def test_work_covers_links_and_nodes_of_its_tenant_while_it_lasts(store: Store, clock: VirtualClock) -> None:
     work = announce(store, clock, 1, 2, "mme-1")
     covered = [raised(store, clock, "entel-mme-1"), raised(store, clock, "/ManagedElement[A]/EP_S1C[entel-mme-1]")]
     others = [
@@ -59,7 +58,7 @@ async def test_work_covers_links_and_nodes_of_its_tenant_while_it_lasts(store: S
     assert store.works.page(Page(), "bitel") == (0, [])
 
 
-async def test_nobody_is_called_for_what_is_announced(store: SqlStore, clock: VirtualClock) -> None:
+async def test_nobody_is_called_for_what_is_announced(store: Store, clock: VirtualClock) -> None:
     alarm = raised(store, clock, "entel-mme-1")
     work = announce(store, clock, 0, 1)
     assert store.alarms.escalate(alarm, "it stands", actor="remediation") is None
@@ -70,9 +69,7 @@ async def test_nobody_is_called_for_what_is_announced(store: SqlStore, clock: Vi
     assert (moved.state, len(store.escalations.pending())) == (AlarmState.ESCALATED, 1)
 
 
-async def test_work_is_cancelled_by_its_tenant_and_what_was_under_way_stays(
-    store: SqlStore, clock: VirtualClock
-) -> None:
+async def test_work_is_cancelled_by_its_tenant_and_what_was_under_way_stays(store: Store, clock: VirtualClock) -> None:
     begun, to_come = announce(store, clock, 0, 2, "mme-1"), announce(store, clock, 5, 6, "mme-1")
     start = clock.now()
     await clock.advance(1800)
@@ -90,7 +87,7 @@ async def test_work_is_cancelled_by_its_tenant_and_what_was_under_way_stays(
     assert acts.count(("eva", "work.announced", begun.id)) == acts.count(("eva", "work.cancelled", begun.id)) == 1
 
 
-def test_times_of_a_node_are_joined(store: SqlStore, clock: VirtualClock) -> None:
+def test_times_of_a_node_are_joined(store: Store, clock: VirtualClock) -> None:
     start = clock.now()
     for begins, ends, *nodes in ((3, 4, "mme-1"), (0, 2), (1, 1.5, "mme-1"), (2, 3, "mme-1"), (8, 9, "mme-2")):
         announce(store, clock, float(begins), float(ends), *map(str, nodes))
@@ -102,7 +99,7 @@ def test_times_of_a_node_are_joined(store: SqlStore, clock: VirtualClock) -> Non
 
 
 def test_a_tenant_announces_so_much_and_no_more(
-    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(works, "_MOST", 1)
     announce(store, clock, 1, 2)
@@ -112,7 +109,7 @@ def test_a_tenant_announces_so_much_and_no_more(
 
 
 async def test_a_tenant_announces_and_cancels_so_often_within_a_day_and_no_more(
-    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(works, "MOST_A_DAY", 3)
     for _ in range(3):

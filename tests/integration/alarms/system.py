@@ -36,7 +36,6 @@ from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import Page, RunRequest
 from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.guards import forbids
@@ -47,7 +46,7 @@ from controller.runs.loop import WorkerLoop
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
-from controller.store import LoopStore, open_store
+from controller.store import LoopStore, Page, RunRequest, open_store
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.netconf.profiles import PROFILES
 from simulators.network import read_network

@@ -14,7 +14,7 @@ import pytest
 
 from controller.models.alarm import REMEDIATION_STOPPED, AlarmState
 from controller.models.run import JobState, Outcome, RunState
-from controller.ports.store import Page
+from controller.store import Page
 from simulators.history import EventKind
 from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.system import LTE, LocalSystem, open_system, until

@@ -26,12 +26,12 @@ from controller.models.alarm import CELL_OFF_AIR, LINK_CAUSES, Alarm, AlarmSourc
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import Page
 from controller.ports.targets.registry import target_of
 from controller.rehearsal.minka import copy_of, parts_on
 from controller.rehearsal.report import Baseline, prepare
 from controller.rehearsal.timeline import LoopClock, VirtualLoop
 from controller.runs.planning.importer import Importer
+from controller.store import Page
 from simulators.connections import Outage
 from simulators.equipment.fault_kinds import CELL_ALARM, LINK_ALARM, USER_PLANE_ALARM
 from simulators.netconf.profiles import PROFILES

@@ -11,8 +11,7 @@ from controller.access.timeline import neighbours_of, parts_of
 from controller.assurance import common_faults
 from controller.intent import roots
 from controller.models.alarm import Alarm, AlarmState, ObjectClass
-from controller.ports.store import Page
-from controller.store import incident_notices, incident_rows
+from controller.store import Page, incident_notices, incident_rows
 from simulators.connections import Outage
 from tests.integration.alarms.system import LocalSystem, open_system, rules, until
 

@@ -10,8 +10,8 @@ import pytest
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.approval import VoteChoice
 from controller.models.run import Outcome, Policy, RunState, Strategy
-from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
+from controller.store import RunRequest
 from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.system import until
 from tests.integration.playbooks.system import PlaybookSystem, open_system

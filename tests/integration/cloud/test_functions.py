@@ -21,11 +21,11 @@ from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Tree
 from controller.plan import pools_of
 from controller.ports.secrets import FakeSecrets
-from controller.ports.store import RunRequest
 from controller.ports.targets.kubernetes import KubernetesTarget
 from controller.ports.targets.registry import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
+from controller.store import RunRequest
 from simulators.clock import RealClock
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network

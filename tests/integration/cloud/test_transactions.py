@@ -27,12 +27,11 @@ from controller.nrm.tree import Observed, Tree
 from controller.plan import StationView
 from controller.plan.inputs import PlanOptions
 from controller.plan.station import plan_station
-from controller.ports.store import Claim, JobResult, NewJob, Transition
 from controller.runs.transaction import checks
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
-from controller.store import SqlStore, open_store
+from controller.store import Claim, JobResult, NewJob, Store, Transition, open_store
 from controller.store.columns import metadata
 from simulators.connections import Outage
 from tests.integration.cloud.system import CARRIED, DU, FUNCTION, NAME, NFDS, POOLS, Pools, kind_of
@@ -97,7 +96,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> PoolConnection:
 
 
 @cache
-def _record() -> tuple[SqlStore, JumpClock]:
+def _record() -> tuple[Store, JumpClock]:
     clock = JumpClock()
     return open_store("sqlite://", clock), clock
 

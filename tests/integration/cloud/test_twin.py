@@ -15,9 +15,9 @@ from controller.nrm.kube import PoolObjects
 from controller.nrm.profiles import render_cloud
 from controller.nrm.tree import Tree
 from controller.ports.secrets import FakeSecrets
-from controller.ports.store import JobResult
 from controller.ports.targets.kubernetes import PoolTarget
 from controller.runs.transaction import checks
+from controller.store import JobResult
 from simulators.cloud.server.listener import Tls, listen
 from simulators.connections import Connections
 from tests.integration.cloud.system import AUTHORITY, DU, NAME, POOLS, SHARES, Pools

@@ -28,8 +28,8 @@ from controller.models.run import Outcome, Run, RunState
 from controller.nrm.kube import NF_DEPLOYMENT, Place
 from controller.nrm.tree import Tree
 from controller.plan import image_in
-from controller.ports.store import Page
 from controller.runs.transaction.checks import READY_SECONDS
+from controller.store import Page
 from simulators.cloud.server.cluster import Cluster
 from simulators.cloud.server.faults import ApiFault, ApiFaultKind
 from simulators.connections import Outage

@@ -41,7 +41,6 @@ from controller.playbook.language.library import Library
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
-from controller.ports.store import Page, RunRequest
 from controller.ports.targets.kubernetes import KubernetesTarget
 from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
@@ -55,7 +54,7 @@ from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
 from controller.runs.procedures import Tools
-from controller.store import open_store
+from controller.store import Page, RunRequest, open_store
 from simulators.clock import VirtualClock
 from simulators.cloud.server.answers import Response
 from simulators.cloud.server.api import Api

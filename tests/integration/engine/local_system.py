@@ -22,7 +22,6 @@ from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import JobResult, RunRequest, Transition
 from controller.ports.targets.netconf import NetconfTarget
 from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
@@ -34,7 +33,7 @@ from controller.runs.procedures import Tools
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record, always
 from controller.runs.transaction.transaction import Transaction
-from controller.store import LoopStore, SqlStore
+from controller.store import JobResult, LoopStore, RunRequest, Store, Transition
 from tests.support.definitions import load_rules
 from tests.support.launch import submit
 from tests.support.rules import promote
@@ -78,7 +77,7 @@ class Behind(Interrupter):
 class LocalSystem:
     """Store, devices and planner of one controller."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store, self.loop_store, self.clock = store, LoopStore(store), SystemClock()
         self.devices = AllDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
         self.transactions: list[str] = []

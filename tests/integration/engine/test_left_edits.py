@@ -14,9 +14,8 @@ import pytest
 
 from controller.models.network import network_digest
 from controller.models.run import Outcome
-from controller.ports.store import JobResult
 from controller.ports.targets.netconf import NetconfTarget
-from controller.store import open_store
+from controller.store import JobResult, open_store
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.netconf.faults import FaultKind
 from simulators.netconf.profiles import profile_named

@@ -19,11 +19,10 @@ from controller.models.plan import Edit, Op, PhaseKind, Plan
 from controller.models.run import JournalStep, Outcome, RunState
 from controller.nrm.apply import siblings
 from controller.nrm.tree import parent
-from controller.ports.store import Page
 from controller.ports.targets.registry import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.rollout.transitions import decide
-from controller.store import open_store
+from controller.store import Page, open_store
 from tests.integration.engine.local_system import Behind, LocalSystem, network_at
 from tests.integration.engine.test_taken_back import agreed
 from tests.support.netconfd import Netconfd, netconfd

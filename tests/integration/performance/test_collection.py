@@ -22,7 +22,7 @@ from controller.ports.devices import measuring
 from controller.ports.queue import FakeWakeups
 from controller.ports.targets.registry import target_of
 from controller.rehearsal.twin import provisioned
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import LoopStore, Store, open_store
 from simulators import clock as simulated
 from simulators.equipment.file_faults import FileFault, FileFaultKind
 from simulators.fleet.fleet import Fleet, FleetSettings
@@ -45,7 +45,7 @@ class System:
     fleet: Fleet
     stations: simulated.VirtualClock
     network: Network
-    store: SqlStore
+    store: Store
     clock: VirtualClock
     schedule: CollectionSchedule
     collector: Collector

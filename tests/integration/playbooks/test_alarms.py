@@ -6,8 +6,8 @@ import pytest
 
 from controller.models.plan import Plan
 from controller.models.run import Job, Outcome, RunState, Strategy
-from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
+from controller.store import RunRequest
 from simulators.netconf.datastores import RunningChange
 from tests.integration.alarms.system import until
 from tests.integration.playbooks.system import PlaybookSystem

@@ -11,7 +11,7 @@ from controller.models.errors import ConflictError, InputError, NotFoundError, P
 from controller.models.run import Outcome, RunState
 from controller.models.sharing import ActionClass
 from controller.models.step import StepState
-from controller.ports.store import Page
+from controller.store import Page
 from tests.integration.alarms.system import PLAYBOOKS, TOKEN, until
 from tests.integration.playbooks.system import PlaybookSystem
 from tests.integration.playbooks.test_shipped import STATION, lock_of

@@ -12,10 +12,10 @@ from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.plan import Plan
 from controller.models.run import Job, Outcome, Run, RunState, Strategy
 from controller.nrm.profiles import cell_of
-from controller.ports.store import RunRequest
 from controller.runs.launch import prepare_plan
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.undo import undo_plan
+from controller.store import RunRequest
 from tests.integration.alarms.system import until
 from tests.integration.playbooks.system import PlaybookSystem, open_system
 from tests.support.callers import ADMINISTRATOR, contracts_for

@@ -12,13 +12,13 @@ from sqlalchemy import select
 
 from controller.models.alarm import SLEEPING_CELL, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.settings import Settings
-from controller.ports.store import Page
 from controller.rehearsal.day import Cause, Day, Restriction, draw_day
 from controller.rehearsal.judge import judged, sum_of
 from controller.rehearsal.minka import Minka
 from controller.rehearsal.play import BEGINS, DAY_BEGINS, Stage, begin
 from controller.rehearsal.report import Baseline, lines_of, play_five_ways, prepare
 from controller.rehearsal.script import GuardedScript
+from controller.store import Page
 from controller.store.incident_rows import incidents
 from simulators.equipment.fault_kinds import Remedy
 

@@ -19,8 +19,8 @@ from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles.router import ROUTER as ROOT
 from controller.plan import seal
-from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
+from controller.store import RunRequest
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import NO_SESSION, EventKind, Origin
 from simulators.network import read_network

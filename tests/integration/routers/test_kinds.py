@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.models.errors import InputError
-from controller.ports.store import Page
+from controller.store import Page
 from tests.integration.routers.system import ROUTER, STATION, RouterSystem
 
 SOFTWARE = {"url": "sftp://10.0.0.1/images/station-24.3.0.zip", "version": "24.3.0"}

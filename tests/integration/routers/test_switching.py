@@ -12,8 +12,8 @@ import pytest
 from controller.models.alarm import Alarm, AlarmState
 from controller.models.run import Outcome, RunState
 from controller.nrm.tree import child
-from controller.ports.store import Page
 from controller.runs.planning.undo import undo_plan
+from controller.store import Page
 from simulators.history import EventKind
 from simulators.routers.addresses import read_address
 from simulators.routers.faults import RouterFault, RouterFaultKind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 from controller.models.run import JournalStep, Outcome, RunState
-from controller.ports.store import Page
+from controller.store import Page
 from tests.integration.shapes.conftest import PERU_MINI
 from tests.support.minka import ROOT
 from tests.support.process_system import ProcessSystem

@@ -22,7 +22,7 @@ from controller.ports.queue import FakeWakeups
 from controller.ports.targets.registry import target_of
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import LoopStore, Store, open_store
 from tests.support.apps import app_with
 from tests.support.callers import admit
 
@@ -36,7 +36,7 @@ class ApiBench:
     """The API and what is behind it; ``client`` has a token, ``anonymous`` has none."""
 
     app: FastAPI
-    store: SqlStore
+    store: Store
     devices: FakeDevices
     wakeups: FakeWakeups
     client: httpx.AsyncClient

@@ -12,7 +12,7 @@ from controller.models.network import network_digest
 from controller.models.people import Role
 from controller.models.run import RunState, Strategy
 from controller.models.waiting import WaitCode
-from controller.ports.store import NewJob, Transition
+from controller.store import NewJob, Transition
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.support.records import make_plan

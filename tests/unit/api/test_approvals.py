@@ -17,9 +17,8 @@ from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
 from controller.models.step import RunPlaybook
 from controller.ports.clock import SystemClock
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import NewJob, Page, Transition
 from controller.runs.approval.clearance import reassess
-from controller.store import SqlStore
+from controller.store import NewJob, Page, Store, Transition
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.unit.api.bench import ApiBench
@@ -349,7 +348,7 @@ async def test_a_tenant_is_told_that_the_host_decided_in_its_place_and_by_which_
     assert told["vicuna"] == [[], [], []]
 
 
-def of_sides(store: SqlStore, *sides: str) -> dict[str, str]:
+def of_sides(store: Store, *sides: str) -> dict[str, str]:
     """A person of each side, by side, with the token."""
     for side in sides:
         admit(store, f"token-of-{side}", f"person-of-{side}", Role.TENANT_APPROVER, side)

@@ -10,7 +10,7 @@ import pytest
 from controller.api.routes import remediation
 from controller.models.alarm import AlarmReport
 from controller.models.shipped import shipped
-from controller.ports.store import Page
+from controller.store import Page
 from tests.unit.api.bench import TINY, ApiBench, files_of
 
 SHIPPED = {path.name: path.read_text(encoding="utf-8") for path in shipped("playbooks/rules").glob("*.yaml")}

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from controller.models.people import Role
-from controller.ports.store import Page
+from controller.store import Page
 from tests.support.callers import admit
 from tests.support.definitions import shipped_files
 from tests.unit.api.bench import ApiBench, open_bench

@@ -13,7 +13,7 @@ from controller.models.measurement import DAY, QUARTER, Measured, Subject
 from controller.models.network import network_digest
 from controller.models.people import Role
 from controller.performance.vocabulary import COUNTERS
-from controller.ports.store import CollectedFile
+from controller.store import CollectedFile
 from controller.store.collections import collections
 from tests.support.callers import admit
 from tests.unit.api.bench import ApiBench

@@ -15,7 +15,7 @@ from controller.models.network import network_digest
 from controller.models.on_call import Call
 from controller.models.people import Role
 from controller.models.sharing import Contact
-from controller.ports.store import Page
+from controller.store import Page
 from tests.support.callers import admit
 from tests.unit.api.bench import ApiBench
 from tests.unit.remediation.bench import tiny

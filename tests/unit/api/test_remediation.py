@@ -13,8 +13,8 @@ import pytest
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.people import Role
 from controller.models.rule import EVERYWHERE, Proposal, ProposalState, RuleMode, likeness
-from controller.ports.store import Page
 from controller.remediation.rules import rules_in_force
+from controller.store import Page
 from tests.support.callers import admit
 from tests.support.definitions import put_in_force
 from tests.unit.api.bench import ApiBench, open_bench

@@ -24,8 +24,8 @@ from controller.observe.mail import MailRelay
 from controller.plan import plan_to_json
 from controller.ports.clock import SystemClock
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
-from controller.ports.store import JobResult, Page, Transition
 from controller.remediation.breaker import Breaker
+from controller.store import JobResult, Page, Transition
 from tests.support.waiting import until
 from tests.unit.api.bench import TINY, ApiBench, files_of
 

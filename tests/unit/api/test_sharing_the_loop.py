@@ -20,7 +20,7 @@ from controller.api.sse import follow
 from controller.api.views import AlarmView, View
 from controller.models.alarm import AlarmSource, AlarmState, PerceivedSeverity
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
+from controller.store import Page
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -27,9 +27,9 @@ from controller.models.plan import LedgerNode
 from controller.models.rule import RuleMode
 from controller.models.run import RunState, Strategy
 from controller.models.step import RunPlaybook
-from controller.ports.store import NewJob
 from controller.remediation.rules import rules_in_force
 from controller.runs.rollout.transitions import decide
+from controller.store import NewJob
 from controller.store.run_constraints import notify
 from tests.support.callers import admit
 from tests.support.definitions import put_in_force

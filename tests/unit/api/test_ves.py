@@ -24,7 +24,7 @@ from controller.models.network import DeviceKind
 from controller.models.plan import LedgerNode
 from controller.models.ves import FaultFields
 from controller.ports.clock import SystemClock
-from controller.ports.store import Page
+from controller.store import Page
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of, open_bench
 
 STATION = "T-LTE-1"

@@ -24,7 +24,7 @@ from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState,
 from controller.models.errors import InputError, StoreError
 from controller.models.health import Health
 from controller.models.plan import LedgerNode
-from controller.ports.store import Page
+from controller.store import Page
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of
 
 STATION = "T-LTE-1"

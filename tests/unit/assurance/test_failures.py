@@ -29,7 +29,7 @@ from controller.models.plan import LedgerNode
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.runs.planning.planner import Planner
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from tests.support.quick_stores import DirectStore
 from tests.unit.assurance.test_judging import _nowhere
 from tests.unit.plan import samples
@@ -41,7 +41,7 @@ METRIC = "minka_health_checks_failed_total"
 class Bench:
     """Two stations that are well, and a checker of them."""
 
-    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+    def __init__(self, store: Store, clock: VirtualClock) -> None:
         self.store, self.clock = store, clock
         network = samples.network()
         digest = network_digest(network)

@@ -11,8 +11,7 @@ from controller.assurance.checker import _take
 from controller.intent import folding
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import open_store
+from controller.store import Page, open_store
 from tests.support.records import make_network
 
 

@@ -11,15 +11,14 @@ from controller.models.alarm import Alarm, AlarmState
 from controller.models.network import network_digest
 from controller.models.process import ProcessRole
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import LoopStore, Page, Store, open_store
 from tests.unit.plan import samples
 
 
 class Bench:
     """A station S1 that beats every ten seconds, and a watch that looks every five."""
 
-    def __init__(self, store: SqlStore, loop_store: LoopStore, clock: VirtualClock) -> None:
+    def __init__(self, store: Store, loop_store: LoopStore, clock: VirtualClock) -> None:
         self.store, self.clock = store, clock
         self.watch = HeartbeatWatch(loop_store, clock, 3)
         self.api = store.processes.register("api", ProcessRole.API)

@@ -32,10 +32,9 @@ from controller.nrm.profiles import cells, links
 from controller.nrm.tree import Observed, steps
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
-from controller.ports.store import Page
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.planner import Planner
-from controller.store import SqlStore, open_store
+from controller.store import Page, Store, open_store
 from tests.support.quick_stores import DirectStore
 from tests.unit.plan import samples
 
@@ -66,7 +65,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 class Bench:
     """One station, and a checker that checks at it."""
 
-    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+    def __init__(self, store: Store, clock: VirtualClock) -> None:
         self.store, self.clock, self.net = store, clock, samples.network()
         #: Stations whose ledger was read.
         self.ledgers = 0

@@ -14,8 +14,7 @@ from controller.models.health import Health, ServiceState
 from controller.models.measurement import Measured, Subject, Values
 from controller.models.network import network_digest
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import LoopStore, Page, Store, open_store
 from tests.support.definitions import load_kpis
 from tests.unit.plan import samples
 
@@ -30,7 +29,7 @@ STATIONS = ("S1", "S2")
 class Bench:
     """Two stations of two cells at one site, of which two weeks of mornings are on record."""
 
-    def __init__(self, store: SqlStore, loop_store: LoopStore, clock: VirtualClock) -> None:
+    def __init__(self, store: Store, loop_store: LoopStore, clock: VirtualClock) -> None:
         self.store, self.loop_store, self.clock = store, loop_store, clock
         self.faults = MeasuredFaults(loop_store, clock, lambda _: KPIS)
         self.says("S1")

@@ -15,8 +15,7 @@ from controller.models.errors import StoreError, UnreachableError
 from controller.models.health import Health
 from controller.models.run import Outcome
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, Store
-from controller.store import SqlStore, open_store
+from controller.store import JobResult, Store, open_store
 from tests.support.quick_stores import DirectStore
 from tests.support.records import make_entry, make_network, start_run
 
@@ -69,7 +68,7 @@ class FakeChecker:
 class Bench:
     """Checks in virtual time."""
 
-    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+    def __init__(self, store: Store, clock: VirtualClock) -> None:
         self.store, self.clock = store, clock
         self.checker = FakeChecker(clock)
         self.checks = Checks(DirectStore(store), cast("Checker", self.checker), clock, INTERVAL)

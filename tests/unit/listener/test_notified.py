@@ -16,8 +16,7 @@ from controller.models.alarm import LONGEST_BODY
 from controller.nrm.active_alarms import ALARM_NOTIF
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Notification
-from controller.ports.store import Page
-from controller.store import SqlStore, open_store
+from controller.store import Page, Store, open_store
 from tests.support.quick_stores import DirectStore
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,7 +47,7 @@ class Nobody:
         """Nobody sleeps."""
 
 
-def listener(store: SqlStore, clock: VirtualClock) -> Listener:
+def listener(store: Store, clock: VirtualClock) -> Listener:
     nobody = cast("Any", Nobody())
     return Listener(DirectStore(store), nobody, nobody, clock, nobody, nobody, health_interval=60)
 

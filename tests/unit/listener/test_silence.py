@@ -16,11 +16,10 @@ from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceSession
 from controller.ports.fake_devices import FakeDevices
-from controller.ports.store import JobResult, Page, Store
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner
-from controller.store import SqlStore, open_store
+from controller.store import JobResult, Page, Store, open_store
 from tests.support.quick_stores import DirectStore
 from tests.support.records import make_entry, make_network, start_run
 from tests.unit.listener.test_checks import INTERVAL
@@ -62,7 +61,7 @@ def _dark(store: Store) -> list[str]:
     return sorted(alarm.station for alarm in alarms if alarm.probable_cause == UNREACHABLE and alarm.cleared is None)
 
 
-def _bench(store: SqlStore, clock: VirtualClock) -> tuple[SilentDevices, Checks]:
+def _bench(store: Store, clock: VirtualClock) -> tuple[SilentDevices, Checks]:
     """Checks of some adopted stations."""
     digest, network = make_network()
     store.networks.save(network, digest, "ana")

@@ -27,11 +27,10 @@ from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Level
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
-from controller.ports.store import JobResult
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import JobResult, LoopStore, Store, open_store
 from tests.support.definitions import load_kpis
 from tests.support.records import start_run
 from tests.unit.intent.backhaul_tree import network as backhaul
@@ -43,18 +42,18 @@ CLOCK = VirtualClock()
 KPIS = load_kpis(ROOT / "playbooks" / "kpis")
 
 
-def samples(store: SqlStore) -> list[Sample]:
+def samples(store: Store) -> list[Sample]:
     """What a Prometheus would read."""
     text = exposition(store, CLOCK).decode()
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
-def value(store: SqlStore, name: str, **labels: str) -> float:
+def value(store: Store, name: str, **labels: str) -> float:
     (found,) = [sample.value for sample in samples(store) if sample.name == name and sample.labels == labels]
     return found
 
 
-def make_store() -> SqlStore:
+def make_store() -> Store:
     return open_store("sqlite://", VirtualClock())
 
 
@@ -143,7 +142,7 @@ async def test_figures_do_not_improve_in_a_blackout() -> None:
         await loop_store.close()
 
 
-def share(store: SqlStore, name: str, label: str) -> dict[str, float]:
+def share(store: Store, name: str, label: str) -> dict[str, float]:
     """The average of a metric by a label."""
     found: dict[str, list[float]] = {}
     for sample in samples(store):
@@ -514,7 +513,7 @@ def test_each_rule_has_its_mode_and_one_that_was_changed_observes() -> None:
         }
 
 
-def _told_to_alfa(store: SqlStore) -> None:
+def _told_to_alfa(store: Store) -> None:
     page = exposition(store, CLOCK, ScrapeScope(tenant="alfa"), kpis=KPIS).decode()
     found = [one for family in text_string_to_metric_families(page) for one in family.samples if "kpi" in one.name]
     assert {one.name for one in found} == {
@@ -531,7 +530,7 @@ def _told_to_alfa(store: SqlStore) -> None:
     assert 'minka_kpi_info{kpi="accessibility",title="Accessibility",unit="%",better="higher"} 1.0' in everything
 
 
-def _loaded(store: SqlStore, *regions: str) -> Network:
+def _loaded(store: Store, *regions: str) -> Network:
     """A network on record; with two regions, one of its stations in each."""
     net = plan_samples.network()
     if regions:

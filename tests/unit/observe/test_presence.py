@@ -9,8 +9,7 @@ from controller.models.process import Process, ProcessRole
 from controller.observe.presence import Presence
 from controller.observe.rounds import Rounds
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
-from controller.store import open_store
+from controller.store import Page, open_store
 from tests.support.quick_stores import DirectStore
 
 

@@ -34,7 +34,7 @@ from controller.models.measurement import DAY, Measured, Subject
 from controller.models.network import Network, network_digest
 from controller.models.statement import Statement, StatementKind, Value
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from controller.store.devices import adoptions, observed_times
 from controller.store.ledger import carried_times
 from controller.store.transaction import Tx
@@ -168,7 +168,7 @@ def without(times: Times, gaps: Times) -> Times:
     return times
 
 
-def put(store: SqlStore, made: Drawn, counted: list[auditor.Counted]) -> None:
+def put(store: Store, made: Drawn, counted: list[auditor.Counted]) -> None:
     """Put a month on record in the order in which it happened."""
     acts: list[tuple[datetime, Any]] = [(at, version) for at, version in made.versions]
     for (name, cause), times in made.alarms.items():

@@ -22,7 +22,7 @@ from controller.models.network import Network, network_digest
 from controller.models.plan import LedgerNode
 from controller.models.statement import Statement, StatementKind
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from controller.store.ledger import LedgerChange, change_ledger
 from tests.support.definitions import put_in_force
 from tests.support.observed import observe
@@ -57,20 +57,20 @@ def version(change: Callable[[dict[str, Any]], None] = lambda _: None, **sla: An
 
 
 @pytest.fixture
-def store() -> Iterator[SqlStore]:
+def store() -> Iterator[Store]:
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
         put_in_force(made)
         observe(made, ("S1", "S2"), BEGIN, END + timedelta(days=40), version(), version(swap_plmns))
         yield made
 
 
-def load(store: SqlStore, made: Network, day: float = -1) -> None:
+def load(store: Store, made: Network, day: float = -1) -> None:
     """Load a version at the begin of a day of the month, which is the 1st for 0."""
     store.database.clock = VirtualClock(start=BEGIN + timedelta(days=day))
     store.networks.save(made, network_digest(made), "ana")
 
 
-def count(store: SqlStore) -> None:
+def count(store: Store) -> None:
     """Put the counts of each day of the month on record."""
     store.database.clock = VirtualClock(start=END + timedelta(days=2))
     down = {Subject(plmn, 9): megabits for plmn, megabits in DAILY.items()}
@@ -87,11 +87,11 @@ def count(store: SqlStore) -> None:
     store.measurements.put(days)
 
 
-def said(store: SqlStore, kind: StatementKind, tenant: str = "alfa") -> Statement:
+def said(store: Store, kind: StatementKind, tenant: str = "alfa") -> Statement:
     return draft(store, END + timedelta(days=2), kind, tenant, MONTH)
 
 
-def charges(store: SqlStore, tenant: str = "alfa") -> dict[str, list[tuple[Any, Any]]]:
+def charges(store: Store, tenant: str = "alfa") -> dict[str, list[tuple[Any, Any]]]:
     """Quantity and amount of each line, in the order of time."""
     found: dict[str, list[tuple[Any, Any]]] = {}
     for row in rows(said(store, StatementKind.SETTLEMENT, tenant), "lines"):
@@ -109,7 +109,7 @@ def swap_plmns(content: dict[str, Any]) -> None:
     alfa["plmns"], beta["plmns"] = beta["plmns"], alfa["plmns"]
 
 
-def test_a_plmn_that_moves_to_another_tenant_is_billed_to_each_for_its_days(store: SqlStore) -> None:
+def test_a_plmn_that_moves_to_another_tenant_is_billed_to_each_for_its_days(store: Store) -> None:
     load(store, version())
     moved = version(swap_plmns)
     load(store, moved, 10)
@@ -121,7 +121,7 @@ def test_a_plmn_that_moves_to_another_tenant_is_billed_to_each_for_its_days(stor
         assert total["down"] == pytest.approx(float(volume) * 1000)
 
 
-def test_prices_count_for_the_time_in_which_they_were_in_force(store: SqlStore) -> None:
+def test_prices_count_for_the_time_in_which_they_were_in_force(store: Store) -> None:
     load(store, version())
 
     def dearer(content: dict[str, Any]) -> None:
@@ -144,7 +144,7 @@ def test_prices_count_for_the_time_in_which_they_were_in_force(store: SqlStore) 
 
 @pytest.mark.parametrize(("change", "due"), [("at-once", 10 * 1000 + 5 * 3000 + 15 * 2000), ("next-month", 30_000)])
 def test_new_prices_count_from_the_next_month_on_where_the_agreement_says_so(
-    store: SqlStore, change: str, due: int
+    store: Store, change: str, due: int
 ) -> None:
     def dearer(amount: str) -> Callable[[dict[str, Any]], None]:
         def to(content: dict[str, Any]) -> None:
@@ -161,7 +161,7 @@ def test_new_prices_count_from_the_next_month_on_where_the_agreement_says_so(
     assert base["amount"] == "2000.00"
 
 
-def test_prices_that_wait_for_the_next_month_change_nothing_before(store: SqlStore) -> None:
+def test_prices_that_wait_for_the_next_month_change_nothing_before(store: Store) -> None:
     """Neither what is included, nor what is counted by volume, nor the rounding of a line."""
 
     def priced_so(prices: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
@@ -187,7 +187,7 @@ def test_prices_that_wait_for_the_next_month_change_nothing_before(store: SqlSto
     assert before["cells"] == [(4, Decimal(40))]
 
 
-def test_order_in_the_files_and_changes_elsewhere_divide_nothing(store: SqlStore) -> None:
+def test_order_in_the_files_and_changes_elsewhere_divide_nothing(store: Store) -> None:
     penalties = [{"below_percent": 98, "credit_percent": 10}, {"below_percent": 99, "credit_percent": 5}]
 
     def turned(content: dict[str, Any]) -> None:
@@ -209,7 +209,7 @@ def test_order_in_the_files_and_changes_elsewhere_divide_nothing(store: SqlStore
     assert rows(said(store, StatementKind.SLA), "agreements") == rows(promise, "agreements")
 
 
-def test_a_quality_of_means_rests_on_the_same_sample_however_often_files_were_loaded(store: SqlStore) -> None:
+def test_a_quality_of_means_rests_on_the_same_sample_however_often_files_were_loaded(store: Store) -> None:
     load(store, version())
     count(store)
     before = rows(said(store, StatementKind.QUALITY), "kpis")
@@ -223,7 +223,7 @@ def test_a_quality_of_means_rests_on_the_same_sample_however_often_files_were_lo
     assert rows(said(store, StatementKind.QUALITY), "kpis") == before
 
 
-def test_an_agreement_that_moves_to_another_tenant_leaves_its_losses_behind(store: SqlStore) -> None:
+def test_an_agreement_that_moves_to_another_tenant_leaves_its_losses_behind(store: Store) -> None:
     """But beta, which had the cell under an agreement of its own before, was without service for 31 hours."""
     load(store, version())
     for day, over in ((9, False), (10.3, True)):
@@ -244,7 +244,7 @@ def test_an_agreement_that_moves_to_another_tenant_leaves_its_losses_behind(stor
     assert budget.allowed == pytest.approx(4 * 20 * 1440 * 0.01, abs=0.1)
 
 
-def test_a_time_zone_that_changes_later_moves_no_day_of_a_month_that_is_over(store: SqlStore) -> None:
+def test_a_time_zone_that_changes_later_moves_no_day_of_a_month_that_is_over(store: Store) -> None:
     def east(content: dict[str, Any]) -> None:
         content["header"]["timezone"] = "America/La_Paz"
 
@@ -256,7 +256,7 @@ def test_a_time_zone_that_changes_later_moves_no_day_of_a_month_that_is_over(sto
     assert [said(store, one.kind) for one in before] == before
 
 
-def test_what_is_restored_late_is_late_under_one_promise(store: SqlStore) -> None:
+def test_what_is_restored_late_is_late_under_one_promise(store: Store) -> None:
     load(store, version())
     for hour, over in ((15 * 24 - 26, False), (15 * 24 + 1, True)):
         store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(hours=hour)}))
@@ -267,7 +267,7 @@ def test_what_is_restored_late_is_late_under_one_promise(store: SqlStore) -> Non
 
 @pytest.mark.parametrize(("before", "after", "late"), [(20, 10, (0, 1)), (26, 1, (1, 0)), (20, 3, (0, 0))])
 def test_an_outage_goes_on_when_its_agreement_gets_another_id(
-    store: SqlStore, before: int, after: int, late: tuple[int, int]
+    store: Store, before: int, after: int, late: tuple[int, int]
 ) -> None:
     """It may last for 24 hours: on each agreement's part it counts for its time, and it is late once."""
 
@@ -288,7 +288,7 @@ def test_an_outage_goes_on_when_its_agreement_gets_another_id(
     assert incident["restored_late"] == {(0, 1): "alfa-anew", (1, 0): "alfa-all", (0, 0): ""}[late]
 
 
-def test_an_outage_goes_on_when_its_cell_moves_to_another_agreement_of_the_tenant(store: SqlStore) -> None:
+def test_an_outage_goes_on_when_its_cell_moves_to_another_agreement_of_the_tenant(store: Store) -> None:
     """Both hold all the month: S1, which is off air for 30 hours, belongs to the second one from the 15th day on."""
 
     def two(*first: str) -> Callable[[dict[str, Any]], None]:
@@ -311,7 +311,7 @@ def test_an_outage_goes_on_when_its_cell_moves_to_another_agreement_of_the_tenan
     assert found == {"alfa-all": (1200, 0), "alfa-other": (600, 1)}
 
 
-def test_a_month_costs_a_month_also_where_its_cells_are_swapped(store: SqlStore) -> None:
+def test_a_month_costs_a_month_also_where_its_cells_are_swapped(store: Store) -> None:
     def only(site: str) -> Callable[[dict[str, Any]], None]:
         def change(content: dict[str, Any]) -> None:
             content["agreements"][0]["scope"] = {"stations": [site]}
@@ -324,7 +324,7 @@ def test_a_month_costs_a_month_also_where_its_cells_are_swapped(store: SqlStore)
     assert charges(store)["cells"] == [(2, Decimal(20))]
 
 
-def test_shares_count_as_they_were_agreed_then(store: SqlStore) -> None:
+def test_shares_count_as_they_were_agreed_then(store: Store) -> None:
     line = [{"id": "guaranteed", "per": "percent-cell-month", "amount": "1"}]
 
     def sharing(percent: int) -> Callable[[dict[str, Any]], None]:
@@ -339,7 +339,7 @@ def test_shares_count_as_they_were_agreed_then(store: SqlStore) -> None:
     assert [quantity for quantity, _ in charges(store)["guaranteed"]] == [4 * 10 / 2, 4 * 30 / 2]
 
 
-def test_a_promise_counts_for_its_time_and_its_penalty_for_the_lines_of_that_time(store: SqlStore) -> None:
+def test_a_promise_counts_for_its_time_and_its_penalty_for_the_lines_of_that_time(store: Store) -> None:
     """Two days of one cell of four in the first half: 96.7 % there, 98.3 % in the month."""
     load(store, version(penalties=[{"below_percent": 98, "credit_percent": 10}]))
     for day, over in ((1, False), (3, True)):
@@ -355,7 +355,7 @@ def test_a_promise_counts_for_its_time_and_its_penalty_for_the_lines_of_that_tim
     assert (percent, credit) == (10, -(Decimal(500) + Decimal(20)) / 10)
 
 
-def test_a_price_that_changes_divides_no_promise(store: SqlStore) -> None:
+def test_a_price_that_changes_divides_no_promise(store: Store) -> None:
     promise: dict[str, Any] = {"penalties": [{"below_percent": 98, "credit_percent": 10}]}
     load(store, version(**promise))
     for day, over in ((1, False), (3, True)):
@@ -370,7 +370,7 @@ def test_a_price_that_changes_divides_no_promise(store: SqlStore) -> None:
     assert "credit" not in charges(store), "98.3 % of the month is no less than 98"
 
 
-def test_quality_is_that_of_all_parts_of_the_month(store: SqlStore) -> None:
+def test_quality_is_that_of_all_parts_of_the_month(store: Store) -> None:
     load(store, version())
     load(store, version(swap_plmns), 10)
     count(store)
@@ -379,7 +379,7 @@ def test_quality_is_that_of_all_parts_of_the_month(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("kind", StatementKind)
-def test_a_tenant_that_left_has_statements_for_the_time_it_was_there(store: SqlStore, kind: StatementKind) -> None:
+def test_a_tenant_that_left_has_statements_for_the_time_it_was_there(store: Store, kind: StatementKind) -> None:
     def left(content: dict[str, Any]) -> None:
         content["tenants"].pop(0)
         content["agreements"].pop(0)
@@ -421,7 +421,7 @@ def _unstated() -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("kind", StatementKind)
 def test_whatever_a_statement_reads_makes_an_era(
-    store: SqlStore, kind: StatementKind, monkeypatch: pytest.MonkeyPatch
+    store: Store, kind: StatementKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(store, version())
     load(store, version(swap_plmns), 10)
@@ -470,7 +470,7 @@ def test_a_field_makes_an_era_unless_nothing_stated_depends_on_it(path: tuple[st
     ids=["both stay", "the other is removed", "both are removed", "one stays", "another comes"],
 )
 def test_links_that_come_or_go_later_move_no_past_outage(
-    store: SqlStore, before: tuple[str, ...], after: tuple[str, ...], lost: float
+    store: Store, before: tuple[str, ...], after: tuple[str, ...], lost: float
 ) -> None:
     """A link of alfa is down for two days; on the 20th, what the station carries changes."""
 

@@ -18,7 +18,7 @@ from controller.models.network import Network, network_digest
 from controller.models.settings import Settings
 from controller.models.statement import Statement, StatementKind
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
 from tests.support.observed import observe
 from tests.unit.api.test_statements import off_air
@@ -37,21 +37,21 @@ def made() -> Network:
 
 
 @pytest.fixture
-def store(made: Network) -> Iterator[SqlStore]:
+def store(made: Network) -> Iterator[Store]:
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as opened:
         opened.networks.save(made, network_digest(made), "ana")
         observe(opened, ("S1", "S2"), BEGIN, AUGUST)
         yield opened
 
 
-def _issue(store: SqlStore, month: str, at: datetime) -> Statement:
+def _issue(store: Store, month: str, at: datetime) -> Statement:
     store.database.clock = VirtualClock(start=at)
     made = draft(store, at, StatementKind.SETTLEMENT, "alfa", month)
     store.statements.issue(made, "ana", "")
     return made
 
 
-def _lose_three_days(store: SqlStore, at: datetime) -> None:
+def _lose_three_days(store: Store, at: datetime) -> None:
     """An outage of a cell in June comes on record: 2.5 % of four cells' month, so that a credit of 12.5 % is due."""
     store.database.clock = VirtualClock(start=at)
     for over in (False, True):
@@ -64,7 +64,7 @@ def _due(said: Statement) -> Decimal:
     return Decimal(str(row["amount"]))
 
 
-def test_what_comes_later_corrects_the_next_settlement_once_and_with_both_figures(store: SqlStore) -> None:
+def test_what_comes_later_corrects_the_next_settlement_once_and_with_both_figures(store: Store) -> None:
     june = _issue(store, "2026-06", END + timedelta(days=2))
     assert _due(june) == 1500
     assert not rows(june, "corrections")
@@ -91,12 +91,12 @@ def test_what_comes_later_corrects_the_next_settlement_once_and_with_both_figure
     assert not rows(august, "corrections"), "it was corrected already"
 
 
-def test_what_was_never_issued_or_issued_anew_is_not_corrected(store: SqlStore) -> None:
+def test_what_was_never_issued_or_issued_anew_is_not_corrected(store: Store) -> None:
     _lose_three_days(store, END + timedelta(days=1))
     assert rows(_issue(store, "2026-07", JULY + timedelta(days=2)), "corrections") == []
 
 
-def test_a_correction_is_taken_back_where_the_month_itself_is_issued_anew(store: SqlStore) -> None:
+def test_a_correction_is_taken_back_where_the_month_itself_is_issued_anew(store: Store) -> None:
     _issue(store, "2026-06", END + timedelta(days=2))
     _lose_three_days(store, END + timedelta(days=3))
     _issue(store, "2026-07", JULY + timedelta(days=2))
@@ -106,7 +106,7 @@ def test_a_correction_is_taken_back_where_the_month_itself_is_issued_anew(store:
     assert (row["month"], row["difference"]) == ("2026-06", "187.50")
 
 
-def test_a_settlement_that_is_issued_anew_does_not_correct_what_a_later_one_corrected(store: SqlStore) -> None:
+def test_a_settlement_that_is_issued_anew_does_not_correct_what_a_later_one_corrected(store: Store) -> None:
     for month, end in (("2026-06", END), ("2026-07", JULY), ("2026-08", AUGUST)):
         _issue(store, month, end + timedelta(days=2))
     _lose_three_days(store, AUGUST + timedelta(days=3))
@@ -116,14 +116,14 @@ def test_a_settlement_that_is_issued_anew_does_not_correct_what_a_later_one_corr
     assert _due(_issue(store, "2026-09", SEPTEMBER + timedelta(days=4))) == Decimal("1312.50"), "it keeps its own"
 
 
-def test_settlements_that_are_issued_out_of_order_correct_a_month_once(store: SqlStore) -> None:
+def test_settlements_that_are_issued_out_of_order_correct_a_month_once(store: Store) -> None:
     _issue(store, "2026-06", END + timedelta(days=2))
     _lose_three_days(store, END + timedelta(days=3))
     assert _due(_issue(store, "2026-08", AUGUST + timedelta(days=2))) == Decimal("1312.50")
     assert _due(_issue(store, "2026-07", AUGUST + timedelta(days=3))) == 1500
 
 
-def _prove_by_counters(store: SqlStore, *, off: float, volume: float) -> None:
+def _prove_by_counters(store: Store, *, off: float, volume: float) -> None:
     """S1 can't be reached for three days of June; it counts them nevertheless."""
     began = BEGIN + timedelta(days=1)
     for over in (False, True):
@@ -146,7 +146,7 @@ def _prove_by_counters(store: SqlStore, *, off: float, volume: float) -> None:
     )
 
 
-def _work_out(store: SqlStore, at: datetime, period_days: float) -> None:
+def _work_out(store: Store, at: datetime, period_days: float) -> None:
     store.database.clock = VirtualClock(start=at)
     while store.measurements.roll_up(at):
         pass
@@ -155,7 +155,7 @@ def _work_out(store: SqlStore, at: datetime, period_days: float) -> None:
         pass
 
 
-def _bear(store: SqlStore, bearer: str) -> None:
+def _bear(store: Store, bearer: str) -> None:
     content = priced(lines=LINES[:1]).model_dump(mode="json")
     for one in content["agreements"]:
         one["sla"]["unseen_borne_by"] = bearer
@@ -169,7 +169,7 @@ _PROOFS = [("tenant", 900.0, 0.0, Decimal("1312.50")), ("host", 0.0, 5.0, Decima
 
 @pytest.mark.parametrize(("bearer", "off", "volume", "due"), _PROOFS)
 def test_the_default_retention_keeps_proof_for_all_settlements_that_may_correct_its_month(
-    store: SqlStore, bearer: str, off: float, volume: float, due: Decimal
+    store: Store, bearer: str, off: float, volume: float, due: Decimal
 ) -> None:
     _bear(store, bearer)
     _prove_by_counters(store, off=off, volume=volume)
@@ -185,7 +185,7 @@ def test_the_default_retention_keeps_proof_for_all_settlements_that_may_correct_
 
 @pytest.mark.parametrize(("bearer", "off", "volume", "due"), _PROOFS)
 def test_proof_that_was_deleted_corrects_nothing_and_the_settlement_says_so(
-    store: SqlStore, bearer: str, off: float, volume: float, due: Decimal
+    store: Store, bearer: str, off: float, volume: float, due: Decimal
 ) -> None:
     _bear(store, bearer)
     _prove_by_counters(store, off=off, volume=volume)
@@ -202,7 +202,7 @@ def test_proof_that_was_deleted_corrects_nothing_and_the_settlement_says_so(
     assert [rule for rule in sla.rules if rule.startswith("Counters before 2026-06-29")]
 
 
-def test_a_settlement_that_is_issued_anew_keeps_corrections_whose_proof_was_deleted_since(store: SqlStore) -> None:
+def test_a_settlement_that_is_issued_anew_keeps_corrections_whose_proof_was_deleted_since(store: Store) -> None:
     _bear(store, "tenant")
     _work_out(store, END + timedelta(days=2), 35)
     _issue(store, "2026-06", END + timedelta(days=2))
@@ -215,7 +215,7 @@ def test_a_settlement_that_is_issued_anew_keeps_corrections_whose_proof_was_dele
     assert anew.sheets == july.sheets
 
 
-def _move(store: SqlStore, made: Network, zone: str, at: datetime) -> None:
+def _move(store: Store, made: Network, zone: str, at: datetime) -> None:
     """The network gets another time zone."""
     store.database.clock = VirtualClock(start=at)
     content = made.model_dump(mode="json")
@@ -225,7 +225,7 @@ def _move(store: SqlStore, made: Network, zone: str, at: datetime) -> None:
 
 
 @pytest.mark.parametrize("zone", ["America/Santiago", "America/Mexico_City", "Asia/Tokyo"])
-def test_a_new_time_zone_is_no_correction_of_the_months_that_were_issued_before(store: SqlStore, zone: str) -> None:
+def test_a_new_time_zone_is_no_correction_of_the_months_that_were_issued_before(store: Store, zone: str) -> None:
     """10 GB a day of Lima; Santiago is an hour ahead of Lima, Mexico City one behind."""
     made = priced(lines=[{"id": "volume", "per": "gigabyte", "amount": "1"}])
     store.networks.save(made, network_digest(made), "ana")
@@ -246,7 +246,7 @@ def test_a_new_time_zone_is_no_correction_of_the_months_that_were_issued_before(
 
 
 def test_a_month_that_is_issued_anew_keeps_its_bounds_whatever_time_zone_came_as_it_ended(
-    store: SqlStore, made: Network
+    store: Store, made: Network
 ) -> None:
     """For an hour after the end of June in Lima it is still June in Mexico City."""
     june = _issue(store, "2026-06", END + timedelta(minutes=10))
@@ -256,7 +256,7 @@ def test_a_month_that_is_issued_anew_keeps_its_bounds_whatever_time_zone_came_as
     assert anew == june
 
 
-def _leave(store: SqlStore, made: Network, at: datetime) -> None:
+def _leave(store: Store, made: Network, at: datetime) -> None:
     """Alfa leaves the network files, with its agreement."""
     store.database.clock = VirtualClock(start=at)
     content = made.model_dump(mode="json")
@@ -266,7 +266,7 @@ def _leave(store: SqlStore, made: Network, at: datetime) -> None:
     store.networks.save(left, network_digest(left), "ana")
 
 
-def test_a_tenant_that_left_gets_what_is_known_since_of_its_last_months(store: SqlStore, made: Network) -> None:
+def test_a_tenant_that_left_gets_what_is_known_since_of_its_last_months(store: Store, made: Network) -> None:
     _leave(store, made, END - timedelta(minutes=1))
     june = _issue(store, "2026-06", END + timedelta(days=2))
     with pytest.raises(NotFoundError, match="alfa left before 2026-07, and nothing that was issued for it"):
@@ -285,6 +285,6 @@ def test_a_tenant_that_left_gets_what_is_known_since_of_its_last_months(store: S
 
 
 @pytest.mark.parametrize("kind", StatementKind)
-def test_every_statement_waits_a_day_for_late_measurements(store: SqlStore, kind: StatementKind) -> None:
+def test_every_statement_waits_a_day_for_late_measurements(store: Store, kind: StatementKind) -> None:
     said = draft(store, END, StatementKind.SLA, "alfa", "2026-06").model_copy(update={"kind": kind})
     assert settled(said) == END + timedelta(days=1)

@@ -25,7 +25,7 @@ from controller.models.statement import StatementKind, Value
 from controller.performance.availability import finest
 from controller.performance.statements import local
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
 from tests.support.observed import deliver, observe
 from tests.unit.api.test_statements import off_air
@@ -73,7 +73,7 @@ def test_a_period_says_how_long_a_cell_was_off_air_and_whether_somebody_was_serv
 
 
 @pytest.fixture
-def store() -> Iterator[SqlStore]:
+def store() -> Iterator[Store]:
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
         yield made
 
@@ -97,17 +97,17 @@ def _period(hour: float, off: float, volume: float, *, suspect: bool = False) ->
     )
 
 
-def _put(store: SqlStore, *periods: Measured) -> None:
+def _put(store: Store, *periods: Measured) -> None:
     store.database.clock = VirtualClock(start=END + timedelta(days=2))
     store.measurements.put(periods)
 
 
-def _cell(store: SqlStore, tenant: str = "alfa", **sla: Any) -> dict[str, Value]:
+def _cell(store: Store, tenant: str = "alfa", **sla: Any) -> dict[str, Value]:
     said = draft(store, END + timedelta(days=2), StatementKind.SLA, tenant, "2026-06")
     return next(row for row in rows(said, "cells") if row["cell"] == "S1/L1")
 
 
-def _load(store: SqlStore, observed: float = 720) -> None:
+def _load(store: Store, observed: float = 720) -> None:
     """S1 can't be reached from 10:00 to 11:00 of the first day."""
     made = network()
     made = made.model_copy(update={"header": made.header.model_copy(update={"performance": PerformanceData()})})
@@ -123,7 +123,7 @@ def _load(store: SqlStore, observed: float = 720) -> None:
     store.processes.heartbeat(listener)
 
 
-def test_what_nobody_could_reach_is_settled_by_what_the_station_counted(store: SqlStore) -> None:
+def test_what_nobody_could_reach_is_settled_by_what_the_station_counted(store: Store) -> None:
     _load(store)
     assert _cell(store)["unseen"] == 3600
     # Off air; on air and in use; on air and not used by alfa; off air for a part, in use for the rest.
@@ -145,7 +145,7 @@ def test_what_nobody_could_reach_is_settled_by_what_the_station_counted(store: S
     assert other["unseen"] == 3600, "it counted nothing"
 
 
-def test_an_incident_has_of_what_counters_say_its_own_times_alone(store: SqlStore) -> None:
+def test_an_incident_has_of_what_counters_say_its_own_times_alone(store: Store) -> None:
     """Of a cell of the one counters say more than it lasted; of the other they say nothing."""
     _load(store)
     store.database.clock = VirtualClock(start=_at(14))
@@ -160,13 +160,13 @@ def test_an_incident_has_of_what_counters_say_its_own_times_alone(store: SqlStor
     assert found == [(0, 120), (15, 90)]
 
 
-def test_suspect_periods_prove_nothing(store: SqlStore) -> None:
+def test_suspect_periods_prove_nothing(store: Store) -> None:
     _load(store)
     _put(store, _period(10, 900, 0, suspect=True))
     assert _cell(store)["unseen"] == 3600
 
 
-def test_counters_settle_what_nobody_looked_at_too(store: SqlStore) -> None:
+def test_counters_settle_what_nobody_looked_at_too(store: Store) -> None:
     """Checks ended an hour before the month did; the files came."""
     _load(store, observed=719)
     assert _cell(store)["unobserved"] == 3600
@@ -178,7 +178,7 @@ def test_counters_settle_what_nobody_looked_at_too(store: SqlStore) -> None:
     assert agreement["lost"] == 15
 
 
-def test_short_outages_between_checks_count_by_the_stations_own_counters(store: SqlStore) -> None:
+def test_short_outages_between_checks_count_by_the_stations_own_counters(store: Store) -> None:
     """A cell is off air for 55 of each 70 seconds for 14 minutes: no check sees it twice, so there is no alarm."""
     _load(store)
     times = [(70 * n, 70 * n + 55) for n in range(12)]
@@ -196,7 +196,7 @@ def test_short_outages_between_checks_count_by_the_stations_own_counters(store: 
     assert (row["known_by"], row["seconds"]) == ("counters", truth)
 
 
-def test_what_checks_saw_is_not_lost_again_by_counters(store: SqlStore) -> None:
+def test_what_checks_saw_is_not_lost_again_by_counters(store: Store) -> None:
     _load(store)
     for at, over in ((12, False), (12 + 300 / 3600, True)):
         store.alarms.report(_report(at, "all-core-links-down", over=over))
@@ -215,7 +215,7 @@ def test_what_checks_saw_is_not_lost_again_by_counters(store: SqlStore) -> None:
     ids=["PLMN", "lock"],
 )
 def test_what_a_cell_counts_is_not_hidden_by_time_in_which_it_was_not_off_air_by_a_fault(
-    store: SqlStore, seen: dict[str, Any], column: str, lost: int
+    store: Store, seen: dict[str, Any], column: str, lost: int
 ) -> None:
     """On the second day it counts 600 seconds off air at ten, between checks; for two hours at noon, the rest."""
     _load(store)
@@ -230,7 +230,7 @@ def test_what_a_cell_counts_is_not_hidden_by_time_in_which_it_was_not_off_air_by
 
 
 @pytest.mark.parametrize(("off", "lost"), [(450, 7200), (500, 7200 + 50), (900, 7200 + 450)])
-def test_what_a_cell_counts_while_it_lacks_a_plmn_is_not_lost_twice(store: SqlStore, off: int, lost: int) -> None:
+def test_what_a_cell_counts_while_it_lacks_a_plmn_is_not_lost_twice(store: Store, off: int, lost: int) -> None:
     """The PLMN is gone from the middle of a period on: the cell may have been off air in that half."""
     _load(store)
     for hour, missing in ((30.0, ()), (36.125, (("L1", "716-01", "alfa"),)), (38.125, ())):
@@ -242,7 +242,7 @@ def test_what_a_cell_counts_while_it_lacks_a_plmn_is_not_lost_twice(store: SqlSt
     assert _cell(store)["lost"] == lost
 
 
-def _change(store: SqlStore, hour: float, change: Callable[[dict[str, Any]], None]) -> None:
+def _change(store: Store, hour: float, change: Callable[[dict[str, Any]], None]) -> None:
     content = store.networks.get()[1].model_dump(mode="json")
     change(content)
     made = Network.model_validate(content)
@@ -257,13 +257,13 @@ def _restore_later(content: dict[str, Any]) -> None:
             one["sla"]["restore_hours"] += 1
 
 
-def _settle_days(store: SqlStore) -> None:
+def _settle_days(store: Store) -> None:
     while store.measurements.roll_up(END + timedelta(days=2)):
         pass
 
 
 @pytest.mark.parametrize("changes", [[], [10.1], [10.05, 10.1, 10.2], [12.1], [12.18]])
-def test_a_period_counts_once_whatever_another_tenant_changes_in_it(store: SqlStore, changes: list[float]) -> None:
+def test_a_period_counts_once_whatever_another_tenant_changes_in_it(store: Store, changes: list[float]) -> None:
     """300 s off air in an hour without answer; 310 s two hours later, of which checks read 300."""
     _load(store)
     for at, over in ((12.15, False), (12.15 + 300 / 3600, True)):
@@ -296,7 +296,7 @@ def _swap(content: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("hour", "alfa", "beta"), [(None, 3600, 0), (480.0, 3600, 0), (10.3, 1800, 2700)])
 def test_only_a_tenants_own_plmns_in_a_time_show_that_it_was_served(
-    store: SqlStore, hour: float | None, alfa: int, beta: int
+    store: Store, hour: float | None, alfa: int, beta: int
 ) -> None:
     """Only 716-02 is in use, which is beta's until it becomes alfa's; a period of both proves nothing of either."""
     _load(store)
@@ -313,7 +313,7 @@ def _work_on_sundays(content: dict[str, Any]) -> None:
         one["windows"] = [{"days": ["sun"], "start": "02:00", "end": "04:00"}]
 
 
-def test_a_cell_that_carried_something_was_not_locked_then(store: SqlStore) -> None:
+def test_a_cell_that_carried_something_was_not_locked_then(store: Store) -> None:
     """A check reads the lock at 9:30, the next answer comes at 11:00: the cell serves in the hour between."""
     _load(store)
     _change(store, 0.5, _work_on_sundays)
@@ -332,7 +332,7 @@ def test_a_cell_that_carried_something_was_not_locked_then(store: SqlStore) -> N
     ]
 
 
-def test_a_longer_alarm_hides_nothing_that_another_period_of_its_day_counted(store: SqlStore) -> None:
+def test_a_longer_alarm_hides_nothing_that_another_period_of_its_day_counted(store: Store) -> None:
     """Off air for 20 minutes by an alarm of which the cell counts nothing; 600 s between checks, before."""
     _load(store)
     for hour, over in ((15, False), (15 + 1 / 3, True)):
@@ -353,7 +353,7 @@ def test_longer_periods_count_only_where_no_shorter_one_tells_anything() -> None
 
 
 @pytest.mark.parametrize("minutes", [5, 30, 60])
-def test_other_periods_in_the_network_files_take_no_proof_away(store: SqlStore, minutes: int) -> None:
+def test_other_periods_in_the_network_files_take_no_proof_away(store: Store, minutes: int) -> None:
     """They come in the last minute of the month; the station counted by quarters of an hour."""
     _load(store)
     content = store.networks.get()[1].model_dump(mode="json")
@@ -370,7 +370,7 @@ def test_other_periods_in_the_network_files_take_no_proof_away(store: SqlStore, 
 
 @pytest.mark.parametrize(("first", "last"), [(40, 70), (-18, 12), (-23.5, 6.5)])
 def test_an_outage_that_only_counters_prove_is_late_once_also_over_the_end_of_a_month(
-    store: SqlStore, first: float, last: float
+    store: Store, first: float, last: float
 ) -> None:
     """S1 can't be reached for 30 hours, in which its cell was off air; 24 hours were left to restore it."""
     begin = BEGIN - timedelta(days=5)
@@ -447,7 +447,7 @@ def test_a_period_over_the_end_of_a_month_is_put_into_its_times_alike_in_all_sta
 
 
 @pytest.mark.parametrize("hour", [39, 63])
-def test_a_tenant_is_owed_what_only_counters_tell_on_the_day_it_joins_too(store: SqlStore, hour: float) -> None:
+def test_a_tenant_is_owed_what_only_counters_tell_on_the_day_it_joins_too(store: Store, hour: float) -> None:
     """Alfa joins at 10:00 of the second day; ten minutes off air between two checks that day, or the next one."""
     whole = network()
     tenants = tuple(one for one in whole.tenants if one.id == "beta")

@@ -13,7 +13,7 @@ from controller.models.alarm import AlarmSource
 from controller.models.network import Network, network_digest
 from controller.models.statement import StatementKind
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from tests.support.observed import observe
 from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END
@@ -23,31 +23,31 @@ WITHOUT = MADE.model_copy(update={"cells": tuple(one for one in MADE.cells if on
 
 
 @pytest.fixture
-def store() -> Iterator[SqlStore]:
+def store() -> Iterator[Store]:
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
         yield made
 
 
-def load(store: SqlStore, network: Network, number: float) -> None:
+def load(store: Store, network: Network, number: float) -> None:
     day(store, number)
     store.networks.save(network, network_digest(network), "ana")
 
 
-def told(store: SqlStore, number: float, *, over: bool = False, **more: Any) -> str:
+def told(store: Store, number: float, *, over: bool = False, **more: Any) -> str:
     """Somebody tells that S1/L1 is off air, or no more; returns the alarm."""
     day(store, number)
     at = BEGIN + timedelta(days=number)
     return store.alarms.report(off_air(0, over=over).model_copy(update={"at": at, **more})).id
 
 
-def lost(store: SqlStore) -> tuple[float, list[float]]:
+def lost(store: Store) -> tuple[float, list[float]]:
     """Minutes that beta lost: by its agreement, and by incident."""
     (promise,) = said(store, StatementKind.SLA, "agreements")
     return promise["lost"], [row["lost"] for row in said(store, StatementKind.SLA, "incidents")]
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_a_fault_counts_from_when_its_cell_came_back_into_the_files(store: SqlStore, *, again: bool) -> None:
+def test_a_fault_counts_from_when_its_cell_came_back_into_the_files(store: Store, *, again: bool) -> None:
     """S1/L1 is off air from the 2nd day to the 5th; the files have it from the 3rd on."""
     load(store, WITHOUT, -1)
     observe(store, ("S1", "S2"), BEGIN - timedelta(days=1), END, MADE)
@@ -68,7 +68,7 @@ def test_a_fault_counts_from_when_its_cell_came_back_into_the_files(store: SqlSt
 
 @pytest.mark.parametrize("source", [AlarmSource.ORAN_FM, AlarmSource.ALARM_LIST])
 def test_a_fault_from_before_the_first_network_counts_from_its_first_check_on(
-    store: SqlStore, source: AlarmSource
+    store: Store, source: AlarmSource
 ) -> None:
     told(store, 1, source=source)
     load(store, MADE, 2)
@@ -77,7 +77,7 @@ def test_a_fault_from_before_the_first_network_counts_from_its_first_check_on(
     assert lost(store) == (2.5 * 1440, [2.5 * 1440])
 
 
-def test_a_fault_that_a_person_cleared_counts_when_it_comes_back_after_its_cell(store: SqlStore) -> None:
+def test_a_fault_that_a_person_cleared_counts_when_it_comes_back_after_its_cell(store: Store) -> None:
     load(store, WITHOUT, -1)
     observe(store, ("S1", "S2"), BEGIN - timedelta(days=1), END, MADE)
     alarm = told(store, 2)
@@ -90,7 +90,7 @@ def test_a_fault_that_a_person_cleared_counts_when_it_comes_back_after_its_cell(
     assert lost(store) == (1440, [1440])
 
 
-def test_a_fault_of_which_nothing_is_known_still_concerns_nobody(store: SqlStore) -> None:
+def test_a_fault_of_which_nothing_is_known_still_concerns_nobody(store: Store) -> None:
     load(store, WITHOUT, -1)
     alarm = told(store, 2, object="S1/L9")
     load(store, MADE, 3)

@@ -15,7 +15,7 @@ from controller.models.run import Outcome
 from controller.models.statement import StatementKind
 from controller.observe.exposition import exposition
 from controller.ports.fake_devices import FaultKind
-from controller.ports.store import JobResult
+from controller.store import JobResult
 from tests.support.observed import observe
 from tests.unit.intent.test_outages import network
 from tests.unit.performance.test_volume import rows

@@ -13,7 +13,7 @@ from controller.models.measurement import DAY, Measured, Subject
 from controller.models.network import Network, network_digest
 from controller.models.statement import Statement, StatementKind
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from tests.support.observed import observe
 from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END, network
@@ -27,7 +27,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def store() -> Iterator[SqlStore]:
+def store() -> Iterator[Store]:
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=40)))) as opened:
         made = network()
         opened.networks.save(made, network_digest(made), "ana")
@@ -35,7 +35,7 @@ def store() -> Iterator[SqlStore]:
         yield opened
 
 
-def move(store: SqlStore, zone: str, at: datetime) -> None:
+def move(store: Store, zone: str, at: datetime) -> None:
     """The network gets another time zone."""
     store.database.clock = VirtualClock(start=at)
     content = network().model_dump(mode="json")
@@ -44,18 +44,18 @@ def move(store: SqlStore, zone: str, at: datetime) -> None:
     store.networks.save(moved, network_digest(moved), "ana")
 
 
-def said(store: SqlStore, month: str, kind: StatementKind = StatementKind.SLA) -> Statement:
+def said(store: Store, month: str, kind: StatementKind = StatementKind.SLA) -> Statement:
     store.database.clock = VirtualClock(start=NOW)
     return draft(store, NOW, kind, "alfa", month)
 
 
-def all_said(store: SqlStore, kind: StatementKind = StatementKind.SLA) -> list[Statement]:
+def all_said(store: Store, kind: StatementKind = StatementKind.SLA) -> list[Statement]:
     return [said(store, month, kind) for month in MONTHS]
 
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("hours", [-15, -0.5, 0.5, 14 * 24])
-def test_a_month_begins_where_the_month_before_ended(store: SqlStore, zone: str, hours: float) -> None:
+def test_a_month_begins_where_the_month_before_ended(store: Store, zone: str, hours: float) -> None:
     """The time zone comes shortly before or after the end of June in Lima, or within July."""
     move(store, zone, END + hours * HOUR)
     months = all_said(store)
@@ -68,7 +68,7 @@ def test_a_month_begins_where_the_month_before_ended(store: SqlStore, zone: str,
 
 
 @pytest.mark.parametrize("zone", ["America/Santiago", "America/Mexico_City"])
-def test_an_outage_between_two_months_is_lost_once(store: SqlStore, zone: str) -> None:
+def test_an_outage_between_two_months_is_lost_once(store: Store, zone: str) -> None:
     for hour, over in ((-2, False), (2, True)):
         at = END + hour * HOUR
         store.database.clock = VirtualClock(start=at)
@@ -78,7 +78,7 @@ def test_an_outage_between_two_months_is_lost_once(store: SqlStore, zone: str) -
     assert lost == [0, 120, 120, 0]
 
 
-def test_a_month_begins_where_the_one_that_was_issued_ended(store: SqlStore) -> None:
+def test_a_month_begins_where_the_one_that_was_issued_ended(store: Store) -> None:
     """A record that was restored may know other network files than those by which the month was issued."""
     june = said(store, "2026-06")
     store.statements.issue(june.model_copy(update={"end": END + HOUR, "timezone": "America/Mexico_City"}), "ana", "")
@@ -88,7 +88,7 @@ def test_a_month_begins_where_the_one_that_was_issued_ended(store: SqlStore) -> 
 
 
 @pytest.mark.parametrize("zone", ["America/Santiago", "America/Mexico_City"])
-def test_each_day_that_stations_counted_has_its_row_in_one_month(store: SqlStore, zone: str) -> None:
+def test_each_day_that_stations_counted_has_its_row_in_one_month(store: Store, zone: str) -> None:
     """Days before the change are those of Lima, as they were worked out then; those after it are those of the zone."""
     behind = 4 if zone == "America/Santiago" else 6
     changed = datetime(2026, 7, 15, tzinfo=UTC)

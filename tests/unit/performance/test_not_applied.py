@@ -20,7 +20,7 @@ from controller.models.sharing import Prices
 from controller.models.statement import StatementKind
 from controller.observe.exposition import exposition
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from controller.store.devices import observed_times
 from controller.store.ledger import LedgerChange, change_ledger
 from tests.unit.api.test_statements import off_air
@@ -51,7 +51,7 @@ def nodes(owner: str, station: str) -> list[LedgerNode]:
 
 
 @pytest.fixture
-def store() -> Iterator[SqlStore]:
+def store() -> Iterator[Store]:
     """Both stations carry what is the host's and alfa's since before the month, and are looked at all the time."""
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
         made.networks.save(MADE, network_digest(MADE), "ana")
@@ -63,11 +63,11 @@ def store() -> Iterator[SqlStore]:
         yield made
 
 
-def day(store: SqlStore, number: float) -> None:
+def day(store: Store, number: float) -> None:
     store.database.clock = VirtualClock(start=BEGIN + timedelta(days=number))
 
 
-def apply(store: SqlStore, number: float, station: str = "S1", *, undo: bool = False) -> None:
+def apply(store: Store, number: float, station: str = "S1", *, undo: bool = False) -> None:
     """Put beta's nodes into the ledger of a station as the end of a run does, or take them out."""
     day(store, number)
     own = nodes("beta", station)
@@ -75,12 +75,12 @@ def apply(store: SqlStore, number: float, station: str = "S1", *, undo: bool = F
     store.database.run(lambda tx: change_ledger(tx, [LedgerChange(station, gained, lost)]))
 
 
-def said(store: SqlStore, kind: StatementKind, sheet: str, tenant: str = "beta") -> list[dict[str, Any]]:
+def said(store: Store, kind: StatementKind, sheet: str, tenant: str = "beta") -> list[dict[str, Any]]:
     store.database.clock = VirtualClock(start=END + timedelta(days=2))
     return rows(draft(store, END + timedelta(days=2), kind, tenant, "2026-06"), sheet)
 
 
-def charges(store: SqlStore, tenant: str = "beta") -> dict[str, tuple[Any, Any]]:
+def charges(store: Store, tenant: str = "beta") -> dict[str, tuple[Any, Any]]:
     found = said(store, StatementKind.SETTLEMENT, "lines", tenant)
     return {row["line"]: (Decimal(row["quantity"]), Decimal(row["amount"])) for row in found}
 
@@ -91,7 +91,7 @@ def hours(spans: Iterable[tuple[float, float]]) -> int:
     return sum(any(since <= hour / 24 < until for since, until in known) for hour in range(DAYS * 24))
 
 
-def test_an_agreement_of_which_nothing_was_applied_is_neither_served_nor_kept_nor_charged(store: SqlStore) -> None:
+def test_an_agreement_of_which_nothing_was_applied_is_neither_served_nor_kept_nor_charged(store: Store) -> None:
     (promise,) = said(store, StatementKind.SLA, "agreements")
     assert (promise["availability"], promise["at_worst"], promise["kept"]) == (None, 0, "unproved")
     assert (promise["served"], promise["not_applied"], promise["allowed"]) == (0, 4 * DAYS * 1440, 0)
@@ -104,14 +104,14 @@ def test_an_agreement_of_which_nothing_was_applied_is_neither_served_nor_kept_no
     assert said(store, StatementKind.SETTLEMENT, "due") == [{"currency": "PEN", "amount": "0.00"}]
 
 
-def test_a_tenant_beside_it_that_got_all_is_served_and_charged(store: SqlStore) -> None:
+def test_a_tenant_beside_it_that_got_all_is_served_and_charged(store: Store) -> None:
     (promise,) = said(store, StatementKind.SLA, "agreements", "alfa")
     assert (promise["availability"], promise["at_worst"], promise["kept"]) == (100, 100, "yes")
     assert (promise["served"], promise["not_applied"]) == (4 * DAYS * 1440, 0)
     assert charges(store, "alfa") == {"base": (1, 900), "cells": (4, 240), "guaranteed": (80, 80)}
 
 
-def test_a_tenant_is_served_and_charged_from_its_first_run_until_it_is_taken_away(store: SqlStore) -> None:
+def test_a_tenant_is_served_and_charged_from_its_first_run_until_it_is_taken_away(store: Store) -> None:
     """S1 from the 10th day to the 20th and from the 25th on; S2 from the 15th to the 22nd: two cells at each."""
     apply(store, 10)
     apply(store, 15, "S2")
@@ -135,7 +135,7 @@ def test_a_tenant_is_served_and_charged_from_its_first_run_until_it_is_taken_awa
     assert found["base"][0] == pytest.approx(Decimal(hours([*first, *second])) / whole, abs=Decimal("0.000001"))
 
 
-def test_what_fails_before_the_first_run_is_nobodys_loss_and_what_fails_after_it_is(store: SqlStore) -> None:
+def test_what_fails_before_the_first_run_is_nobodys_loss_and_what_fails_after_it_is(store: Store) -> None:
     """S1/L1 is off air on the 2nd day and on the 12th; beta has it from the 10th on."""
     apply(store, 10)
     for begin in (1.0, 11.0):
@@ -152,7 +152,7 @@ def test_what_fails_before_the_first_run_is_nobodys_loss_and_what_fails_after_it
 
 
 @pytest.mark.parametrize(("applied", "kept"), [(0.25, "yes"), (0.35, "unproved")])
-def test_a_short_time_before_the_first_run_leaves_a_promise_kept(store: SqlStore, applied: float, kept: str) -> None:
+def test_a_short_time_before_the_first_run_leaves_a_promise_kept(store: Store, applied: float, kept: str) -> None:
     """The agreement lets 1 % of a month of 30 days be without proof: 0.3 days."""
     for station in ("S1", "S2"):
         apply(store, applied, station)
@@ -160,7 +160,7 @@ def test_a_short_time_before_the_first_run_leaves_a_promise_kept(store: SqlStore
     assert (promise["kept"], promise["availability"]) == (kept, 100)
 
 
-def test_a_second_plmn_of_a_tenant_counts_from_its_run_on(store: SqlStore) -> None:
+def test_a_second_plmn_of_a_tenant_counts_from_its_run_on(store: Store) -> None:
     """Alfa gets another PLMN on the 16th day, and never a run: from then on it has not got what was agreed."""
     content = MADE.model_dump(mode="json")
     content["tenants"][0]["plmns"].append("716-11")
@@ -172,7 +172,7 @@ def test_a_second_plmn_of_a_tenant_counts_from_its_run_on(store: SqlStore) -> No
     assert charges(store, "alfa")["cells"][0] == 2
 
 
-def test_a_station_that_was_not_adopted_is_unobserved_and_not_charged(store: SqlStore) -> None:
+def test_a_station_that_was_not_adopted_is_unobserved_and_not_charged(store: Store) -> None:
     day(store, 10)
     store.devices.retire("S2", "ana")
     # What was checked before it was taken out of service; nobody looks at it from then on.
@@ -183,7 +183,7 @@ def test_a_station_that_was_not_adopted_is_unobserved_and_not_charged(store: Sql
     assert charges(store, "alfa")["cells"][0] == pytest.approx(Decimal(2 * 30 + 2 * 10) / 30, abs=Decimal("0.000001"))
 
 
-def adopted_on(number: float, *, loaded: float = -1.0) -> SqlStore:
+def adopted_on(number: float, *, loaded: float = -1.0) -> Store:
     """Both stations are adopted, and looked at, from a day on; 99 % are promised, with a credit below 97 %."""
     content = MADE.model_dump(mode="json")
     penalties = [{"below_percent": 99.0, "credit_percent": 5.0}, {"below_percent": 97.0, "credit_percent": 20.0}]
@@ -202,7 +202,7 @@ def adopted_on(number: float, *, loaded: float = -1.0) -> SqlStore:
     return made
 
 
-def off_air_between(store: SqlStore, since: float, until: float) -> None:
+def off_air_between(store: Store, since: float, until: float) -> None:
     """S1/L1 is off air between two days, by what checks or, before there is anything to check, the station says."""
     for at, over in ((since, False), (until, True)):
         day(store, at)
@@ -265,7 +265,7 @@ def test_budgets_and_burn_rates_leave_out_stations_that_were_not_adopted() -> No
 
 
 @pytest.mark.parametrize(("ends", "lost"), [("found", 360), ("silence", 360)])
-def test_what_a_station_lost_after_it_was_delivered_is_lost_service(store: SqlStore, ends: str, lost: int) -> None:
+def test_what_a_station_lost_after_it_was_delivered_is_lost_service(store: Store, ends: str, lost: int) -> None:
     """Somebody takes beta's PLMN out of S1/L1; six hours later it is there again, or the station can't be reached."""
     for station in ("S1", "S2"):
         apply(store, -0.5, station)
@@ -286,7 +286,7 @@ def test_what_a_station_lost_after_it_was_delivered_is_lost_service(store: SqlSt
 
 @pytest.mark.parametrize(("found_in_between", "lost"), [(False, 287 * 5), (True, (99 + 87) * 5)])
 def test_silence_between_two_checks_that_find_a_plmn_gone_is_lost_service(
-    store: SqlStore, lost: int, *, found_in_between: bool
+    store: Store, lost: int, *, found_in_between: bool
 ) -> None:
     """For a day S1 answers every other check, and lacks beta's PLMN each time, or but for some hours."""
     for station in ("S1", "S2"):
@@ -306,7 +306,7 @@ def test_silence_between_two_checks_that_find_a_plmn_gone_is_lost_service(
     assert promise["lost"] == lost, "until the last silence of each"
 
 
-def test_budgets_and_metrics_say_the_same(store: SqlStore) -> None:
+def test_budgets_and_metrics_say_the_same(store: Store) -> None:
     apply(store, 10)
     for at, over in ((11.0, False), (11.25, True)):
         day(store, at)

@@ -19,7 +19,7 @@ from controller.nrm.codec import decode
 from controller.nrm.profiles import plmn_lists, root_spec
 from controller.performance.vocabulary import measured
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from simulators import clock as simulated
 from simulators.equipment.performance import PERIOD
 from simulators.equipment.truth import truth_of
@@ -46,7 +46,7 @@ FIRST = (
 )
 
 
-def read(store: SqlStore, station: Station, at: datetime) -> None:
+def read(store: Store, station: Station, at: datetime) -> None:
     """A check as Minka makes it: the station's own list, in its order."""
     content = f"<data>{station.running.to_text()}</data>".encode()
     seen = decode(root_spec(("lte-28658",)), content, station.id)
@@ -54,7 +54,7 @@ def read(store: SqlStore, station: Station, at: datetime) -> None:
 
 
 @pytest.fixture(scope="module")
-def day() -> Iterator[tuple[SqlStore, Station]]:
+def day() -> Iterator[tuple[Store, Station]]:
     clock = simulated.VirtualClock()
     station = lively(clock, StationSettings(profile=profile_named("files-by-position")))
     clock.advance((BEGIN - clock.now()).total_seconds())
@@ -97,9 +97,7 @@ def truth(station: Station, tenant: str, begins: Sequence[datetime]) -> list[flo
 
 
 @pytest.mark.parametrize("tenant", PLMN)
-def test_each_tenant_is_stated_its_own_volume_whatever_the_order_was(
-    day: tuple[SqlStore, Station], tenant: str
-) -> None:
+def test_each_tenant_is_stated_its_own_volume_whatever_the_order_was(day: tuple[Store, Station], tenant: str) -> None:
     store, station = day
     statement = draft(store, BEGIN + DAY + timedelta(hours=2), StatementKind.VOLUME, tenant, "2026-01")
     (cell,) = [one for one in rows(statement, "cells") if one["cell"] == "T-LTE-1/1"]
@@ -111,7 +109,7 @@ def test_each_tenant_is_stated_its_own_volume_whatever_the_order_was(
     assert cell["measured"] == pytest.approx(100 - 100 * len(LOST) / 96, abs=0.001)
 
 
-def test_the_twin_counts_by_the_order_of_each_moment(day: tuple[SqlStore, Station]) -> None:
+def test_the_twin_counts_by_the_order_of_each_moment(day: tuple[Store, Station]) -> None:
     """A guess by the list of either end of the period would bill another tenant by more than a tenth."""
     _, station = day
     begin = LOST[0]

@@ -22,7 +22,7 @@ from controller.models.statement import Statement, StatementKind
 from controller.performance.availability import Attainment, Month
 from controller.performance.settlement import charge_spans, settlement_sheets
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from tests.support.observed import deliver, observe
 from tests.unit.intent.test_outages import BEGIN, END, network
 from tests.unit.performance.test_volume import rows
@@ -44,13 +44,13 @@ def priced(**prices: Any) -> Network:
 
 
 @pytest.fixture
-def store() -> Iterator[SqlStore]:
+def store() -> Iterator[Store]:
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
         deliver(made, ("S1", "S2"), BEGIN, END, network())
         yield made
 
 
-def settle(store: SqlStore, made: Network, tenant: str = "alfa") -> Statement:
+def settle(store: Store, made: Network, tenant: str = "alfa") -> Statement:
     store.networks.save(made, network_digest(made), "ana")
     return draft(store, END + timedelta(days=2), StatementKind.SETTLEMENT, tenant, "2026-06")
 
@@ -59,7 +59,7 @@ def lines(statement: Statement) -> dict[object, tuple[object, object]]:
     return {row["line"]: (row["quantity"], row["amount"]) for row in rows(statement, "lines")}
 
 
-def measure(store: SqlStore) -> None:
+def measure(store: Store) -> None:
     """A day of S1: alfa 30,000 Mbit down by QCI 9 and 800 by QCI 1, and 70,000 up; beta more."""
     counted = {
         "DRB.PdcpSduVolumeDL": {Subject("716-01", 9): 3e4 * 8, Subject("716-01", 1): 800.0, Subject("716-02", 9): 9e6},
@@ -70,7 +70,7 @@ def measure(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("rounding", ["half-up", "half-even"])
-def test_each_line_is_quantity_times_price_rounded_by_itself(store: SqlStore, rounding: str) -> None:
+def test_each_line_is_quantity_times_price_rounded_by_itself(store: Store, rounding: str) -> None:
     made = priced(rounding=rounding)
     store.networks.save(made, network_digest(made), "ana")
     store.database.clock = VirtualClock(start=END + timedelta(days=2))
@@ -88,7 +88,7 @@ def test_each_line_is_quantity_times_price_rounded_by_itself(store: SqlStore, ro
     assert rows(settle(store, made, "beta"), "without") == [{"agreement": "beta-all"}]
 
 
-def test_nothing_is_charged_for_the_time_before_the_first_network_was_loaded(store: SqlStore) -> None:
+def test_nothing_is_charged_for_the_time_before_the_first_network_was_loaded(store: Store) -> None:
     store.database.clock = VirtualClock(start=BEGIN + timedelta(days=15))
     said = settle(store, priced())
     assert lines(said)["base"] == ("0.500000", "750.00")
@@ -102,7 +102,7 @@ def test_nothing_is_charged_for_the_time_before_the_first_network_was_loaded(sto
 
 @pytest.mark.parametrize(("included", "amount"), [("100.099", "0.35"), ("100.1", "0.00"), ("500", "0.00")])
 def test_who_uses_less_than_what_is_included_pays_nothing_and_gets_nothing(
-    store: SqlStore, included: str, amount: str
+    store: Store, included: str, amount: str
 ) -> None:
     """100.1 GB, at 350 a gigabyte beyond what is included."""
     made = priced(lines=[{"id": "volume", "per": "gigabyte", "amount": "350", "included": included}])
@@ -113,12 +113,12 @@ def test_who_uses_less_than_what_is_included_pays_nothing_and_gets_nothing(
 
 
 @pytest.mark.parametrize(("rounding", "amount"), [("half-even", "0.12"), ("half-up", "0.13")])
-def test_the_middle_is_rounded_as_the_agreement_says(store: SqlStore, rounding: str, amount: str) -> None:
+def test_the_middle_is_rounded_as_the_agreement_says(store: Store, rounding: str, amount: str) -> None:
     once = [{"id": "base", "per": "month", "amount": "0.125"}]
     assert lines(settle(store, priced(rounding=rounding, lines=once)))["base"] == ("1.000000", amount)
 
 
-def test_a_part_of_the_month_costs_a_part(store: SqlStore) -> None:
+def test_a_part_of_the_month_costs_a_part(store: Store) -> None:
     made = priced()
     validity = made.agreements[0].validity.model_copy(update={"end": made.day(BEGIN + timedelta(days=14))})
     half = made.agreements[0].model_copy(update={"validity": validity})
@@ -134,7 +134,7 @@ CAPACITY = [
 ]
 
 
-def test_what_was_bought_of_pools_is_paid_used_or_not(store: SqlStore) -> None:
+def test_what_was_bought_of_pools_is_paid_used_or_not(store: Store) -> None:
     made = priced(lines=CAPACITY)
     edge, far = PoolCapacity(pool="edge-1", cores=16, gbps=2.5), PoolCapacity(pool="far", cores=8)
     first = made.agreements[0].model_copy(update={"capacity": (edge, far), "functions": ("UP-1", "UP-2")})
@@ -149,7 +149,7 @@ def test_what_was_bought_of_pools_is_paid_used_or_not(store: SqlStore) -> None:
     }
 
 
-def test_an_amount_that_rounds_to_nothing_has_no_sign(store: SqlStore) -> None:
+def test_an_amount_that_rounds_to_nothing_has_no_sign(store: Store) -> None:
     """A credit of less than half of the smallest coin is 0.00."""
     from tests.unit.api.test_statements import off_air
 
@@ -162,7 +162,7 @@ def test_an_amount_that_rounds_to_nothing_has_no_sign(store: SqlStore) -> None:
     assert lines(settle(store, made))["credit"] == ("12.5", "0.00")
 
 
-def test_a_month_below_the_promise_is_credited(store: SqlStore) -> None:
+def test_a_month_below_the_promise_is_credited(store: Store) -> None:
     from tests.unit.api.test_statements import off_air
 
     made = priced(lines=LINES[:1])

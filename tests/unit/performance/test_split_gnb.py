@@ -16,14 +16,14 @@ from controller.models.network import Network, network_digest
 from controller.models.sharing import Prices
 from controller.models.statement import StatementKind
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from controller.store.devices import observed_times
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.intent.test_outages import BEGIN, END
 from tests.unit.performance.test_volume import rows
 from tests.unit.plan import samples
 
-Made = Callable[..., SqlStore]
+Made = Callable[..., Store]
 
 
 def priced() -> Network:
@@ -42,7 +42,7 @@ def made() -> Iterator[Made]:
     """A store in which all parts of the gNB are adopted; a device may lack what is alfa's."""
     with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as store:
 
-        def make(without: str = "") -> SqlStore:
+        def make(without: str = "") -> Store:
             store.networks.save(MADE, network_digest(MADE), "ana")
             for device in DEVICES:
                 entries = samples.ledger(MADE, device).values()
@@ -55,7 +55,7 @@ def made() -> Iterator[Made]:
         yield make
 
 
-def said(store: SqlStore, kind: StatementKind, sheet: str, tenant: str = "alfa") -> list[dict[str, Any]]:
+def said(store: Store, kind: StatementKind, sheet: str, tenant: str = "alfa") -> list[dict[str, Any]]:
     store.database.clock = VirtualClock(start=END + timedelta(days=2))
     return rows(draft(store, END + timedelta(days=2), kind, tenant, "2026-06"), sheet)
 

@@ -20,7 +20,7 @@ from controller.models.statement import StatementKind
 from controller.performance.vocabulary import measured
 from controller.performance.volume import COUNTERS, PLANE_COUNTERS, Volumes, parts_of, parts_under, volumes_of
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from simulators.equipment.performance import PERIOD
 from simulators.equipment.truth import truth_of
 from tests.unit.intent.clouds import cloud, function, split_gnb
@@ -38,7 +38,7 @@ PRICE = Decimal("3.5")
 
 
 @pytest.fixture(scope="module")
-def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SqlStore, Bench]]:
+def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Bench]]:
     """A day of the gNB on record as its units measured it; beta's user plane is cut off for an hour."""
     prices = {"currency": "PEN", "lines": [{"id": "data", "per": "gigabyte", "amount": str(PRICE)}]}
     bench = Bench(written(tmp_path_factory.mktemp("network"), prices=prices))
@@ -82,7 +82,7 @@ def known(bench: Bench, tenant: str) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("tenant", PLMN)
-def test_a_statement_has_the_volume_that_its_user_plane_carried(day: tuple[SqlStore, Bench], tenant: str) -> None:
+def test_a_statement_has_the_volume_that_its_user_plane_carried(day: tuple[Store, Bench], tenant: str) -> None:
     store, bench = day
     statement = draft(store, END + timedelta(hours=2), StatementKind.VOLUME, tenant, "2026-06")
     down, up = known(bench, tenant)
@@ -96,7 +96,7 @@ def test_a_statement_has_the_volume_that_its_user_plane_carried(day: tuple[SqlSt
     assert total["measured"] == pytest.approx(100 * part, abs=0.001)
 
 
-def test_gigabytes_are_charged_by_what_the_user_plane_counted(day: tuple[SqlStore, Bench]) -> None:
+def test_gigabytes_are_charged_by_what_the_user_plane_counted(day: tuple[Store, Bench]) -> None:
     store, bench = day
     statement = draft(store, END + timedelta(hours=2), StatementKind.SETTLEMENT, "alfa", "2026-06")
     (line,) = rows(statement, "lines")

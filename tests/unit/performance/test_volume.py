@@ -31,7 +31,7 @@ from controller.performance.volume import (
     volumes_of,
 )
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from simulators import clock as simulated
 from simulators.equipment.performance import PERIOD
 from simulators.equipment.truth import truth_of
@@ -51,7 +51,7 @@ LOST = BEGIN + timedelta(hours=20)
 
 
 @pytest.fixture(scope="module")
-def day() -> Iterator[tuple[SqlStore, list[Station]]]:
+def day() -> Iterator[tuple[Store, list[Station]]]:
     """A day of two stations with faults, on record as they measured it, and rolled up."""
     clock = simulated.VirtualClock()
     stations = [lively(clock), nr_station(clock)]
@@ -77,7 +77,7 @@ def day() -> Iterator[tuple[SqlStore, list[Station]]]:
         yield store, stations
 
 
-def said(store: SqlStore, tenant: str, kind: StatementKind = StatementKind.VOLUME) -> Statement:
+def said(store: Store, tenant: str, kind: StatementKind = StatementKind.VOLUME) -> Statement:
     return draft(store, END + timedelta(hours=2), kind, tenant, "2026-01")
 
 
@@ -87,7 +87,7 @@ def rows(statement: Statement, name: str) -> list[dict[str, Value]]:
 
 
 @pytest.mark.parametrize("tenant", PLMN)
-def test_volume_is_that_of_the_twin_by_plmn_qci_and_slice(day: tuple[SqlStore, list[Station]], tenant: str) -> None:
+def test_volume_is_that_of_the_twin_by_plmn_qci_and_slice(day: tuple[Store, list[Station]], tenant: str) -> None:
     store, stations = day
     truth: defaultdict[tuple[str, int, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
     for station in stations:
@@ -113,7 +113,7 @@ def test_volume_is_that_of_the_twin_by_plmn_qci_and_slice(day: tuple[SqlStore, l
     assert float(total["down"] or 0) > 0
 
 
-def test_what_was_not_delivered_is_a_gap_and_not_nothing(day: tuple[SqlStore, list[Station]]) -> None:
+def test_what_was_not_delivered_is_a_gap_and_not_nothing(day: tuple[Store, list[Station]]) -> None:
     statement = said(day[0], "andes")
     cells = {row["cell"]: row["measured"] for row in rows(statement, "cells")}
     assert cells["T-LTE-1/1"] == 100
@@ -144,7 +144,7 @@ def test_nothing_of_others_is_counted_and_values_that_contain_each_other_count_o
 
 
 @pytest.mark.parametrize("tenant", PLMN)
-def test_quality_is_that_of_the_tenants_own_part(day: tuple[SqlStore, list[Station]], tenant: str) -> None:
+def test_quality_is_that_of_the_tenants_own_part(day: tuple[Store, list[Station]], tenant: str) -> None:
     statement = said(day[0], tenant, StatementKind.QUALITY)
     kpis = {row["kpi"]: row for row in rows(statement, "kpis")}
     (total,) = rows(said(day[0], tenant), "total")
@@ -162,7 +162,7 @@ def test_quality_is_that_of_the_tenants_own_part(day: tuple[SqlStore, list[Stati
 
 
 def test_what_one_tenant_is_told_of_quality_is_the_same_whatever_others_do(
-    day: tuple[SqlStore, list[Station]],
+    day: tuple[Store, list[Station]],
 ) -> None:
     """Condor's links failed: of Andes nothing did."""
     andes, condor = (
@@ -172,7 +172,7 @@ def test_what_one_tenant_is_told_of_quality_is_the_same_whatever_others_do(
     assert float(andes["s1-setup-success"] or 0) > float(condor["s1-setup-success"] or 0)
 
 
-def test_totals_are_what_roll_ups_make_of_all(day: tuple[SqlStore, list[Station]]) -> None:
+def test_totals_are_what_roll_ups_make_of_all(day: tuple[Store, list[Station]]) -> None:
     store, who = day[0], Subscribers(frozenset({PLMN["andes"]}))
     for level in (900, DAY):
         read = list(store.measurements.read(BEGIN, END, level, ["T-LTE-1", "T-NR-1"], None, who))

@@ -16,9 +16,9 @@ from controller.nrm.tree import Observed, with_unknown
 from controller.plan import StationView, drift
 from controller.plan.drift import applied
 from controller.plan.network_import import import_network
-from controller.ports.store import AuditQuery, Page
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.planner import Planner, PlanRequest
+from controller.store import AuditQuery, Page
 from tests.unit.plan import samples
 from tests.unit.runs.transaction_bench import STATION, TARGET, InstantStore, TransactionBench, add_tenant
 

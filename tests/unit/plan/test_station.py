@@ -23,10 +23,10 @@ from controller.plan.maintenance import removal_plan
 from controller.plan.phases import LINK_SECONDS, RESTART_SECONDS, Locks, outage_seconds
 from controller.plan.rows import entry_name
 from controller.plan.undo import undo_change
-from controller.ports.store import EndedJob
 from controller.runs.approval.consent import effect_of
 from controller.runs.planning.undo import undo_station
 from controller.runs.transaction.effects import effects
+from controller.store import EndedJob
 from tests.unit.plan.samples import (
     FREELY,
     LTE,

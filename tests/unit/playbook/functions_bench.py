@@ -26,7 +26,6 @@ from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import ON_POOLS, SAFE, FakeDevices
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import RunRequest
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.breaker import Breaker
@@ -38,7 +37,7 @@ from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
 from controller.runs.planning.validity import Validity
 from controller.runs.procedures import Tools
-from controller.store import SqlStore, open_store
+from controller.store import RunRequest, Store, open_store
 from tests.support.definitions import load_rules
 from tests.support.rules import promote
 from tests.unit.plan import samples
@@ -292,12 +291,12 @@ def factory(station: str) -> Tree:
 
 
 @cache
-def _shared() -> tuple[SqlStore, VirtualClock]:
+def _shared() -> tuple[Store, VirtualClock]:
     clock = VirtualClock(samples.NOW)
     return open_store("sqlite://", clock), clock
 
 
-def _fresh() -> tuple[SqlStore, VirtualClock]:
+def _fresh() -> tuple[Store, VirtualClock]:
     """Always the same store, emptied: making one takes longer than a run does."""
     store, clock = _shared()
     empty(store)

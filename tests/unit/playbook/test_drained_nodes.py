@@ -12,7 +12,7 @@ from controller.models.network import Network
 from controller.nrm.tree import Observed
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.preparation import PlaybookPreparation
-from controller.ports.store import RunRequest
+from controller.store import RunRequest
 from tests.unit.playbook.functions_bench import FunctionBench
 
 

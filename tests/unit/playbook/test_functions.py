@@ -41,12 +41,12 @@ from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import Page, RunRequest
 from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import effect_of
 from controller.runs.planning import planner
 from controller.runs.planning.undo import undo_plan
 from controller.runs.transaction import checks
+from controller.store import Page, RunRequest
 from controller.store.placements import closures_now, running_on
 from tests.support.callers import admit
 from tests.support.soak import SOAK

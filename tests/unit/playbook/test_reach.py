@@ -22,7 +22,7 @@ from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, rea
 from controller.playbook.language.parameters import Parameter, ParameterType
 from controller.playbook.language.playbook import PlanSection, ReachLimits, removals
 from controller.playbook.language.registry import ServiceLoss
-from controller.ports.store import EndedJob
+from controller.store import EndedJob
 from tests.support.records import make_change
 from tests.unit.plan import samples
 

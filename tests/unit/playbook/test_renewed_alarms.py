@@ -10,7 +10,7 @@ from controller.models.alarm import NODE_LOST, UNREACHABLE, Alarm, AlarmSource, 
 from controller.models.cloud import ClusterState, NodeReady, NodeState
 from controller.models.network import network_digest
 from controller.nrm.tree import Observed
-from controller.ports.store import Page
+from controller.store import Page
 from tests.unit.playbook.functions_bench import FunctionBench
 
 

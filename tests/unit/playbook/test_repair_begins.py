@@ -14,9 +14,9 @@ from controller.models.run import PERSON, JournalStep, Outcome, Run, RunState
 from controller.models.sharing import ActionClass
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FaultKind
-from controller.ports.store import AsyncStore, Claim, Store
 from controller.runs.procedures import Disturbance
 from controller.runs.transaction.record import Record, always
+from controller.store import AsyncStore, Claim, Store
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.playbook.test_operations import RESET, RESTART
 from tests.unit.playbook.test_takeover import LOCK, LOOK, PlaybookBench

@@ -27,10 +27,10 @@ from controller.playbook.language.library import parse
 from controller.playbook.language.registry import Registry
 from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.secrets import FakeSecrets, Secrets
-from controller.ports.store import NewJob, Page
 from controller.ports.webhook import FakeWebhook
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools
+from controller.store import NewJob, Page
 from controller.store.run_rows import jobs
 from tests.support.soak import TURNS
 from tests.unit.plan.samples import LTE_CELL

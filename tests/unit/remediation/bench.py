@@ -31,7 +31,6 @@ from controller.models.run import Run, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.ports.clock import VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
-from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store, Transition
 from controller.ports.webhook import FakeContacts
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits
@@ -39,7 +38,7 @@ from controller.remediation.on_call import Caller
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Verify, rules_in_force
 from controller.runs.launch import Launcher
-from controller.store import AsyncSqlStore, SqlStore, open_store
+from controller.store import AsyncStore, NewJob, Page, PreparedRun, RunRequest, Store, Transition, open_store
 from controller.store.transaction import Unready
 from tests.support.records import make_plan
 from tests.support.rules import promote
@@ -73,10 +72,10 @@ def tiny() -> Network:
 T = TypeVar("T")
 
 
-class TurnsStore(AsyncSqlStore):
+class TurnsStore(AsyncStore):
     """A store without a thread, where others have their turn before each call."""
 
-    def __init__(self, store: SqlStore, seed: int) -> None:
+    def __init__(self, store: Store, seed: int) -> None:
         super().__init__(store)
         self._dice = random.Random(seed)
 
@@ -198,7 +197,7 @@ class FakeChecker:
 class Bench:
     """One record, and what the schedulers on it are made of."""
 
-    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+    def __init__(self, store: Store, clock: VirtualClock) -> None:
         self.store, self.clock = store, clock
         self.launcher, self.checker, self.people = FakeLauncher(self), FakeChecker(clock), FakeNotifier()
         self._schedulers = 0

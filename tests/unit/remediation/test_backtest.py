@@ -11,12 +11,11 @@ import pytest
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.network import network_digest
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
 from controller.remediation.backtest import Backtest, Backtested, Verdict, summed_up
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Verify
-from controller.store import SqlStore, open_store
+from controller.store import Page, Store, open_store
 from tests.support.records import START
 from tests.unit.plan import samples
 
@@ -36,7 +35,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.clock = VirtualClock(START)
-        self.store: SqlStore = open_store("sqlite://", self.clock)
+        self.store: Store = open_store("sqlite://", self.clock)
         self.store.networks.save(NETWORK, network_digest(NETWORK), "ana")
         self.runs: Mapping[tuple[str, str], int] = {}
         self.served: Mapping[str, int] = {}

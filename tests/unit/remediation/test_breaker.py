@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from controller.models.alarm import REMEDIATION_STOPPED, TOO_MANY_REPAIRS, AlarmState
 from controller.models.settings import Settings
-from controller.ports.store import Page
 from controller.remediation.breaker import Breaker, resume
+from controller.store import Page
 from tests.unit.remediation.bench import Bench, tiny
 
 STATIONS = [station.id for station in tiny().stations]

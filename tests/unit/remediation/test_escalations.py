@@ -11,7 +11,7 @@ from controller.models.dispatch import DispatchPack
 from controller.models.errors import NotTakenError, StoreError
 from controller.models.health import ServiceState
 from controller.ports.notifier import FakeNotifier
-from controller.ports.store import Page
+from controller.store import Page
 from tests.unit.remediation.bench import Bench, tiny
 
 

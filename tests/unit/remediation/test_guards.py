@@ -24,11 +24,11 @@ from controller.models.settings import Settings
 from controller.models.sharing import ActionClass, MaintenanceWindow
 from controller.nrm.profiles import administrative_leaf
 from controller.plan import seal
-from controller.ports.store import JobResult, NewJob, Page, PreparedRun, RunRequest, Transition
 from controller.remediation import guards
 from controller.remediation.guards import GUARDS, GuardInput, Limits, Refusal, Repair, forbids, refusal
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung
 from controller.runs.procedures import Disturbance
+from controller.store import JobResult, NewJob, Page, PreparedRun, RunRequest, Transition
 from controller.store.alarm_rows import alarms
 from controller.store.alarms import uncorrelated
 from tests.support.launch import prepared

@@ -13,10 +13,10 @@ from controller.models.errors import InputError
 from controller.models.rule import EVERYWHERE, ProposalState, RuleMode
 from controller.models.run import RunState
 from controller.playbook.in_force import library_in_force
-from controller.ports.store import Page, Transition
 from controller.remediation.definitions import DefinitionWatch, check, left_out
 from controller.remediation.rules import rules_in_force
 from controller.remediation.trust import promote
+from controller.store import Page, Transition
 from tests.support.definitions import put_in_force, shipped_files
 from tests.unit.remediation.bench import Bench
 from tests.unit.runs.transaction_bench import InstantStore

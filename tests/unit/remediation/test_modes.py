@@ -11,9 +11,9 @@ from controller.models.errors import ConflictError
 from controller.models.rule import ProposalState, RuleMode, grant_for, wilson
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import Library
-from controller.ports.store import Page
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Rule, Rung
+from controller.store import Page
 from tests.support.rules import promote
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, Bench
 

@@ -13,10 +13,9 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import network_digest
 from controller.models.on_call import Call
 from controller.models.sharing import Contact
-from controller.ports.store import Page
 from controller.ports.webhook import FakeContacts
 from controller.remediation.remediator import Remediator
-from controller.store import on_call
+from controller.store import Page, on_call
 from tests.support.definitions import put_in_force, shipped_files
 from tests.unit.remediation.bench import LINK, STATION_ID, Bench, tiny
 

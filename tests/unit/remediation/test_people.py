@@ -18,10 +18,10 @@ from controller.models.alarm import (
 from controller.models.incident import DARK
 from controller.models.rule import EVERYWHERE, ProposalState, RuleMode
 from controller.models.run import RunState
-from controller.ports.store import Transition
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Trust
 from controller.remediation.trust import demote
+from controller.store import Transition
 from tests.unit.remediation.bench import RULES, Bench
 
 (LINK_RULE, _) = RULES

@@ -16,9 +16,9 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.network import network_digest
-from controller.ports.store import Page
 from controller.remediation.guards import GUARDS, GuardInput, Repair
 from controller.remediation.rules import Match, RuleGuards, Rung
+from controller.store import Page
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, Bench, tiny
 

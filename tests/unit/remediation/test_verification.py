@@ -8,10 +8,10 @@ from controller.models.alarm import CELL_OFF_AIR, RULE_DEMOTED, Alarm, AlarmNote
 from controller.models.errors import DeviceBusyError
 from controller.models.rule import ProposalState, RuleMode
 from controller.models.run import RunState
-from controller.ports.store import Page, PreparedRun, Transition
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Trust, Verify
 from controller.remediation.trust import promote
+from controller.store import Page, PreparedRun, Transition
 from tests.support import rules as kit
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, Bench
 

@@ -25,12 +25,11 @@ from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities
 from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import NewJob, Page
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Apply, Forbids, Procedure, Tools
-from controller.store import SqlStore, open_store
+from controller.store import NewJob, Page, Store, open_store
 from controller.store.run_rows import runs
 from tests.support.launch import prepared
 from tests.support.soak import SOAK
@@ -271,12 +270,12 @@ class GroupBench:
 
 
 @cache
-def _shared_store() -> tuple[SqlStore, VirtualClock]:
+def _shared_store() -> tuple[Store, VirtualClock]:
     clock = VirtualClock()
     return open_store("sqlite://", clock), clock
 
 
-def _fresh_store(network: Network, plan: Plan) -> tuple[SqlStore, VirtualClock]:
+def _fresh_store(network: Network, plan: Plan) -> tuple[Store, VirtualClock]:
     """Always the same store: making one takes longer than a run does. There is only one bench at a time."""
     store, clock = _shared_store()
     begin_anew(store, network, plan)

@@ -31,7 +31,6 @@ from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import SAFE, FakeDevices
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import Page, RunRequest
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
@@ -42,7 +41,7 @@ from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
-from controller.store import SqlStore
+from controller.store import Page, RunRequest, Store
 from tests.support.definitions import load_rules
 from tests.support.launch import submit
 from tests.support.rules import promote
@@ -213,7 +212,7 @@ class RestoreBench:
 
     def start(self) -> None:
         """Open the record that is there; no test cuts the power, so that no commit need wait for the disk."""
-        self.store: SqlStore = open_record(self.settings, self.clock)
+        self.store: Store = open_record(self.settings, self.clock)
         self.store.database.engine.dispose()
         event.listen(self.store.database.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous = OFF"))
 

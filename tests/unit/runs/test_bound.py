@@ -10,10 +10,10 @@ from controller.models.run import Decision, GateChoice, JournalEntry, JournalSte
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.ports.fake_devices import FaultKind
-from controller.ports.store import Claim
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
+from controller.store import Claim
 from tests.unit.runs.transaction_bench import (
     QUICK,
     TARGET,

@@ -27,10 +27,9 @@ from controller.models.run import Hold, Strategy
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
 from controller.models.waiting import WaitCode, ways
 from controller.ports.clock import VirtualClock
-from controller.ports.store import ClearanceInput
 from controller.runs.approval.clearance import clearances, earliest_begins, further_clearance
 from controller.runs.approval.outlook import LateStep, outlook, outlook_of
-from controller.store import open_store
+from controller.store import ClearanceInput, open_store
 
 #: A Saturday, 22:00 in Lima.
 NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)

@@ -13,13 +13,13 @@ from controller.models.run import Outcome, RunState
 from controller.models.step import RunPlaybook
 from controller.plan import seal
 from controller.ports.fake_devices import FaultKind
-from controller.ports.store import JobResult, NewJob, Transition
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.restore import restore_plan
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
+from controller.store import JobResult, NewJob, Transition
 from tests.support.launch import prepared
 from tests.unit.plan import samples
 from tests.unit.runs.transaction_bench import (

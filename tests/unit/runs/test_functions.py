@@ -21,10 +21,10 @@ from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.reach import reach
 from controller.playbook.language.check import check_devices
 from controller.playbook.language.playbook import Playbook
-from controller.ports.store import ClearanceInput
 from controller.runs.approval.clearance import clearances, places_of
 from controller.runs.approval.consent import RunOccasion, effect_on, run_constraints
 from controller.runs.rollout.waves import units_of
+from controller.store import ClearanceInput
 from tests.unit.plan import samples
 
 NETWORK = samples.virtual()

@@ -20,9 +20,8 @@ from controller.models.approval import Notice, NoticeKind
 from controller.models.errors import NotTakenError
 from controller.models.network import Contact
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
 from controller.ports.webhook import FakeContacts
-from controller.store import open_store
+from controller.store import Page, open_store
 from controller.store.notices import INTERVAL
 from tests.unit.runs.test_notices import NoticesBench, with_contacts
 

@@ -10,10 +10,10 @@ import pytest
 from controller.models.errors import InputError
 from controller.models.run import Decision, GateChoice, Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.models.waiting import WaitCode, WaitReason
-from controller.ports.store import NewJob, Transition, decision_for
 from controller.runs.rollout.group_decisions import LAST, ROUNDS, decisions
 from controller.runs.rollout.timers import confirm_budget, timed
 from controller.runs.rollout.transitions import decide
+from controller.store import NewJob, Transition, decision_for
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=5)

@@ -10,8 +10,8 @@ import pytest
 from controller.models.alarm import PAGE, AlarmState
 from controller.models.run import GateChoice, Outcome, Policy, RunState, Strategy
 from controller.ports.fake_devices import Fault, FaultKind
-from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
+from controller.store import NewJob
 from tests.support.soak import SOAK
 from tests.unit.runs.group_bench import GroupBench, Mortal, moments, unit
 from tests.unit.runs.transaction_bench import UNSAFE

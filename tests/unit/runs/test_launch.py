@@ -21,10 +21,9 @@ from controller.models.sharing import MaintenanceWindow
 from controller.models.step import RunPlaybook
 from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import JobResult, NewJob, Page, PreparedRun, RunRequest, Store, Transition
 from controller.runs.launch import Launcher, check_overtaking
 from controller.runs.planning.adoption import AdoptionOutcome
-from controller.store import LoopStore, SqlStore, open_store
+from controller.store import JobResult, LoopStore, NewJob, Page, PreparedRun, RunRequest, Store, Transition, open_store
 from tests.support.idle import watched
 from tests.support.launch import prepared
 from tests.support.records import make_plan
@@ -65,7 +64,7 @@ class OneStation:
 class Doors:
     """A launcher over a record with a plan."""
 
-    def __init__(self, store: SqlStore, loop: LoopStore) -> None:
+    def __init__(self, store: Store, loop: LoopStore) -> None:
         network = samples.network()
         store.networks.save(network, network_digest(network), "ana")
         self.plan = samples.plan(network, {"S1": samples.factory("S1"), "S2": samples.factory("S2")})

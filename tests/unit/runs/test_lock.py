@@ -19,8 +19,8 @@ from controller.models.errors import (
 )
 from controller.models.run import Job, Outcome
 from controller.ports.fake_devices import Fault, FaultKind
-from controller.ports.store import NewJob
 from controller.runs.transaction.patience import Patience
+from controller.store import NewJob
 from tests.unit.playbook.test_operations import RESET, bench_of
 from tests.unit.runs.group_bench import GroupBench
 from tests.unit.runs.transaction_bench import QUICK, STATION, add_tenant

@@ -10,9 +10,9 @@ import pytest
 from controller.models.plan import Edit, Op
 from controller.models.run import RunState
 from controller.nrm.profiles import administrative_state, cells
-from controller.ports.store import EVER, NewJob, Transition
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.restore import restore_plan
+from controller.store import EVER, NewJob, Transition
 from controller.store.lock_holders import lock_holders
 from tests.unit.playbook.test_takeover import APPLY, FAIL, LOCK, LOOK, PlaybookBench, Rests
 from tests.unit.playbook.test_waiting import ASK

@@ -12,10 +12,10 @@ import pytest
 from controller.models.errors import BUG, StoreError
 from controller.models.run import JobState, Outcome, RunState, Strategy
 from controller.ports.fake_devices import Fault
-from controller.ports.store import NewJob, Page, Store, Transition
 from controller.runs import loop as loop_module
 from controller.runs.loop import BELIEF
 from controller.runs.sweeper import DEAD_AFTER
+from controller.store import NewJob, Page, Store, Transition
 from controller.store.repository import Invocation, Urgent
 from tests.unit.runs.group_bench import GroupBench
 from tests.unit.runs.worker_bench import FlakyStore, WorkerBench

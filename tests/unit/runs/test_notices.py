@@ -24,10 +24,9 @@ from controller.models.alarm import (
 from controller.models.network import Contact, Network, Validity, network_digest
 from controller.models.rule import Proposal, ProposalState, RuleMode
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
 from controller.ports.webhook import FakeContacts, FakeWebhook
 from controller.runs.approval.notices import Notices
-from controller.store import SqlStore, incident_notices, open_store
+from controller.store import Page, Store, incident_notices, open_store
 from tests.unit.remediation.bench import TurnsStore, tiny
 
 MAJOR, CRITICAL, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL, PerceivedSeverity.CLEARED
@@ -62,7 +61,7 @@ def without_contacts() -> Network:
 class NoticesBench:
     """A record, and schedulers that send what is on it."""
 
-    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+    def __init__(self, store: Store, clock: VirtualClock) -> None:
         self.store, self.clock = store, clock
         self.contacts, self.webhook = FakeContacts(), FakeWebhook()
         network = with_contacts()

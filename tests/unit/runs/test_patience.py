@@ -10,8 +10,8 @@ import pytest
 from controller.models.run import GateChoice, JobState, Outcome, Policy, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.ports.devices import Capabilities
-from controller.ports.store import NewJob
 from controller.runs.transaction.patience import Patience, Trouble
+from controller.store import NewJob
 from tests.unit.runs.group_bench import GroupBench, Mortal, unit
 from tests.unit.runs.test_window_closes import TOGETHER, TwoStations
 from tests.unit.runs.transaction_bench import UNSAFE

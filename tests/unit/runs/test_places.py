@@ -23,14 +23,13 @@ from controller.plan.extent import extent
 from controller.plan.undo import undo_change
 from controller.ports.devices import Capabilities
 from controller.ports.fake_devices import FaultKind
-from controller.ports.store import EndedJob
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.approval.consent import effect_of, taken_by
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.restore import restore_plan
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
-from controller.store import lock_holders
+from controller.store import EndedJob, left_locks
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.transaction_bench import QUICK, STATION, TARGET, InstantStore, Scenario, TransactionBench
@@ -223,7 +222,7 @@ def test_only_a_lock_for_the_edits_of_a_run_itself_has_lapsed() -> None:
 def would_have_ended(change: Change) -> bool:
     before = LedgerBefore()
     job = EndedJob("r-1", "apply", PERSON, "j-1", STATION, samples.NOW, Outcome.DIVERGED, (), before, unsure=(change,))
-    return lock_holders.would_have_ended(job, "L1")
+    return left_locks.would_have_ended(job, "L1")
 
 
 async def test_an_undo_learns_that_there_are_no_places_and_the_next_one_appends_and_says_so() -> None:

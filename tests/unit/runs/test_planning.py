@@ -18,7 +18,6 @@ from controller.nrm.tree import Path
 from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices, Fault, FaultKind
-from controller.ports.store import Page, RunRequest
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.launch import prepare_plan
@@ -27,7 +26,7 @@ from controller.runs.planning.planner import Planner, PlanRequest, Progress
 from controller.runs.planning.restore import recreate_plan, restore_plan
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
-from controller.store import SqlStore, open_store
+from controller.store import Page, RunRequest, Store, open_store
 from tests.support.records import make_change
 from tests.unit.plan import samples, test_routers
 from tests.unit.runs.transaction_bench import QUICK, STATION, UNSAFE, InstantStore, TransactionBench, add_tenant
@@ -47,7 +46,7 @@ def target(_network: Network, station: str) -> DeviceTarget:
 class Bench:
     """Two stations that carry what the network files say."""
 
-    store: SqlStore
+    store: Store
     devices: FakeDevices
     clock: VirtualClock
     planner: Planner

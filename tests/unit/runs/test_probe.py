@@ -14,13 +14,13 @@ from controller.models.run import JournalStep, Outcome, RunState, Strategy
 from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import SAFE, FakeDevice, Fault, FaultKind
-from controller.ports.store import Page
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.planner import Planner
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import Findings
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
+from controller.store import Page
 from controller.store.run_rows import jobs, packed_reasons
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL

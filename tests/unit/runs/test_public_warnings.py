@@ -16,9 +16,9 @@ from controller.models.waiting import codes_of, ways
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.registry import Context, DeviceAccess, Proposal, Registry, action
 from controller.ports.fake_devices import Fault
-from controller.ports.store import NewJob, Page
 from controller.runs.approval.clearance import clearances, reassess
 from controller.runs.approval.consent import RunOccasion, effect_of, run_constraints
+from controller.store import NewJob, Page
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.unit.plan import samples

@@ -14,12 +14,12 @@ from controller.models.run import FoundState, GateChoice, Outcome, Policy, RunSt
 from controller.models.step import RunPlaybook
 from controller.plan import seal
 from controller.ports.fake_devices import Fault, FaultKind
-from controller.ports.store import Claim, JobResult, NewJob, Page, Transition
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
+from controller.store import Claim, JobResult, NewJob, Page, Transition
 from controller.store.decisions import decisions
 from tests.support.launch import prepared
 from tests.unit.plan import samples

@@ -10,8 +10,8 @@ import pytest
 from controller.models.errors import LeaseLostError
 from controller.models.run import JournalEntry, JournalStep
 from controller.ports.clock import VirtualClock
-from controller.ports.store import AsyncStore, Claim
 from controller.runs.transaction.record import Record, always
+from controller.store import AsyncStore, Claim
 from tests.unit.plan.samples import NOW
 
 S = JournalStep

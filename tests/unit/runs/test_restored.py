@@ -13,7 +13,7 @@ from controller.models.enums import RecordChoice
 from controller.models.errors import ConflictError
 from controller.models.run import LONGEST_TIMER
 from controller.nrm.tree import Tree
-from controller.ports.store import Page
+from controller.store import Page
 from tests.unit.runs.restore_bench import NAMES, RestoreBench
 
 

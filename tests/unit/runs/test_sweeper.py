@@ -11,9 +11,9 @@ from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.errors import ConflictError, StoreError
 from controller.models.run import RunState, Strategy
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import NewJob
 from controller.runs.approval.clearance import reassess
 from controller.runs.sweeper import DEAD_AFTER, Sweeper
+from controller.store import NewJob
 from tests.support.launch import prepared
 from tests.unit.runs.transaction_bench import STATION
 from tests.unit.runs.worker_bench import FlakyStore, WorkerBench

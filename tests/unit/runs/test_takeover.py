@@ -20,9 +20,8 @@ from controller.models.run import Job, JournalStep, Outcome, Strategy
 from controller.nrm.apply import apply_edits
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import RUNNING_ONLY, Fault, FaultKind
-from controller.ports.store import NewJob
 from controller.runs.loop import BELIEF
-from controller.store import open_store
+from controller.store import NewJob, open_store
 from tests.support.soak import SOAK, TURNS
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.group_bench import GroupBench, Mortal, deaths

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from controller.models.run import INSIDE, Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.models.waiting import WaitCode, WaitReason
-from controller.ports.store import Transition
 from controller.runs.rollout.transitions import decide
+from controller.store import Transition
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ENDS = [outcome for outcome in Outcome if outcome not in (Outcome.CANCELLED, Outcome.WITHDRAWN)]

@@ -18,12 +18,12 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import ROUTER_PROFILES, root_spec
 from controller.nrm.tree import Leaves, Observed, Tree, Value
 from controller.plan import PlanOptions, StationPlan, StationView, undo_change, without_agreement
-from controller.ports.store import EndedJob
 from controller.runs.planning.planner import Planner
 from controller.runs.planning.undo import undo_plan, undo_station
 from controller.runs.procedures import Undo, UndoneRun
 from controller.runs.rollout.transitions import decide
 from controller.runs.rollout.waves import cut_stages
+from controller.store import EndedJob
 from controller.store.divergences import unresolved
 from tests.support.records import make_network, make_plan
 from tests.unit.plan import samples, test_routers

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from controller.models.network import Network, OwnCell, Rat
 from controller.models.plan import Change, Changes, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import Strategy
-from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
 from controller.runs.rollout.waves import cut_units, cut_waves, units_of
+from controller.store import NewJob
 from tests.support.records import make_plan
 from tests.unit.plan import samples
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from controller.models.run import Decision, GateChoice, Job, JobState, Outcome, Policy, RunState, Strategy
 from controller.models.waiting import WaitCode, WaitReason
-from controller.ports.store import NewDecision, NewJob, Transition, decision_for
 from controller.runs.rollout.group_decisions import LAST, ROUNDS
 from controller.runs.rollout.transitions import decide
+from controller.store import NewDecision, NewJob, Transition, decision_for
 from tests.unit.runs.test_group_decisions import LATER, NOW, SHUT, run_of
 
 AWAY = WaitReason(code=WaitCode.AWAY)

@@ -16,11 +16,10 @@ from controller.models.sharing import MaintenanceWindow
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import NewJob, Page, RunRequest
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
 from controller.runs.rollout.group_decisions import ROUNDS
-from controller.store import open_store
+from controller.store import NewJob, Page, RunRequest, open_store
 from tests.support.launch import prepared, submit
 from tests.unit.plan import samples
 from tests.unit.runs.transaction_bench import TARGET

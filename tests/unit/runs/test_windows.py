@@ -14,8 +14,8 @@ from controller.models.approval import PartyWindows, RunConstraints, StationCons
 from controller.models.errors import InputError
 from controller.models.run import Policy, Strategy
 from controller.models.sharing import MaintenanceWindow, Weekday
-from controller.ports.store import NewJob
 from controller.runs.rollout.timers import check_windows
+from controller.store import NewJob
 
 #: Peru, central Mexico and Quintana Roo have no summer time; the border to the United States has, Chile in the south.
 ZONES = [

@@ -22,13 +22,12 @@ from controller.plan import StationView
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities, DeviceSession, Notification
 from controller.ports.fake_devices import SAFE, FakeDevice, FakeDevices, Fault, FaultKind
-from controller.ports.store import Claim, JobResult, NewJob, Page, Store, Transition
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
-from controller.store import AsyncSqlStore, SqlStore, open_store
+from controller.store import AsyncStore, Claim, JobResult, NewJob, Page, Store, Transition, open_store
 from controller.store.columns import metadata
 from tests.support.launch import prepared
 from tests.support.quick_stores import copy_tables
@@ -79,10 +78,10 @@ class Interrupter:
         return self.due(name)
 
 
-class InstantStore(AsyncSqlStore):
+class InstantStore(AsyncStore):
     """A store without a thread."""
 
-    def __init__(self, store: SqlStore, interrupter: Interrupter | None = None) -> None:
+    def __init__(self, store: Store, interrupter: Interrupter | None = None) -> None:
         super().__init__(store)
         self._interrupter = interrupter or Interrupter()
 
@@ -214,14 +213,14 @@ def change_primary(capabilities: Capabilities = SAFE) -> Scenario:
     return Scenario(samples.carrying(old), samples.plan(new, {STATION: samples.view(old)}, options), capabilities)
 
 
-def new_world() -> tuple[SqlStore, JumpClock]:
+def new_world() -> tuple[Store, JumpClock]:
     """An empty record, and a time of its own."""
     clock = JumpClock()
     return open_store("sqlite://", clock), clock
 
 
 @cache
-def _shared_store() -> tuple[SqlStore, JumpClock]:
+def _shared_store() -> tuple[Store, JumpClock]:
     """Always the same store: making one takes longer than a transaction does."""
     return new_world()
 
@@ -229,10 +228,10 @@ def _shared_store() -> tuple[SqlStore, JumpClock]:
 _TABLES = [f'"{table.name}"' for table in metadata.sorted_tables]
 _Rows = list[tuple[str, list[tuple[object, ...]]]]
 #: What a network and a plan are on record, by store: each has its own time.
-_begun: WeakKeyDictionary[SqlStore, dict[object, _Rows]] = WeakKeyDictionary()
+_begun: WeakKeyDictionary[Store, dict[object, _Rows]] = WeakKeyDictionary()
 
 
-def begin_anew(store: SqlStore, network: Network, plan: Plan) -> None:
+def begin_anew(store: Store, network: Network, plan: Plan) -> None:
     """Delete all that is on record but a network and a plan, whose rows are those that were written the first time."""
     digest = network_digest(network)
     key = digest, plan.digest, tuple(plan.changes.packed.items())
@@ -250,7 +249,7 @@ def begin_anew(store: SqlStore, network: Network, plan: Plan) -> None:
         begun[key] = [(table, rows) for table, rows in kept if rows]
 
 
-def empty(store: SqlStore) -> None:
+def empty(store: Store) -> None:
     """Delete all that is on record."""
     # A test that ran into its time-out may have lost the connection, and a database in memory with it.
     copy_tables(store.database.engine)
@@ -261,7 +260,7 @@ def empty(store: SqlStore) -> None:
 
 
 @contextmanager
-def _driver(store: SqlStore) -> Iterator[sqlite3.Connection]:
+def _driver(store: Store) -> Iterator[sqlite3.Connection]:
     with closing(store.database.engine.raw_connection()) as connection:
         driver = connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
@@ -288,7 +287,7 @@ class TransactionBench:
         self,
         scenario: Scenario,
         strategy: Strategy | None = None,
-        world: tuple[SqlStore, JumpClock] | None = None,
+        world: tuple[Store, JumpClock] | None = None,
     ) -> None:
         self.scenario = scenario
         self.store, self.clock = world or _shared_store()

@@ -13,10 +13,9 @@ from controller.models.run import Job, RunState, Strategy
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import NewJob, Page, Store
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
-from controller.store import AsyncSqlStore, SqlStore, open_store
+from controller.store import AsyncStore, NewJob, Page, Store, open_store
 from tests.support.launch import prepared
 from tests.unit.plan import samples
 from tests.unit.runs.transaction_bench import STATION, TARGET, add_tenant
@@ -24,7 +23,7 @@ from tests.unit.runs.transaction_bench import STATION, TARGET, add_tenant
 T = TypeVar("T")
 
 
-class FlakyStore(AsyncSqlStore):
+class FlakyStore(AsyncStore):
     """A store in memory, without a thread.
 
     Attributes:
@@ -33,7 +32,7 @@ class FlakyStore(AsyncSqlStore):
         thawed: Calls wait for it before they take place.
     """
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: Store) -> None:
         super().__init__(store)
         self.store = store
         self.away = False

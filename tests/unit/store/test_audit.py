@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, select, text, update
 
 from controller.models.audit import AuditAnchor
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, audit_chain, open_store
+from controller.store import Store, audit_chain, open_store
 from controller.store.audit_chain import audit as rows
 from controller.store.audit_chain import audit_head
 from controller.store.evidence import AuditKey, AuditKeys, Evidence
@@ -17,7 +17,7 @@ from controller.store.transaction import Database
 
 
 @pytest.fixture
-def store() -> Iterator[SqlStore]:
+def store() -> Iterator[Store]:
     with closing(open_store("sqlite://", VirtualClock())) as opened:
         for number in range(1, 6):
             opened.audit.append("ana", "did", str(number), {"n": str(number)})
@@ -25,12 +25,12 @@ def store() -> Iterator[SqlStore]:
         yield opened
 
 
-def _broken(store: SqlStore) -> int | None:
+def _broken(store: Store) -> int | None:
     found = store.audit.verify()
     return None if found is None else found.number
 
 
-def _tamper(store: SqlStore, *statements: str) -> None:
+def _tamper(store: Store, *statements: str) -> None:
     store.database.run(lambda tx: [tx.execute(text(statement)) for statement in statements])
 
 
@@ -49,12 +49,12 @@ def _tamper(store: SqlStore, *statements: str) -> None:
         ("DELETE FROM audit_head", 1),
     ],
 )
-def test_tampering_names_the_first_broken_row(store: SqlStore, tampering: str, broken: int) -> None:
+def test_tampering_names_the_first_broken_row(store: Store, tampering: str, broken: int) -> None:
     _tamper(store, tampering)
     assert _broken(store) == broken
 
 
-def test_a_copied_row_does_not_pass_for_another(store: SqlStore) -> None:
+def test_a_copied_row_does_not_pass_for_another(store: Store) -> None:
     _tamper(
         store,
         "DELETE FROM audit WHERE id = 3",
@@ -69,7 +69,7 @@ KEYS = AuditKeys((AuditKey.new(1),))
 
 
 @pytest.fixture
-def signed() -> Iterator[SqlStore]:
+def signed() -> Iterator[Store]:
     """Five rows, signed."""
     with closing(open_store("sqlite://", VirtualClock(), evidence=lambda _store: Evidence(KEYS))) as opened:
         for number in range(1, 6):
@@ -78,7 +78,7 @@ def signed() -> Iterator[SqlStore]:
         yield opened
 
 
-def _forge(store: SqlStore, keys: AuditKeys, since: int, **changed: str) -> None:
+def _forge(store: Store, keys: AuditKeys, since: int, **changed: str) -> None:
     """Change row ``since``, then give it and all behind it numbers, links and hashes of their own, and the head too."""
 
     def forge(tx: Any) -> None:
@@ -99,13 +99,13 @@ def _forge(store: SqlStore, keys: AuditKeys, since: int, **changed: str) -> None
 @pytest.mark.parametrize("keys", [AuditKeys(), AuditKeys((AuditKey.new(1),))], ids=["plain", "another key"])
 @pytest.mark.parametrize("since", [1, 3, 5])
 def test_a_row_rewritten_with_a_hash_of_its_own_is_found_although_all_behind_it_follow(
-    signed: SqlStore, since: int, keys: AuditKeys
+    signed: Store, since: int, keys: AuditKeys
 ) -> None:
     _forge(signed, keys, since, actor="eva")
     assert _broken(signed) == since
 
 
-def test_a_row_rewritten_with_a_hash_of_its_own_breaks_the_link_behind_it(store: SqlStore) -> None:
+def test_a_row_rewritten_with_a_hash_of_its_own_breaks_the_link_behind_it(store: Store) -> None:
     """Without any key, so that the hash itself can be made by anybody."""
 
     def forge(tx: Any) -> None:
@@ -116,21 +116,21 @@ def test_a_row_rewritten_with_a_hash_of_its_own_breaks_the_link_behind_it(store:
     assert _broken(store) == 4
 
 
-def test_a_row_that_names_the_right_key_needs_the_right_hash(signed: SqlStore) -> None:
+def test_a_row_that_names_the_right_key_needs_the_right_hash(signed: Store) -> None:
     assert KEYS.newest is not None
     forged = AuditKeys((AuditKey(KEYS.newest.id, 1, b"guessed"),))
     _forge(signed, forged, 4, actor="eva")
     assert _broken(signed) == 4
 
 
-def test_a_row_removed_and_all_behind_it_hashed_anew_are_found(signed: SqlStore) -> None:
+def test_a_row_removed_and_all_behind_it_hashed_anew_are_found(signed: Store) -> None:
     _tamper(signed, "DELETE FROM audit WHERE id = 3")
     _forge(signed, AuditKeys(), 3)
     assert _broken(signed) == 3
 
 
 @pytest.mark.parametrize("left", [0, 4])
-def test_a_tail_cut_off_with_its_head_is_found_by_an_anchor(signed: SqlStore, left: int) -> None:
+def test_a_tail_cut_off_with_its_head_is_found_by_an_anchor(signed: Store, left: int) -> None:
     """A chain that ends earlier is whole, so that only somebody who knew more can tell."""
     anchor = signed.audit.head()
     assert signed.audit.verify_anchors([anchor]) is None
@@ -147,7 +147,7 @@ def test_a_tail_cut_off_with_its_head_is_found_by_an_anchor(signed: SqlStore, le
     assert "missing" in missing.reason
 
 
-def test_what_was_written_anew_up_to_the_same_number_is_found_by_an_anchor(signed: SqlStore) -> None:
+def test_what_was_written_anew_up_to_the_same_number_is_found_by_an_anchor(signed: Store) -> None:
     """Even by somebody who has the key."""
     anchor = signed.audit.head()
     _forge(signed, KEYS, 2, actor="eva")
@@ -158,11 +158,11 @@ def test_what_was_written_anew_up_to_the_same_number_is_found_by_an_anchor(signe
     assert "another one" in other.reason
 
 
-def test_keys_are_rotated_and_rows_from_before_there_were_any_stay_proved(store: SqlStore) -> None:
+def test_keys_are_rotated_and_rows_from_before_there_were_any_stay_proved(store: Store) -> None:
     first = AuditKey.new(6)
-    keyed = SqlStore(Database(store.database.engine, VirtualClock(), Evidence(AuditKeys((first,)))))
+    keyed = Store(Database(store.database.engine, VirtualClock(), Evidence(AuditKeys((first,)))))
     keyed.audit.append("ana", "did", "6")
-    rotated = SqlStore(Database(store.database.engine, VirtualClock(), Evidence(AuditKeys((first, AuditKey.new(7))))))
+    rotated = Store(Database(store.database.engine, VirtualClock(), Evidence(AuditKeys((first, AuditKey.new(7))))))
     rotated.audit.append("ana", "did", "7")
     assert rotated.audit.verify() is None
     unknown = keyed.audit.verify()
@@ -173,8 +173,8 @@ def test_keys_are_rotated_and_rows_from_before_there_were_any_stay_proved(store:
     assert _broken(rotated) == 2
 
 
-def test_an_unsigned_row_behind_signed_ones_is_found(signed: SqlStore) -> None:
-    SqlStore(Database(signed.database.engine, VirtualClock())).audit.append("eva", "did", "6")
+def test_an_unsigned_row_behind_signed_ones_is_found(signed: Store) -> None:
+    Store(Database(signed.database.engine, VirtualClock())).audit.append("eva", "did", "6")
     assert _broken(signed) == 6
 
 

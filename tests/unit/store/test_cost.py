@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from controller.models.alarm import AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.network import network_digest
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 from tests.support.records import START
 from tests.unit.intent.backhaul_tree import network
 
@@ -29,7 +29,7 @@ def _link(tenant: str) -> AlarmReport:
     )
 
 
-def _steps(store: SqlStore, reports: Sequence[AlarmReport]) -> int:
+def _steps(store: Store, reports: Sequence[AlarmReport]) -> int:
     """Hundreds of steps that it takes to put reports on record."""
     counted: Counter[str] = Counter()
 

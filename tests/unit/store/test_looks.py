@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy.sql import coercions
 
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import Store, open_store
 
-LOOKS: dict[str, Callable[[SqlStore], object]] = {
+LOOKS: dict[str, Callable[[Store], object]] = {
     "alarms that changed": lambda store: store.alarms.changes(0),
     "stations under repair": lambda store: store.alarms.under_repair(VirtualClock().now()),
     "notifications of people": lambda store: store.escalations.pending(),

@@ -1,26 +1,17 @@
-"""The ledger: which nodes are ours, which were, and what ended jobs left on their stations."""
+"""What ended jobs left on their stations."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from controller.models.plan import Change
-from controller.models.run import FoundState, LedgerBefore, LedgerEntry, Outcome
-from controller.ports.store.repository import M_co, Repository, method
+from controller.models.run import FoundState, LedgerBefore, Outcome
 
 #: A time before all records.
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerState:
-    """An earlier ledger of one station; ``missing`` says why it is not known."""
-
-    ledger: Mapping[str, LedgerEntry]
-    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,45 +88,3 @@ def changed_since(ended: Iterable[EndedJob], undo: Change) -> str:
         return ""
     named = f"run {later[-1].run} ({later[-1].procedure})"
     return f"{named} changed {undo.station} after the undo was planned: make a new plan with minka undo"
-
-
-class Ledger(Repository[M_co], Protocol[M_co]):
-    """Entries of nodes that are ours."""
-
-    @method
-    def find(self, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:
-        """Ledger entries by station and path."""
-        ...
-
-    @method
-    def paths(self, stations: Iterable[str]) -> dict[str, list[str]]:
-        """Paths of ledger entries by station, without their content, which is much larger."""
-        ...
-
-    @method
-    def nodes(self, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
-        """Ledger entries of nodes, by station and path, with one statement; unknown nodes are absent."""
-        ...
-
-    @method
-    def saying(self, value: str) -> dict[str, dict[str, LedgerEntry]]:
-        """Ledger entries with a leaf of this value, of all stations, by station and path."""
-        ...
-
-    @method
-    def versions(self, stations: Iterable[str]) -> dict[str, int]:
-        """A number by station that grows with each change of its ledger; stations without entries are absent."""
-        ...
-
-    @method
-    def as_of(self, stations: Iterable[str], *, run: str = "", at: datetime | None = None) -> dict[str, LedgerState]:
-        """Each station's ledger as it was before a run's job there, or at a time. The last 100 changes are kept."""
-        ...
-
-    @method
-    def ended_jobs(self, stations: Iterable[str], since: datetime) -> list[EndedJob]:
-        """Jobs on the stations that ended since then, or of which it was found out since what they left; oldest first.
-
-        Each is as it is known now (``EndedJob.as_found``).
-        """
-        ...
