@@ -40,7 +40,7 @@ from controller.ports.targets.registry import target_of
 from controller.ports.webhook import Contacts, Webhook
 from controller.runs.planning.planner import Planner
 from controller.store import AsyncStore, LoopStore, Store, open_store
-from controller.store.evidence import AuditKeys, Evidence, SigningKeys, last_anchors
+from controller.store.database.evidence import AuditKeys, Evidence, SigningKeys, last_anchors
 
 # Imports that only one role needs are made where they are used: importing all would take twice the time.
 if TYPE_CHECKING:

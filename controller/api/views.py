@@ -617,7 +617,7 @@ class HostView(_Published):
         choices = place(network, day, running, closures, applied=replicas_of(self._store, running)).choices
         records, healths = self._store.devices.find(names), self._store.healths.find(names)
         read = {name: health.at for name, health in healths.items() if health.function}
-        jobs = self._store.ledger.ended_jobs(read, min(read.values())) if read else ()
+        jobs = self._store.runs.ended_jobs(read, min(read.values())) if read else ()
         outdated = {job.station for job in jobs if job.finished > read[job.station] and job.changes}
         return [
             FunctionView(

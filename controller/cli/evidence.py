@@ -132,7 +132,7 @@ def _head_found(head: TrailHead, key: PublicKey, says: str) -> dict[str, Any]:
 @evidence.command("new-key", epilog="Example: minka evidence new-key")
 def new_key(as_json: Json = False) -> None:
     """Add a key that signs from the next start of all processes on, in the file of keys on this machine."""
-    from controller.store.evidence import add_signing_key  # noqa: PLC0415 - only for this
+    from controller.store.database.evidence import add_signing_key  # noqa: PLC0415 - only for this
 
     asked = environment()
     if asked.signing_keys.startswith("env:"):

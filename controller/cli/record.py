@@ -160,7 +160,7 @@ def audit(
 
 def _new_audit_key(*, as_json: bool) -> None:
     from controller.bootstrap import open_database  # noqa: PLC0415
-    from controller.store.evidence import add_key  # noqa: PLC0415
+    from controller.store.database.evidence import add_key  # noqa: PLC0415
 
     settings = environment()
     if settings.audit_keys.startswith("env:"):

@@ -37,7 +37,7 @@ from controller.remediation.rules import rules_in_force
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner
 from controller.store import AsyncStore, AuditQuery, Page, Store
-from controller.store.repository import Invocation
+from controller.store.database.repository import Invocation
 from simulators.fleet.fleet import Fleet
 
 T = TypeVar("T")

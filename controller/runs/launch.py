@@ -215,7 +215,7 @@ def check_undo(store: Store, plan: Plan) -> None:
     if not plan.undoes:
         return
     ended: dict[str, list[EndedJob]] = {}
-    for one in store.ledger.ended_jobs(plan.changes.packed, plan.created):
+    for one in store.runs.ended_jobs(plan.changes.packed, plan.created):
         if one.changed and one.undoes != plan.undoes:
             ended.setdefault(one.station, []).append(one)
     for station, later in sorted(ended.items()):

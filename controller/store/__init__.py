@@ -6,9 +6,9 @@ transaction: it happens as a whole, with its audit row, or not at all. If the da
 not have happened: writing a journal row or the end of a job may simply be repeated, and ``claims.find`` returns what a
 worker holds.
 
-Methods are declared once, where they are carried out (``controller.store.repository``), and called in two ways. On a
-``Store`` they block, for threads of the API and the command line. On an ``AsyncStore`` they are coroutines, which its
-single writer thread carries out and commits in groups::
+Methods are declared once, where they are carried out (``controller.store.database.repository``), and called in two
+ways. On a ``Store`` they block, for threads of the API and the command line. On an ``AsyncStore`` they are coroutines,
+which its single writer thread carries out and commits in groups::
 
     alarm = store.alarms.get("a-1")
     alarm = await async_store.alarms.get("a-1")
@@ -31,47 +31,47 @@ from __future__ import annotations
 
 from controller.models.claim import Claim, JobResult, OpenJob, Reading, UnreadJob
 from controller.models.ended_job import EVER, EndedJob, changed_since
-from controller.store.alarms import Alarms, Escalations, Repairs, StartedRepair
-from controller.store.approvals import Approvals, Assess, ClearanceInput, Clearances, Freezes
-from controller.store.audit import Audit
-from controller.store.audit_chain import EVERYTHING, AuditQuery
-from controller.store.behaviours import Behaviours
-from controller.store.claims import Claims
-from controller.store.collections import Collections
-from controller.store.comments import Comments
-from controller.store.decisions import NewDecision, decision_for
-from controller.store.definitions import DefinitionVersions
-from controller.store.devices import Device, Devices, Healths
-from controller.store.gates import Gates, Soak
-from controller.store.heartbeats import Heartbeats
-from controller.store.holds import Holds, Switches
-from controller.store.incidents import Incidents
-from controller.store.integrity import Integrity
-from controller.store.journal import Journal
-from controller.store.judgements import Judgements
-from controller.store.ledger import Ledger, LedgerState
+from controller.store.across.networks import Networks
+from controller.store.across.status import Status
+from controller.store.across.tenants import Tenants
+from controller.store.alarms.alarms import Alarms, Escalations, Repairs, StartedRepair
+from controller.store.alarms.heartbeats import Heartbeats
+from controller.store.alarms.reports import Reports
+from controller.store.alarms.rules import Rules
+from controller.store.alarms.works import Works
+from controller.store.audit.audit import Audit
+from controller.store.audit.integrity import Integrity
+from controller.store.audit.trail_log import TrailLog
+from controller.store.database.audit_chain import EVERYTHING, AuditQuery
+from controller.store.database.repository import Async, M_co, Method, Page, Repository, Sync
+from controller.store.incidents.incidents import Incidents
+from controller.store.incidents.notices import Notices
+from controller.store.incidents.on_call import Calls
+from controller.store.jobs.decisions import NewDecision, decision_for
+from controller.store.jobs.gates import Gates, Soak
+from controller.store.jobs.journal import Journal
+from controller.store.jobs.processes import Incarnation, Processes
+from controller.store.jobs.questions import Questions
+from controller.store.jobs.requests import NewJob, PreparedRun, RunRequest, other_request
+from controller.store.jobs.steps import Steps
 from controller.store.loop import LoopStore
-from controller.store.measurements import CollectedFile, Gap, Measurements, StoredPeriods, UnknownCounter
-from controller.store.networks import Networks
-from controller.store.notices import Notices
-from controller.store.on_call import Calls
-from controller.store.people import NewToken, SignIn, SignIns, Tokens, Users
-from controller.store.plans import PlanHead, Plans
-from controller.store.processes import Incarnation, Processes
-from controller.store.questions import Questions
-from controller.store.reports import Reports
-from controller.store.repository import Async, M_co, Method, Page, Repository, Sync
-from controller.store.requests import NewJob, PreparedRun, RunRequest, other_request
-from controller.store.rules import Rules
-from controller.store.runs import Decide, Runs, Transition
-from controller.store.statements import StatementFilter, Statements
-from controller.store.status import Status
-from controller.store.steps import Steps
+from controller.store.network.behaviours import Behaviours
+from controller.store.network.collections import Collections
+from controller.store.network.definitions import DefinitionVersions
+from controller.store.network.devices import Device, Devices, Healths
+from controller.store.network.holds import Holds, Switches
+from controller.store.network.ledger import Ledger, LedgerState
+from controller.store.network.plans import PlanHead, Plans
+from controller.store.people.comments import Comments
+from controller.store.people.people import NewToken, SignIn, SignIns, Tokens, Users
+from controller.store.performance.judgements import Judgements
+from controller.store.performance.measurements import CollectedFile, Gap, Measurements, StoredPeriods, UnknownCounter
+from controller.store.performance.statements import StatementFilter, Statements
+from controller.store.runs.approvals import Approvals, Assess, ClearanceInput, Clearances, Freezes
+from controller.store.runs.claims import Claims
+from controller.store.runs.runs import Decide, Runs, Transition
 from controller.store.store import AsyncStore, Records, Store, open_store
-from controller.store.tenants import Tenants
-from controller.store.trail_log import TrailLog
 from controller.store.upgrade import upgrade
-from controller.store.works import Works
 
 __all__ = [
     "EVER",

@@ -11,7 +11,7 @@ from controller.models.claim import OpenJob
 from controller.models.ended_job import EndedJob
 from controller.models.run import PERSON, Outcome, Run
 from controller.nrm.tree import Path
-from controller.store.left_locks import locked_by, would_have_ended
+from controller.store.jobs.left_locks import locked_by, would_have_ended
 from controller.store.store import Store
 
 
@@ -32,7 +32,7 @@ def lock_holders(
     """
     if not cells and not links:
         return {}
-    done: list[EndedJob | OpenJob] = [*store.ledger.ended_jobs([station], since)]
+    done: list[EndedJob | OpenJob] = [*store.runs.ended_jobs([station], since)]
     done += store.claims.open_jobs([station])
     by = {cell: (f"cell {cell}", locked_by(done, cell=cell)) for cell in cells}
     by |= {link: (f"core link {link.rpartition('/')[2]}", locked_by(done, link=link)) for link in links}
@@ -55,7 +55,7 @@ class LeftLocked:
 
 def left_by_diverged(store: Store, station: str, since: datetime, cells: Sequence[str]) -> LeftLocked:
     """Those of the cells of a station, locked or shutting down, that a run of ours left so that diverged."""
-    done = store.ledger.ended_jobs([station], since)
+    done = store.runs.ended_jobs([station], since)
     by = {cell: locked_by(done, cell=cell) for cell in cells}
     left = {cell: job for cell, job in by.items() if isinstance(job, EndedJob) and job.outcome is Outcome.DIVERGED}
     stands = bool(left) and any(one.probable_cause == DIVERGED for one in store.alarms.standing([station]))

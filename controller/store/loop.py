@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from controller.models.errors import StoreAwayError, StoreError
-from controller.store.repository import Deferrable, Grouped, Invocation, Method, Urgent
+from controller.store.database.repository import Deferrable, Grouped, Invocation, Method, Urgent
+from controller.store.database.transaction import DEPARTURES, Mode, Unready
 from controller.store.store import AsyncStore, Read, Store
-from controller.store.transaction import DEPARTURES, Mode, Unready
 
 T = TypeVar("T")
 #: The most calls in one commit, so that the first of them does not wait long.

@@ -23,7 +23,7 @@ def running_on(store: Store, functions: Iterable[str]) -> dict[str, tuple[str, .
     """
     found = {name: pools for name, paths in store.ledger.paths(functions).items() if (pools := pools_of(paths))}
     changes: dict[str, list[Change]] = {name: [] for name, pools in found.items() if len(pools) > 1}
-    for job in store.ledger.ended_jobs(changes, EVER) if changes else ():
+    for job in store.runs.ended_jobs(changes, EVER) if changes else ():
         changes[job.station] += job.changes
     return found | {name: latest_first(found[name], made) for name, made in changes.items()}
 

@@ -10,45 +10,45 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from controller.models.metrics import Observations
 from controller.ports.clock import Clock, SystemClock
-from controller.store.alarms import Alarms, Escalations, Repairs
-from controller.store.approvals import Approvals, Freezes
-from controller.store.audit import Audit
-from controller.store.behaviours import Behaviours
-from controller.store.claims import Claims
-from controller.store.collections import Collections
-from controller.store.comments import Comments
-from controller.store.definitions import DefinitionVersions
-from controller.store.devices import Devices, Healths
-from controller.store.engine import SILENCE, make_engine
-from controller.store.evidence import Evidence
-from controller.store.gates import Gates
-from controller.store.heartbeats import Heartbeats
-from controller.store.holds import Holds, Switches
-from controller.store.incidents import Incidents
-from controller.store.integrity import Integrity
-from controller.store.journal import Journal
-from controller.store.judgements import Judgements
-from controller.store.ledger import Ledger
-from controller.store.measurements import Measurements
-from controller.store.networks import Networks
-from controller.store.notices import Notices
-from controller.store.on_call import Calls
-from controller.store.people import SignIns, Tokens, Users
-from controller.store.plans import Plans
-from controller.store.processes import Processes
-from controller.store.questions import Questions
-from controller.store.reports import Reports
-from controller.store.repository import Async, AsyncRepository, M_co, Repository, Sync
-from controller.store.rules import Rules
-from controller.store.runs import Runs
-from controller.store.statements import Statements
-from controller.store.status import Status
-from controller.store.steps import Steps
-from controller.store.tenants import Tenants
-from controller.store.trail_log import TrailLog
-from controller.store.transaction import Database
+from controller.store.across.networks import Networks
+from controller.store.across.status import Status
+from controller.store.across.tenants import Tenants
+from controller.store.alarms.alarms import Alarms, Escalations, Repairs
+from controller.store.alarms.heartbeats import Heartbeats
+from controller.store.alarms.reports import Reports
+from controller.store.alarms.rules import Rules
+from controller.store.alarms.works import Works
+from controller.store.audit.audit import Audit
+from controller.store.audit.integrity import Integrity
+from controller.store.audit.trail_log import TrailLog
+from controller.store.database.engine import SILENCE, make_engine
+from controller.store.database.evidence import Evidence
+from controller.store.database.repository import Async, AsyncRepository, M_co, Repository, Sync
+from controller.store.database.transaction import Database
+from controller.store.incidents.incidents import Incidents
+from controller.store.incidents.notices import Notices
+from controller.store.incidents.on_call import Calls
+from controller.store.jobs.gates import Gates
+from controller.store.jobs.journal import Journal
+from controller.store.jobs.processes import Processes
+from controller.store.jobs.questions import Questions
+from controller.store.jobs.steps import Steps
+from controller.store.network.behaviours import Behaviours
+from controller.store.network.collections import Collections
+from controller.store.network.definitions import DefinitionVersions
+from controller.store.network.devices import Devices, Healths
+from controller.store.network.holds import Holds, Switches
+from controller.store.network.ledger import Ledger
+from controller.store.network.plans import Plans
+from controller.store.people.comments import Comments
+from controller.store.people.people import SignIns, Tokens, Users
+from controller.store.performance.judgements import Judgements
+from controller.store.performance.measurements import Measurements
+from controller.store.performance.statements import Statements
+from controller.store.runs.approvals import Approvals, Freezes
+from controller.store.runs.claims import Claims
+from controller.store.runs.runs import Runs
 from controller.store.upgrade import upgrade_engine
-from controller.store.works import Works
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -205,7 +205,7 @@ def open_store(
         url: ``sqlite:///path``, ``postgresql://…``, or ``sqlite://`` for a database in memory that
             lives as long as the store (the shipped fake of tests).
         clock: Source of time; the machine's own by default.
-        evidence: Makes the evidence outside of the database (``controller.store.evidence``); None for none.
+        evidence: Makes the evidence outside of the database (``controller.store.database.evidence``); None for none.
         busy_timeout: Seconds that one attempt waits for a lock of the database.
         silence: Seconds without an answer after which PostgreSQL is taken to hang.
         observations: Counts what is found damaged.

@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from controller.models.errors import StoreError
 from controller.models.many import first_names
 from controller.ports.clock import Clock, SystemClock
-from controller.store.columns import metadata
-from controller.store.engine import make_engine
-from controller.store.failures import is_away, is_passing
-from controller.store.transaction import Database, Tx
+from controller.store.database.columns import metadata
+from controller.store.database.engine import make_engine
+from controller.store.database.failures import is_away, is_passing
+from controller.store.database.transaction import Database, Tx
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -131,7 +131,7 @@ def _to_head(tx: Tx) -> bool:
     from alembic import command  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 
-    from controller.store.postgresql import unhurried  # noqa: PLC0415
+    from controller.store.database.postgresql import unhurried  # noqa: PLC0415
 
     config = alembic_config()
     config.attributes["connection"] = tx.connection

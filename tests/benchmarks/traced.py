@@ -27,7 +27,7 @@ from controller.models.alarm import Alarm, AlarmReport
 from controller.remediation.remediator import Remediator
 from controller.runs.launch import Launcher
 from controller.store import loop
-from controller.store.transaction import Tx
+from controller.store.database.transaction import Tx
 
 #: Seconds between two times that what is known is written.
 _WRITE = 0.5

@@ -15,7 +15,7 @@ from controller.models.alarm import Alarm, AlarmState
 from controller.models.approval import NoticeKind
 from controller.models.run import JournalStep, RunState
 from controller.store import Page
-from controller.store.incident_rows import incidents
+from controller.store.alarms.incident_rows import incidents
 from tests.chaos.alarm_storm import (
     NO_LIMITS,
     Fault,

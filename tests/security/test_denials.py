@@ -18,7 +18,7 @@ from controller.models.run import AuditRow
 from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
 from controller.store import Page, Store, open_store
-from controller.store.audit import EACH
+from controller.store.audit.audit import EACH
 from controller.worker.scheduler import schedule
 from tests.security.app_requests import ask
 from tests.support.callers import admit

@@ -22,8 +22,9 @@ from controller.models.people import Person, Role
 from controller.models.untrusted_json import DEEPEST, has_more, is_deeper
 from controller.nrm.tree import Observed
 from controller.ports.clock import SystemClock, VirtualClock
-from controller.store import Page, open_store, votes
-from controller.store.status import MOST_CAUSES, OTHER_CAUSE
+from controller.store import Page, open_store
+from controller.store.across.status import MOST_CAUSES, OTHER_CAUSE
+from controller.store.runs import votes
 from tests.security.app_requests import ask
 from tests.support.callers import admit
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of, open_bench

@@ -19,7 +19,8 @@ from controller.models.network import Network
 from controller.models.people import Role
 from controller.nrm.tree import Observed
 from controller.runs.planning.planner import Planner
-from controller.store import Page, people
+from controller.store import Page
+from controller.store.people import people
 from tests.security.app_requests import ask
 from tests.support.callers import ADMINISTRATOR, admit
 from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench

@@ -18,7 +18,7 @@ from controller.api.services import services
 from controller.api.views import view
 from controller.models.people import Permission, Person, Role
 from controller.store import Page
-from controller.store.audit import EACH
+from controller.store.audit.audit import EACH
 from tests.security.app_requests import Answer, ask
 from tests.support.callers import admit
 from tests.unit.api.bench import ApiBench, open_bench

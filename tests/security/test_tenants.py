@@ -28,9 +28,11 @@ from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
 from controller.models.run import JobState, Outcome, RunState
 from controller.performance.statements import files_of
-from controller.store import Page, measurements, networks, open_store
-from controller.store.run_rows import jobs, runs
-from controller.store.transaction import WorkedOut
+from controller.store import Page, open_store
+from controller.store.across import networks
+from controller.store.database.transaction import WorkedOut
+from controller.store.jobs.run_rows import jobs, runs
+from controller.store.performance import measurements
 from tests.security.app_requests import Answer, ask
 from tests.security.tenants_bench import STATIONS, TOKENS, Private, TenantsBench, network, privates, tenants_bench
 from tests.support.soak import SOAK

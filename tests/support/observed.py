@@ -8,8 +8,8 @@ from datetime import datetime
 from controller.intent.central_units import halves
 from controller.models.network import Network
 from controller.store import Store
-from controller.store.devices import observed_times
-from controller.store.ledger import carried_times
+from controller.store.network.devices import observed_times
+from controller.store.network.ledger import carried_times
 
 
 def observe(store: Store, stations: Iterable[str], since: datetime, until: datetime, *networks: Network) -> None:

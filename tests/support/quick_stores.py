@@ -20,7 +20,7 @@ from sqlalchemy.util import LRUCache
 
 from controller.ports.clock import Clock, VirtualClock
 from controller.store import AsyncStore, Store
-from controller.store.engine import SILENCE, make_engine
+from controller.store.database.engine import SILENCE, make_engine
 from controller.store.upgrade import upgrade_engine
 
 T = TypeVar("T")

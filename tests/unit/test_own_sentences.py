@@ -245,7 +245,7 @@ FOREIGN = (
     ("controller/device/", "", "what stations and routers answer, and keys of SSH and TLS"),
     ("controller/cloud/", "", "what a Kubernetes API answers"),
     ("controller/nrm/kube.py", "", "what a Kubernetes API answers"),
-    ("controller/store/failures.py", "connection failed", "what psycopg says"),
+    ("controller/store/database/failures.py", "connection failed", "what psycopg says"),
     ("controller/performance/files.py", 'text.strip() in ("true", "1")', "files of counters, by 3GPP"),
     ("controller/models/measurement.py", "_NOTHING", "values in files of counters"),
     ("controller/models/evidence.py", "note.rpartition", "signed notes, by C2SP"),

@@ -144,7 +144,7 @@ def _holding(store: Store, stations: Sequence[str], since: datetime) -> dict[str
     if not stations:
         return {}
     found: dict[str, HoldingRun] = {}
-    held: list[EndedJob | OpenJob] = [*store.ledger.ended_jobs(stations, since), *store.claims.open_jobs(stations)]
+    held: list[EndedJob | OpenJob] = [*store.runs.ended_jobs(stations, since), *store.claims.open_jobs(stations)]
     for job in held:
         if isinstance(job, EndedJob) and job.finished < since:
             continue

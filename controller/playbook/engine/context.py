@@ -44,7 +44,7 @@ from controller.ports.clock import Clock
 from controller.ports.webhook import Webhook
 from controller.runs.planning.planner import Planner
 from controller.store import EVER, AsyncStore, Claim
-from controller.store.left_locks import left_locked
+from controller.store.jobs.left_locks import left_locked
 from controller.store.lock_holders import lock_holders
 
 T = TypeVar("T")
@@ -356,7 +356,7 @@ class StationContext:
         pools = pools_of(await self.ledger())
         if len(pools) < 2:
             return pools
-        jobs = await self.services.store.ledger.ended_jobs([self.station], EVER)
+        jobs = await self.services.store.runs.ended_jobs([self.station], EVER)
         return latest_first(pools, (*(change for job in jobs for change in job.changes), *self.applied))
 
     async def not_ready(self, function: str, seconds: float, pause: float) -> str:
@@ -409,7 +409,7 @@ class StationContext:
     async def former(self, since: datetime) -> Mapping[Path, LedgerEntry]:
         """The function's ledger before its present release."""
         store, present = self.services.store, image_in(await self.ledger())
-        jobs = [job for job in await store.ledger.ended_jobs([self.station], since) if job.changes]
+        jobs = [job for job in await store.runs.ended_jobs([self.station], since) if job.changes]
         found: Mapping[Path, LedgerEntry] = {}
         for job in reversed(jobs):
             before = (await store.ledger.as_of([self.station], run=job.run))[self.station].ledger

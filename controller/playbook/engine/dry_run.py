@@ -29,7 +29,7 @@ from controller.playbook.language.registry import (
     ServiceLoss,
     UnmetCondition,
 )
-from controller.store.left_locks import what_stays
+from controller.store.jobs.left_locks import what_stays
 
 
 class Placeholder(str):

@@ -96,7 +96,7 @@ async def drifted_again(
 async def _again(services: ActionServices, change: Change, name: str, since: datetime) -> str:
     """The first node of a change that was repaired recently, in words; empty if there is none."""
     now = _edited([change])
-    for ended in await services.store.ledger.ended_jobs([change.station], since):
+    for ended in await services.store.runs.ended_jobs([change.station], since):
         if ended.procedure == name and (again := sorted(now & _edited(ended.changes))):
             what = within_root(again[0])
             return (

@@ -62,7 +62,7 @@ from controller.runs.procedures import Disturbance, Tools
 from controller.runs.transaction.effects import effects
 from controller.runs.transaction.record import Alive, Record
 from controller.store import Claim
-from controller.store.left_locks import kept_locked, what_stays
+from controller.store.jobs.left_locks import kept_locked, what_stays
 
 log = structlog.get_logger()
 

@@ -326,7 +326,7 @@ class Planner:
         standing = await self._store.alarms.standing(network.function_by_id)
         down = {one.station: one.raised for one in standing if one.probable_cause in (FUNCTION_DOWN, *HIDES)}
         down_there = down.keys() & on.keys()
-        jobs = await self._store.ledger.ended_jobs(down_there, min(down.values(), default=now))
+        jobs = await self._store.runs.ended_jobs(down_there, min(down.values(), default=now))
         moved = {job.station for job in jobs if job.finished >= down[job.station] and brought_to(job.changes)}
         still = down_there - moved
         well = {pool for name, pools in running.items() if name not in {*still, *leaving} for pool in pools}

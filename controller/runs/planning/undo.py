@@ -118,7 +118,7 @@ async def _undo(
     A device that another run has changed and still works on is in no state that could be planned from.
     """
     ended_jobs: dict[str, list[EndedJob]] = {station: [] for station in stations}
-    for ended in await planner.store.ledger.ended_jobs(stations, run.created):
+    for ended in await planner.store.runs.ended_jobs(stations, run.created):
         ended_jobs[ended.station].append(ended)
     mine = {ended.station: ended for done in ended_jobs.values() for ended in done if ended.run == run.id}
     left = {station: ended for station, ended in mine.items() if ended.changes or ended.outcome is Outcome.DIVERGED}

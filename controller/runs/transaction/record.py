@@ -183,7 +183,7 @@ class Record:
         """
         if undo.as_of is None:
             return ""
-        return changed_since(await self._store.ledger.ended_jobs([undo.station], undo.as_of), undo)
+        return changed_since(await self._store.runs.ended_jobs([undo.station], undo.as_of), undo)
 
     async def ours(self, session: str) -> bool:
         """Whether a NETCONF session may be one of ours that was lost while it held the device's lock."""

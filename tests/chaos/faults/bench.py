@@ -28,7 +28,7 @@ from controller.runs.planning.validity import Validity
 from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
 from controller.store import AsyncStore, Store, open_store
-from controller.store.columns import metadata
+from controller.store.database.columns import metadata
 from tests.unit.plan import samples
 
 T = TypeVar("T")

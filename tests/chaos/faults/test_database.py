@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from controller.models.run import JournalStep
-from controller.store.engine import make_engine
-from controller.store.failures import is_passing
+from controller.store.database.engine import make_engine
+from controller.store.database.failures import is_passing
 from tests.chaos.attempts import TAKEN_BACK, Attempt, assert_one_effect, begin, reached
 from tests.chaos.faults.five_stations import FIVE, THIRD, brought_up, change, changed_files
 from tests.support.disks import SmallDisk, small_disk

@@ -16,7 +16,7 @@ from controller.models.run import JournalStep, Outcome, RunState
 from controller.queue.app import QUEUE
 from controller.runs import loop
 from controller.runs.rollout.transitions import decide
-from controller.store.run_rows import jobs, runs
+from controller.store.jobs.run_rows import jobs, runs
 from tests.chaos.attempts import assert_one_effect, assert_right, begin, reached
 from tests.chaos.faults.five_stations import STATIONS, THIRD, change, change_files, odd_worker
 from tests.support.forks import ForkedProcess

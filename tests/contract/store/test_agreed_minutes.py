@@ -19,8 +19,9 @@ from controller.models.incident import AgreementMinutes
 from controller.models.network import Network, network_digest
 from controller.observe.exposition import exposition
 from controller.ports.clock import VirtualClock
-from controller.store import Store, networks
-from controller.store.transaction import WorkedOut
+from controller.store import Store
+from controller.store.database.transaction import WorkedOut
+from controller.store.network import versions
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
 from tests.support.observed import observe
 from tests.support.soak import SOAK
@@ -136,7 +137,7 @@ async def test_a_scrape_costs_the_same_however_often_the_network_changed(url: st
             store.incidents.count_agreements()
             counted = time.thread_time() - began
             exposition(store, clock)  # what a process works out once
-            with patch.object(networks, "unpacked", side_effect=AssertionError("a scrape reads no past version")):
+            with patch.object(versions, "unpacked", side_effect=AssertionError("a scrape reads no past version")):
                 statements.clear()
                 began = time.thread_time()
                 pages.append(exposition(store, clock).decode())
@@ -149,6 +150,6 @@ async def test_a_scrape_costs_the_same_however_often_the_network_changed(url: st
         True,
         True,
     ]
-    assert isinstance(networks._known, WorkedOut)
-    assert len(networks._known.keys()) <= 4
+    assert isinstance(versions._known, WorkedOut)
+    assert len(versions._known.keys()) <= 4
     store.close()

@@ -29,7 +29,7 @@ from controller.models.network import Network, network_digest
 from controller.models.waiting import WaitCode
 from controller.ports.clock import VirtualClock
 from controller.store import Page, Store, open_store
-from controller.store.alarm_rows import alarms
+from controller.store.alarms.alarm_rows import alarms
 from tests.support.postgres import PostgresServer
 from tests.support.records import START
 from tests.unit.plan import samples

@@ -14,7 +14,7 @@ from controller.models.run import JournalStep, LedgerEntry, Outcome
 from controller.models.statement import StatementKind
 from controller.ports.clock import VirtualClock
 from controller.store import JobResult, Store
-from controller.store.brief_outages import listed_during
+from controller.store.incidents.brief_outages import listed_during
 from tests.support.records import make_entry, start_run
 from tests.unit.intent.test_outages import BEGIN, network
 from tests.unit.performance.test_volume import rows

@@ -18,8 +18,8 @@ from controller.models.run import Outcome
 from controller.nrm.profiles import link_kind
 from controller.ports.clock import VirtualClock
 from controller.store import JobResult, Store
-from controller.store.devices import delivery_during, locks_during
-from controller.store.ledger import KEPT, ledger_history, links_during
+from controller.store.network.devices import delivery_during, locks_during
+from controller.store.network.ledger import KEPT, ledger_history, links_during
 from tests.support.records import start_run
 from tests.unit.plan import samples
 

@@ -18,7 +18,8 @@ from controller.models.alarm import Alarm, AlarmReport, AlarmSource
 from controller.models.audit import AuditBreak
 from controller.models.errors import LeaseLostError
 from controller.models.run import Outcome, RunState, Strategy
-from controller.store import JobResult, NewJob, Page, Store, Transition, measurements, open_store
+from controller.store import JobResult, NewJob, Page, Store, Transition, open_store
+from controller.store.performance import measurements
 from tests.contract.store.test_alarms import MAJOR, report
 from tests.support.launch import prepared
 from tests.support.processes import in_processes

@@ -10,7 +10,7 @@ from controller.models.people import Person, Role
 from controller.models.run import AuditRow
 from controller.ports.clock import VirtualClock
 from controller.store import Page, Store, open_store
-from controller.store.audit import EACH, PERIOD
+from controller.store.audit.audit import EACH, PERIOD
 from tests.support.records import START
 
 HOUR = PERIOD.total_seconds()

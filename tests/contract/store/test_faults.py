@@ -22,8 +22,8 @@ from controller.models.errors import StoreAwayError, StoreError
 from controller.ports.clock import VirtualClock
 from controller.runs.sweeper import DEAD_AFTER
 from controller.store import LoopStore, Page, Store, open_store
-from controller.store.postgresql import unhurried
-from controller.store.transaction import Tx
+from controller.store.database.postgresql import unhurried
+from controller.store.database.transaction import Tx
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.records import make_plan, start_run, stations
 

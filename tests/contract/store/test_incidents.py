@@ -25,7 +25,7 @@ from controller.models.sharing import MaintenanceWindow
 from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.ports.clock import VirtualClock
 from controller.store import JobResult, NewJob, Page, Store, Transition
-from controller.store.ledger import LedgerChange, change_ledger
+from controller.store.network.ledger import LedgerChange, change_ledger
 from tests.contract.store.test_roots import CLEARED, MAJOR, cut, dark, link, lost, mains
 from tests.support.launch import prepared
 from tests.support.observed import observe

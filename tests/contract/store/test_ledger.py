@@ -8,7 +8,7 @@ from controller.models.plan import LedgerNode
 from controller.models.run import LedgerBefore, Outcome, Run
 from controller.ports.clock import VirtualClock
 from controller.store import JobResult, Store
-from controller.store.ledger import KEPT
+from controller.store.network.ledger import KEPT
 from tests.support.records import make_network, start_run
 
 HOST = ("host",)
@@ -88,12 +88,12 @@ def test_deeds_tell_what_jobs_left(store: Store, clock: VirtualClock) -> None:
     before = clock.now()
     good = work(store, clock, "1", JobResult(Outcome.SUCCEEDED, gained=(node("/a"),)))
     work(store, clock, "2", JobResult(Outcome.ROLLED_BACK))
-    one, two = store.ledger.ended_jobs(["A", "B"], before)
+    one, two = store.runs.ended_jobs(["A", "B"], before)
     assert (one.run, one.procedure, one.cause, one.station) == (good.id, "apply", "person", "A")
     assert one.changes == store.plans.get(good.plan).changes
     assert one.before.absent == ("/a",)
     assert (two.outcome, two.changes, two.before.absent) == (Outcome.ROLLED_BACK, (), ())
-    assert store.ledger.ended_jobs(["A"], clock.now() + timedelta(seconds=1)) == []
+    assert store.runs.ended_jobs(["A"], clock.now() + timedelta(seconds=1)) == []
 
 
 def test_what_the_ledger_says_already_is_no_change_of_it(store: Store, clock: VirtualClock) -> None:
@@ -102,13 +102,13 @@ def test_what_the_ledger_says_already_is_no_change_of_it(store: Store, clock: Vi
     first = work(store, clock, "1", result)
     again = work(store, clock, "1", JobResult(Outcome.UNCHANGED, gained=result.gained, lost=result.lost))
     assert first.plan == again.plan
-    one, two = store.ledger.ended_jobs(["A"], before)
+    one, two = store.runs.ended_jobs(["A"], before)
     assert (one.before.absent, one.changes) == (("/a", "/b"), tuple(store.plans.get(first.plan).changes))
     assert (two.changes, two.before) == ((), LedgerBefore())
     # Of several nodes only those that change are kept.
     more = JobResult(Outcome.SUCCEEDED, gained=(node("/a", tac="2"), node("/b")))
     work(store, clock, "2", more)
-    *_, three = store.ledger.ended_jobs(["A"], before)
+    *_, three = store.runs.ended_jobs(["A"], before)
     assert [entry.path for entry in three.before.entries] == ["/a"]
 
 
@@ -116,6 +116,6 @@ def test_a_plan_that_was_applied_twice_left_its_change_twice(store: Store, clock
     before = clock.now()
     runs = [work(store, clock, "1", JobResult(Outcome.SUCCEEDED, gained=(node("/a"),))) for _ in range(2)]
     changes = tuple(store.plans.get(runs[0].plan).changes)
-    assert [(ended.run, ended.changes) for ended in store.ledger.ended_jobs(["A"], before)] == [
+    assert [(ended.run, ended.changes) for ended in store.runs.ended_jobs(["A"], before)] == [
         (run.id, changes) for run in runs
     ]

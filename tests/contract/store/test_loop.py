@@ -12,8 +12,8 @@ import pytest
 from controller.models.errors import ConflictError, LeaseLostError, StoreError
 from controller.models.run import JournalStep, Outcome
 from controller.store import AsyncStore, JobResult, LoopStore, Page, Store, open_store
+from controller.store.database.transaction import Mode
 from controller.store.loop import GROUP
-from controller.store.transaction import Mode
 from tests.support.records import make_entry, start_run, stations
 from tests.support.waiting import until
 

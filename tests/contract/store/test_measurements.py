@@ -23,8 +23,9 @@ from controller.models.network import network_digest
 from controller.performance.kpis import EVERYBODY, CounterQuery, Subscribers, cell_counts
 from controller.performance.rollups import Zones, rolled_up
 from controller.ports.clock import VirtualClock
-from controller.store import CollectedFile, Gap, Page, Store, StoredPeriods, measurements, open_store
-from controller.store.transaction import Tx
+from controller.store import CollectedFile, Gap, Page, Store, StoredPeriods, open_store
+from controller.store.database.transaction import Tx
+from controller.store.performance import measurements
 from tests.support.records import make_network
 
 VOLUME, PRBS, MOST = "DRB.PdcpSduVolumeDL", "RRU.PrbTotDl", "RRC.ConnMax"

@@ -10,9 +10,10 @@ from controller.models.alarm import AlarmReport, PerceivedSeverity
 from controller.models.approval import NoticeKind
 from controller.models.on_call import Call
 from controller.ports.clock import VirtualClock
-from controller.store import Store, incident_notices
-from controller.store.columns import metadata
-from controller.store.notices import INTERVAL
+from controller.store import Store
+from controller.store.database.columns import metadata
+from controller.store.incidents import incident_notices
+from controller.store.incidents.notices import INTERVAL
 
 notices, deliveries = metadata.tables["notices"], metadata.tables["deliveries"]
 CRITICAL, MAJOR, MINOR = PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR, PerceivedSeverity.MINOR

@@ -12,7 +12,8 @@ from controller.models.rule import ProposalState
 from controller.models.run import AuditRow, Outcome, RunState
 from controller.models.waiting import COUNTED
 from controller.ports.clock import VirtualClock
-from controller.store import JobResult, Page, Store, status
+from controller.store import JobResult, Page, Store
+from controller.store.across import status
 from tests.contract.store.test_alarms import MAJOR, report
 from tests.support.records import START, start_run, stations
 

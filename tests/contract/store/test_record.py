@@ -14,8 +14,9 @@ from controller.models.enums import RecordChoice
 from controller.models.errors import ConflictError, NotClearedError
 from controller.models.run import JournalStep, RunState
 from controller.ports.clock import VirtualClock
-from controller.store import Page, Store, Transition, integrity, open_store
-from controller.store.evidence import AuditKey, AuditKeys, Evidence, Head
+from controller.store import Page, Store, Transition, open_store
+from controller.store.alarms import doubts
+from controller.store.database.evidence import AuditKey, AuditKeys, Evidence, Head
 from tests.support.records import make_entry, start_run, stations
 
 _KEYS = AuditKeys((AuditKey.new(1),))
@@ -75,7 +76,7 @@ def test_people_are_told_once_of_a_doubt_that_several_processes_notice_at_once(
     machines: tuple[Store, Store],
 ) -> None:
     for store in machines:  # each of them found no doubt on record, and gave it this number
-        store.database.run(lambda tx: integrity._open(tx, 1, "it is older"))
+        store.database.run(lambda tx: doubts._open(tx, 1, "it is older"))
     _, rows = machines[0].audit.page(Page())
     assert [row.action for row in rows if row.action in ("record.doubted", "alarm.escalated")] == [
         "alarm.escalated",

@@ -15,7 +15,7 @@ from controller.models.incident import gravest
 from controller.models.network import Network, network_digest
 from controller.ports.clock import VirtualClock
 from controller.store import EVERYTHING, Page, Store
-from controller.store.alarm_rows import as_alarm
+from controller.store.alarms.alarm_rows import as_alarm
 from tests.support.records import START
 from tests.unit.intent.backhaul_tree import network
 

@@ -9,7 +9,8 @@ import pytest
 from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import ConflictError, NotFoundError
 from controller.ports.clock import VirtualClock
-from controller.store import Page, Store, comments
+from controller.store import Page, Store
+from controller.store.people import comments
 
 MINOR, MAJOR, CRITICAL = PerceivedSeverity.MINOR, PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL
 CLEARED = PerceivedSeverity.CLEARED

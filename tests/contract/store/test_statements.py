@@ -16,7 +16,7 @@ from controller.models.statement import Column, IssuedStatement, Sheet, Statemen
 from controller.performance.statements import digest_of, files_of, statement_of
 from controller.ports.clock import VirtualClock
 from controller.store import Page, StatementFilter, Store
-from controller.store.evidence import Evidence, SigningKeys, add_signing_key
+from controller.store.database.evidence import Evidence, SigningKeys, add_signing_key
 
 
 def draft(value: float = 1.5, tenant: str = "bitel") -> Statement:

@@ -17,8 +17,9 @@ from controller.models.errors import ConflictError, InputError
 from controller.models.evidence import Extension, TrailHead
 from controller.models.signed_note import SigningKey
 from controller.ports.clock import VirtualClock
-from controller.store import Page, Store, open_store, trail_log
-from controller.store.evidence import AuditKey, AuditKeys, Evidence, SigningKeys, add_signing_key
+from controller.store import Page, Store, open_store
+from controller.store.audit import trail_log
+from controller.store.database.evidence import AuditKey, AuditKeys, Evidence, SigningKeys, add_signing_key
 from tests.unit.models.test_merkle import mth
 
 _DAY = timedelta(days=1)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from controller.models.errors import ConflictError, NotFoundError
 from controller.ports.clock import VirtualClock
 from controller.store import LoopStore, Page, Store, open_store
-from controller.store.transaction import Mode, Tx, WorkedOut
+from controller.store.database.transaction import Mode, Tx, WorkedOut
 
 
 def _put(store: Store, name: str, hold: str) -> str:

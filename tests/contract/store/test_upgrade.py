@@ -13,9 +13,9 @@ from sqlalchemy import inspect, update
 from controller.models.health import Health
 from controller.ports.clock import SystemClock
 from controller.store import Store
-from controller.store.devices import healths
-from controller.store.engine import make_engine
-from controller.store.run_rows import runs
+from controller.store.database.engine import make_engine
+from controller.store.jobs.run_rows import runs
+from controller.store.network.devices import healths
 from controller.store.upgrade import upgrade_engine
 from tests.support.records import START, start_run
 

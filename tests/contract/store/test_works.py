@@ -10,7 +10,8 @@ from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass,
 from controller.models.announced_work import AnnouncedWork, intervals
 from controller.models.errors import ConflictError, NotFoundError
 from controller.ports.clock import VirtualClock
-from controller.store import Page, Store, works
+from controller.store import Page, Store
+from controller.store.alarms import works
 
 HOUR = timedelta(hours=1)
 

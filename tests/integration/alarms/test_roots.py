@@ -11,7 +11,9 @@ from controller.access.timeline import neighbours_of, parts_of
 from controller.assurance import common_faults
 from controller.intent import roots
 from controller.models.alarm import Alarm, AlarmState, ObjectClass
-from controller.store import Page, incident_notices, incident_rows
+from controller.store import Page
+from controller.store.alarms import incident_rows
+from controller.store.incidents import incident_notices
 from simulators.connections import Outage
 from tests.integration.alarms.system import LocalSystem, open_system, rules, until
 

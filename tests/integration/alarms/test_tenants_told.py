@@ -11,7 +11,9 @@ from controller.access.sight import sight
 from controller.assurance import health
 from controller.listener import checks
 from controller.models.alarm import Alarm
-from controller.store import Page, incident_notices, incident_rows
+from controller.store import Page
+from controller.store.alarms import incident_rows
+from controller.store.incidents import incident_notices
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFaultKind, Place
 from tests.integration.alarms.system import LTE, NR, LocalSystem, until
 

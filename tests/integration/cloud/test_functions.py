@@ -171,7 +171,7 @@ async def test_a_pool_that_gets_a_new_id_keeps_its_functions(system: Cloud, tmp_
     run = await system.playbooks().start("move-function", {"function": GATEWAY, "pool": "edge-9"})
     await system.ends(run)
     assert pools_of(system.store.ledger.find([GATEWAY])[GATEWAY]) == ("edge-9",)
-    made = [job.changes for job in system.store.ledger.ended_jobs([GATEWAY], run.created) if job.run == run.id]
+    made = [job.changes for job in system.store.runs.ended_jobs([GATEWAY], run.created) if job.run == run.id]
     assert not [change.phases for changes in made for change in changes if change.phases], "the pool was left alone"
     assert await findings() == []
 

@@ -32,7 +32,7 @@ from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
 from controller.store import Claim, JobResult, NewJob, Store, Transition, open_store
-from controller.store.columns import metadata
+from controller.store.database.columns import metadata
 from simulators.connections import Outage
 from tests.integration.cloud.system import CARRIED, DU, FUNCTION, NAME, NFDS, POOLS, Pools, kind_of
 from tests.support.launch import prepared

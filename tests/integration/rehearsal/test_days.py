@@ -19,7 +19,7 @@ from controller.rehearsal.play import BEGINS, DAY_BEGINS, Stage, begin
 from controller.rehearsal.report import Baseline, lines_of, play_five_ways, prepare
 from controller.rehearsal.script import GuardedScript
 from controller.store import Page
-from controller.store.incident_rows import incidents
+from controller.store.alarms.incident_rows import incidents
 from simulators.equipment.fault_kinds import Remedy
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"

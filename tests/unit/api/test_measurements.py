@@ -14,7 +14,7 @@ from controller.models.network import network_digest
 from controller.models.people import Role
 from controller.performance.vocabulary import COUNTERS
 from controller.store import CollectedFile
-from controller.store.collections import collections
+from controller.store.network.collections import collections
 from tests.support.callers import admit
 from tests.unit.api.bench import ApiBench
 from tests.unit.intent.test_outages import network as shared

@@ -30,7 +30,7 @@ from controller.models.step import RunPlaybook
 from controller.remediation.rules import rules_in_force
 from controller.runs.rollout.transitions import decide
 from controller.store import NewJob
-from controller.store.run_constraints import notify
+from controller.store.runs.run_constraints import notify
 from tests.support.callers import admit
 from tests.support.definitions import put_in_force
 from tests.support.launch import prepared

@@ -9,7 +9,7 @@ import pytest
 from controller.models.errors import BUG
 from controller.models.sharing import ActionClass
 from controller.models.waiting import COUNTED, WaitCode, WaitReason, codes_of, ways, words
-from controller.store.run_rows import packed_reasons, unpacked_reasons
+from controller.store.jobs.run_rows import packed_reasons, unpacked_reasons
 
 AT = datetime(2026, 11, 29, 3, 30, tzinfo=UTC)
 LIMA = "America/Lima"

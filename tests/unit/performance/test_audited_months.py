@@ -35,9 +35,9 @@ from controller.models.network import Network, network_digest
 from controller.models.statement import Statement, StatementKind, Value
 from controller.ports.clock import VirtualClock
 from controller.store import Store, open_store
-from controller.store.devices import adoptions, observed_times
-from controller.store.ledger import carried_times
-from controller.store.transaction import Tx
+from controller.store.database.transaction import Tx
+from controller.store.network.devices import adoptions, observed_times
+from controller.store.network.ledger import carried_times
 from tests.support.soak import SOAK
 from tests.unit.intent.test_outages import network
 from tests.unit.performance import auditor

@@ -23,7 +23,7 @@ from controller.models.plan import LedgerNode
 from controller.models.statement import Statement, StatementKind
 from controller.ports.clock import VirtualClock
 from controller.store import Store, open_store
-from controller.store.ledger import LedgerChange, change_ledger
+from controller.store.network.ledger import LedgerChange, change_ledger
 from tests.support.definitions import put_in_force
 from tests.support.observed import observe
 from tests.unit.api.test_statements import off_air

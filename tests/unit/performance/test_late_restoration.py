@@ -18,7 +18,7 @@ from controller.models.sharing import MaintenanceWindow
 from controller.models.statement import StatementKind, Value
 from controller.ports.clock import VirtualClock
 from controller.store import Store, open_store
-from controller.store.devices import observed_times
+from controller.store.network.devices import observed_times
 from tests.support.observed import observe
 from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END, network

@@ -21,8 +21,8 @@ from controller.models.statement import StatementKind
 from controller.observe.exposition import exposition
 from controller.ports.clock import VirtualClock
 from controller.store import Store, open_store
-from controller.store.devices import observed_times
-from controller.store.ledger import LedgerChange, change_ledger
+from controller.store.network.devices import observed_times
+from controller.store.network.ledger import LedgerChange, change_ledger
 from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END, network
 from tests.unit.performance.test_volume import rows

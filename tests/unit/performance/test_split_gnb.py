@@ -17,7 +17,7 @@ from controller.models.sharing import Prices
 from controller.models.statement import StatementKind
 from controller.ports.clock import VirtualClock
 from controller.store import Store, open_store
-from controller.store.devices import observed_times
+from controller.store.network.devices import observed_times
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.intent.test_outages import BEGIN, END
 from tests.unit.performance.test_volume import rows

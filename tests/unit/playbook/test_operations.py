@@ -18,7 +18,7 @@ from controller.playbook.actions.equipment import RecordChoice, acknowledge_alar
 from controller.playbook.engine.operations import happened
 from controller.playbook.language.registry import Context
 from controller.ports.fake_devices import FakeSession, FaultKind
-from controller.store.behaviours import behaviours
+from controller.store.network.behaviours import behaviours
 from tests.support.soak import TURNS
 from tests.unit.playbook.test_takeover import PlaybookBench, Rests
 from tests.unit.runs.group_bench import kills

@@ -191,7 +191,7 @@ async def test_a_node_that_drifts_again_is_repaired_only_where_that_is_asked_for
         return [done]
 
     clock = SimpleNamespace(now=lambda: samples.NOW)
-    services: Any = SimpleNamespace(clock=clock, store=SimpleNamespace(ledger=SimpleNamespace(ended_jobs=ended_jobs)))
+    services: Any = SimpleNamespace(clock=clock, store=SimpleNamespace(runs=SimpleNamespace(ended_jobs=ended_jobs)))
     plan = seal(created=samples.NOW, network="t", network_digest="d", selector="*", changes=[make_change("S1")])
     repairs = section(source="applied", again="{{ again }}")
     found = await drifted_again(services, repairs, values, "repair-drift", plan)

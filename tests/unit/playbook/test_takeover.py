@@ -31,7 +31,7 @@ from controller.ports.webhook import FakeWebhook
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools
 from controller.store import NewJob, Page
-from controller.store.run_rows import jobs
+from controller.store.jobs.run_rows import jobs
 from tests.support.soak import TURNS
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.group_bench import GroupBench, Mortal, kills

@@ -140,7 +140,7 @@ async def test_an_undo_that_leaves_cells_locked_ends_diverged_and_leads_back(und
     assert locked(bench) == sorted({*before, *stays})
     for cell in ("L1", "N1"):
         assert (f"cell {cell} stays LOCKED" in result.detail) is (cell in stays), result.detail
-    (ended,) = bench.store.ledger.ended_jobs([STATION], bench.store.runs.get(bench.run).created)
+    (ended,) = bench.store.runs.ended_jobs([STATION], bench.store.runs.get(bench.run).created)
     assert sorted(cell_of(path) for path in left_locked(ended.changes)) == stays
     view = StationView(Observed(bench.device.running), adopted=True, ledger=bench.store.ledger.find([STATION])[STATION])
     back = undo_station(bench.group.network.profiles_of(STATION), ended, [], view).change
@@ -157,7 +157,7 @@ async def test_an_undo_that_takes_all_of_it_back_rolls_back_and_leaves_nothing()
     before = locked(bench)
     bench.settled(await bench.work(), Outcome.ROLLED_BACK, "UNLOCKED")
     assert locked(bench) == before
-    (ended,) = bench.store.ledger.ended_jobs([STATION], bench.store.runs.get(bench.run).created)
+    (ended,) = bench.store.runs.ended_jobs([STATION], bench.store.runs.get(bench.run).created)
     assert not ended.changes
 
 

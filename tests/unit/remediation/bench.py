@@ -39,7 +39,7 @@ from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Verify, rules_in_force
 from controller.runs.launch import Launcher
 from controller.store import AsyncStore, NewJob, Page, PreparedRun, RunRequest, Store, Transition, open_store
-from controller.store.transaction import Unready
+from controller.store.database.transaction import Unready
 from tests.support.records import make_plan
 from tests.support.rules import promote
 

@@ -15,7 +15,8 @@ from controller.models.on_call import Call
 from controller.models.sharing import Contact
 from controller.ports.webhook import FakeContacts
 from controller.remediation.remediator import Remediator
-from controller.store import Page, on_call
+from controller.store import Page
+from controller.store.incidents import on_call
 from tests.support.definitions import put_in_force, shipped_files
 from tests.unit.remediation.bench import LINK, STATION_ID, Bench, tiny
 

@@ -30,7 +30,7 @@ from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Apply, Forbids, Procedure, Tools
 from controller.store import NewJob, Page, Store, open_store
-from controller.store.run_rows import runs
+from controller.store.jobs.run_rows import runs
 from tests.support.launch import prepared
 from tests.support.soak import SOAK
 from tests.unit.plan import samples

@@ -22,7 +22,7 @@ from controller.models.network import Contact
 from controller.ports.clock import VirtualClock
 from controller.ports.webhook import FakeContacts
 from controller.store import Page, open_store
-from controller.store.notices import INTERVAL
+from controller.store.incidents.notices import INTERVAL
 from tests.unit.runs.test_notices import NoticesBench, with_contacts
 
 MINOR, MAJOR, CRITICAL = PerceivedSeverity.MINOR, PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL

@@ -16,7 +16,7 @@ from controller.runs import loop as loop_module
 from controller.runs.loop import BELIEF
 from controller.runs.sweeper import DEAD_AFTER
 from controller.store import NewJob, Page, Store, Transition
-from controller.store.repository import Invocation, Urgent
+from controller.store.database.repository import Invocation, Urgent
 from tests.unit.runs.group_bench import GroupBench
 from tests.unit.runs.worker_bench import FlakyStore, WorkerBench
 

@@ -26,7 +26,8 @@ from controller.models.rule import Proposal, ProposalState, RuleMode
 from controller.ports.clock import VirtualClock
 from controller.ports.webhook import FakeContacts, FakeWebhook
 from controller.runs.approval.notices import Notices
-from controller.store import Page, Store, incident_notices, open_store
+from controller.store import Page, Store, open_store
+from controller.store.incidents import incident_notices
 from tests.unit.remediation.bench import TurnsStore, tiny
 
 MAJOR, CRITICAL, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL, PerceivedSeverity.CLEARED

@@ -29,7 +29,8 @@ from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.restore import restore_plan
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
-from controller.store import EndedJob, left_locks
+from controller.store import EndedJob
+from controller.store.jobs import left_locks
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.transaction_bench import QUICK, STATION, TARGET, InstantStore, Scenario, TransactionBench

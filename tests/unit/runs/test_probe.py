@@ -21,7 +21,7 @@ from controller.runs.transaction.probe import Findings
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
 from controller.store import Page
-from controller.store.run_rows import jobs, packed_reasons
+from controller.store.jobs.run_rows import jobs, packed_reasons
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.group_bench import GroupBench, unit

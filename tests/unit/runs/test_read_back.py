@@ -20,7 +20,7 @@ from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
 from controller.store import Claim, JobResult, NewJob, Page, Transition
-from controller.store.decisions import decisions
+from controller.store.jobs.decisions import decisions
 from tests.support.launch import prepared
 from tests.unit.plan import samples
 from tests.unit.runs.transaction_bench import (
@@ -198,7 +198,7 @@ async def test_what_entered_the_ledger_in_doubt_leaves_it_or_stays(wrong: FaultK
     assert bench.ledger == bench.ledger_before | gained
     then = bench.store.ledger.as_of([STATION], run=bench.run.id)[STATION].ledger
     assert set(then) == bench.ledger_before, "it changed the ledger twice"
-    (ended,) = bench.store.ledger.ended_jobs([STATION], bench.run.created)
+    (ended,) = bench.store.runs.ended_jobs([STATION], bench.run.created)
     assert gained <= {*ended.before.absent, *(entry.path for entry in ended.before.entries)}
     assert set(ended.before.absent).isdisjoint(bench.ledger_before)
 
@@ -219,7 +219,7 @@ async def test_an_undo_of_a_run_that_left_nothing_says_so() -> None:
     await bench.cut("confirm", FaultKind.DROP_BEFORE)
     bench.outlive_timers()
     await bench.look()
-    (ended,) = bench.store.ledger.ended_jobs([STATION], bench.run.created)
+    (ended,) = bench.store.runs.ended_jobs([STATION], bench.run.created)
     assert (ended.outcome, ended.found, ended.changed) == (Outcome.ROLLED_BACK, FoundState.BEFORE, False)
 
 

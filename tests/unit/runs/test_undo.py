@@ -24,7 +24,7 @@ from controller.runs.procedures import Undo, UndoneRun
 from controller.runs.rollout.transitions import decide
 from controller.runs.rollout.waves import cut_stages
 from controller.store import EndedJob
-from controller.store.divergences import unresolved
+from controller.store.jobs.divergences import unresolved
 from tests.support.records import make_network, make_plan
 from tests.unit.plan import samples, test_routers
 from tests.unit.runs.test_planning import target

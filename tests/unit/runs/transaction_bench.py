@@ -28,7 +28,7 @@ from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
 from controller.store import AsyncStore, Claim, JobResult, NewJob, Page, Store, Transition, open_store
-from controller.store.columns import metadata
+from controller.store.database.columns import metadata
 from tests.support.launch import prepared
 from tests.support.quick_stores import copy_tables
 from tests.unit.plan import samples

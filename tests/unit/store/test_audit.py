@@ -9,11 +9,12 @@ from sqlalchemy import RowMapping, select, text, update
 
 from controller.models.audit import AuditAnchor
 from controller.ports.clock import VirtualClock
-from controller.store import Store, audit_chain, open_store
-from controller.store.audit_chain import audit as rows
-from controller.store.audit_chain import audit_head
-from controller.store.evidence import AuditKey, AuditKeys, Evidence
-from controller.store.transaction import Database
+from controller.store import Store, open_store
+from controller.store.database import audit_chain
+from controller.store.database.audit_chain import audit as rows
+from controller.store.database.audit_chain import audit_head
+from controller.store.database.evidence import AuditKey, AuditKeys, Evidence
+from controller.store.database.transaction import Database
 
 
 @pytest.fixture

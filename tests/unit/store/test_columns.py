@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from sqlalchemy import Column, DateTime, MetaData, Table, create_engine, insert, select
 
-from controller.store.columns import Instant
+from controller.store.database.columns import Instant
 
 PLAIN = datetime(2026, 6, 15, 12, tzinfo=UTC)
 EARLY = datetime(987, 1, 2, 3, 4, 5, 6, tzinfo=UTC)

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from controller.models.network import Network, network_digest
-from controller.store.concerns import sharing_on
+from controller.store.alarms.concerns import sharing_on
 from tests.unit.intent.test_outages import off_air
 from tests.unit.plan import samples
 

@@ -14,7 +14,7 @@ from controller.models.errors import InputError
 from controller.models.settings import Settings
 from controller.observe.anchors import Anchors
 from controller.ports.clock import VirtualClock
-from controller.store.evidence import AuditKey, AuditKeys, Evidence, Head, last_anchors
+from controller.store.database.evidence import AuditKey, AuditKeys, Evidence, Head, last_anchors
 
 ONE, TWO = Head(0, 1, "a" * 64), Head(0, 2, "b" * 64)
 

@@ -10,7 +10,7 @@ import pytest
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind
 from controller.models.run import LedgerBefore, Outcome
 from controller.store import EndedJob
-from controller.store.divergences import unresolved
+from controller.store.jobs.divergences import unresolved
 from tests.unit.plan import samples
 from tests.unit.runs.transaction_bench import change_primary, retune
 

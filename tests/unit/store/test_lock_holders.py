@@ -10,7 +10,7 @@ import pytest
 from controller.intent.times import Times
 from controller.models.run import Outcome
 from controller.store import EndedJob
-from controller.store.left_locks import left_behind
+from controller.store.jobs.left_locks import left_behind
 from tests.unit.plan import samples
 from tests.unit.store.test_divergences import job, switch
 

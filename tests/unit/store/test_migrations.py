@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 
 from controller.models.errors import StoreError
 from controller.store import open_store, upgrade
-from controller.store.columns import metadata
-from controller.store.engine import make_engine
+from controller.store.database.columns import metadata
+from controller.store.database.engine import make_engine
 from controller.store.upgrade import VERSIONS, alembic_config
 from tests.support.postgres import PostgresServer, shared_postgres
 from tests.support.processes import in_processes

@@ -1,0 +1,1 @@
+"""Repositories and queries that reach across the nouns of the record."""

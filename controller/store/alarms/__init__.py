@@ -1,0 +1,1 @@
+"""Alarms: what was reported, what it means, whom it concerns, and rules that answer."""

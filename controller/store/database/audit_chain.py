@@ -1,0 +1,224 @@
+"""The audit chain: each row holds the hash of the one before, so that changed or removed rows are found.
+
+Hashes are keyed (HMAC-SHA-256, RFC 2104) with a key outside of the database: somebody who can only write to the
+database can't make a valid row or hash. Rows that were written before there were keys have plain hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Index, Row, RowMapping, String, Table, select
+from sqlalchemy.sql.expression import ColumnCollection
+
+from controller.models.audit import AuditAnchor, AuditBreak
+from controller.models.run import AuditRow
+from controller.store.database.columns import Instant, long_text, metadata, string
+from controller.store.database.evidence import AuditKeys
+from controller.store.database.queries import INSERTS, chunks
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which rows of the audit trail are wanted; None for any.
+
+    Attributes:
+        actor: Who did it.
+        action: What was done; a ``*`` at the end stands for any ending.
+        object: To what; likewise.
+        device: Which device they concern: by itself, by its runs, jobs, alarms, plans and notices, or by what binds it.
+        places: Targets of holds and freezes that bind the device beside its id, as in ``site:cusco-12``.
+        since: Not before.
+        until: Before.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    object: str | None = None
+    device: str | None = None
+    places: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+#: All rows.
+EVERYTHING = AuditQuery()
+
+
+#: The audit trail. Each row holds the hash of the row before, so that none can be changed or removed unnoticed.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    string("actor"),
+    string("action"),
+    string("object"),
+    long_text("detail"),
+    string("previous"),
+    string("hash"),
+    # Id of the key of this hash; empty for a plain hash.
+    Column("key", String, nullable=False, server_default=""),
+    Index("ix_audit_object", "object", "id"),
+)
+
+#: Devices that a row concerns, as far as neither its object nor another record says so. They find the row, and are no
+#: evidence: it outlives them and they outlive it.
+audit_devices = Table(
+    "audit_devices",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("row", BigInteger, primary_key=True, autoincrement=False),
+)
+
+#: The end of the chain (one row), which reveals a chain that was cut short.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("chain", String, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    string("hash"),
+)
+
+#: The previous hash of the first row.
+GENESIS = "0" * 64
+#: Action of the row for a person's decision which of two records is right.
+DECIDED = "record.decided"
+_CHAIN = "audit"
+_HEAD = select(audit_head.c.last, audit_head.c.hash)
+_NEW, _NEW_ABOUT = audit.insert(), audit_devices.insert()
+_NEW_HEAD = {
+    dialect: (row := insert(audit_head)).on_conflict_do_update(
+        index_elements=["chain"], set_={"last": row.excluded.last, "hash": row.excluded.hash}
+    )
+    for dialect, insert in INSERTS.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An audit row to be written; ``about`` has devices that it concerns beside its target."""
+
+    at: datetime
+    actor: str
+    action: str
+    target: str
+    detail: dict[str, str]
+    about: tuple[str, ...] = ()
+
+
+def newest(connection: Connection) -> tuple[int, str]:
+    """Number and hash of the newest row."""
+    head = connection.execute(_HEAD).one_or_none()
+    return (head.last, head.hash) if head else (0, GENESIS)
+
+
+def append(connection: Connection, notes: Sequence[Note], keys: AuditKeys) -> tuple[int, str]:
+    """Write rows at the end of the chain. The caller makes sure that nobody else does.
+
+    Returns:
+        Number and hash of the last row.
+    """
+    last, previous = newest(connection)
+    key = keys.newest.id if keys.newest else ""
+    rows, about = [], []
+    for number, note in enumerate(notes, start=last + 1):
+        row = {"id": number, "at": note.at, "actor": note.actor, "action": note.action, "object": note.target}
+        row |= {"detail": orjson.dumps(note.detail, option=orjson.OPT_SORT_KEYS).decode()}
+        row |= {"previous": previous, "key": key}
+        last, previous = number, _digest(row, keys)
+        rows.append({**row, "hash": previous})
+        about += [{"device": device, "row": number} for device in dict.fromkeys(note.about)]
+    connection.execute(_NEW, rows)
+    if about:
+        connection.execute(_NEW_ABOUT, about)
+    head = {"chain": _CHAIN, "last": last, "hash": previous}
+    connection.execute(_NEW_HEAD[connection.dialect.name], head)
+    return last, previous
+
+
+def matching(columns: ColumnCollection[str, Any], wanted: AuditQuery) -> list[ColumnElement[bool]]:
+    """Conditions on rows of the trail, or on a query with its columns."""
+    found = [] if wanted.actor is None else [columns.actor == wanted.actor]
+    for column, text in ((columns.action, wanted.action), (columns.object, wanted.object)):
+        if text is not None:
+            begins = column.startswith(text.removesuffix("*"), autoescape=True)
+            found.append(begins if text.endswith("*") else column == text)
+    found += [] if wanted.since is None else [columns.at >= wanted.since]
+    return found if wanted.until is None else [*found, columns.at < wanted.until]
+
+
+def first_broken(connection: Connection, keys: AuditKeys) -> AuditBreak | None:
+    """The first row that was changed, removed or cut off, or None."""
+    expected, previous = 1, GENESIS
+    query = select(audit).order_by(audit.c.id)
+    for row in connection.execute(query.execution_options(yield_per=1000)):
+        if wrong := _wrong(row, expected, previous, keys):
+            return AuditBreak(number=expected, reason=wrong)
+        expected, previous = expected + 1, row.hash
+    last, digest = newest(connection)
+    if (last, digest) == (expected - 1, previous):
+        return None
+    return AuditBreak(number=min(expected, last + 1), reason="the chain does not end where its head says")
+
+
+def wrong_in(connection: Connection, row: Row[Any], keys: AuditKeys) -> str:
+    """What is wrong with one row between its two neighbours; empty if nothing is."""
+    beside = select(audit.c.id, audit.c.previous, audit.c.hash).where(audit.c.id.in_([row.id - 1, row.id + 1]))
+    known = {one.id: one for one in connection.execute(beside)}
+    before, after, (last, digest) = known.get(row.id - 1), known.get(row.id + 1), newest(connection)
+    expected = GENESIS if row.id == 1 else before.hash if before else ""
+    following = after.previous if after else digest if row.id == last else ""
+    return _wrong(row, row.id, expected, keys) or ("" if following == row.hash else "no row follows from it")
+
+
+def first_unanchored(connection: Connection, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
+    """The first anchored row that is not on the trail as it was anchored, or None.
+
+    Anchors from before a person's decision that an older record is right are passed over.
+    """
+    decided = select(audit.c.detail).where(audit.c.action == DECIDED)
+    epoch = max((int(orjson.loads(detail)["epoch"]) for detail in connection.execute(decided).scalars()), default=0)
+    for part in chunks(sorted((anchor for anchor in anchors if anchor.number), key=lambda anchor: anchor.number)):
+        query = select(audit.c.id, audit.c.hash).where(audit.c.id.in_([anchor.number for anchor in part]))
+        hashes = {row.id: row.hash for row in connection.execute(query)}
+        for anchor in part:
+            if hashes.get(anchor.number) != anchor.hash and anchor.epoch >= epoch:
+                wrong = "it is another one than" if anchor.number in hashes else "it is missing, and"
+                return AuditBreak(number=anchor.number, reason=f"{wrong} was anchored")
+    return None
+
+
+def as_noun(row: Row[Any]) -> AuditRow:
+    """Make an ``AuditRow`` of a row."""
+    return AuditRow(
+        id=row.id, at=row.at, actor=row.actor, action=row.action, object=row.object, detail=orjson.loads(row.detail)
+    )
+
+
+def _wrong(row: Row[Any], expected: int, previous: str, keys: AuditKeys) -> str:
+    """What is wrong with a row after the one before; empty if nothing is."""
+    if row.id != expected:
+        return "it is missing"
+    if not row.key and keys.sign(row.id):
+        return "it is not signed, and rows before it were"
+    if row.key and keys.secret(row.key) is None:
+        return f"its key {row.key} is not among those that are known here"
+    if row.previous != previous:
+        return "it does not follow the row before it"
+    return "" if hmac.compare_digest(row.hash, _digest(row._mapping, keys)) else "it was changed"
+
+
+def _digest(row: Mapping[str, Any] | RowMapping, keys: AuditKeys) -> str:
+    parts = [row["previous"], row["id"], row["at"].astimezone(UTC).isoformat()]
+    content = orjson.dumps([*parts, *(row[name] for name in ("actor", "action", "object", "detail"))])
+    secret = keys.secret(row["key"])
+    if secret is None:
+        return hashlib.sha256(content).hexdigest()
+    return hmac.digest(secret, content + row["key"].encode(), "sha256").hex()

@@ -1,0 +1,67 @@
+"""Engines of SQLAlchemy: SQLite in memory, SQLite in a file, PostgreSQL, all with the same guarantees."""
+
+from __future__ import annotations
+
+from sqlite3 import Connection as SqliteConnection
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
+
+from controller.models.errors import InputError
+
+#: Key of a connection's ``info`` that says how its next SQLite transaction begins.
+BEGIN = "sqlite_begin"
+#: Seconds without an answer after which PostgreSQL is taken to hang.
+SILENCE = 12.0
+
+
+def make_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engine:
+    """An engine for ``sqlite://`` (memory), ``sqlite:///file`` or ``postgresql://``.
+
+    Args:
+        url: SQLAlchemy URL; ``postgresql://`` means psycopg 3.
+        busy_timeout: Seconds that one attempt waits for a lock of the database.
+        silence: Seconds without an answer after which PostgreSQL is taken to hang. If it can, the server itself gives
+            up a statement a little earlier.
+
+    Raises:
+        InputError: The URL is of another database.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        in_memory = parsed.database in (None, "", ":memory:")
+        # A database in memory lives in one connection, which threads use in turn.
+        engine = create_engine(
+            parsed,
+            poolclass=QueuePool,
+            pool_size=1 if in_memory else 5,
+            max_overflow=0 if in_memory else 10,
+            connect_args={"check_same_thread": False, "timeout": busy_timeout},
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        # Not by the event "begin": an engine with event listeners looks them up at each statement.
+        engine.dialect.do_begin = _begin_sqlite  # type: ignore[assignment, method-assign]
+        return engine
+    if parsed.get_backend_name() != "postgresql":
+        raise InputError(
+            f"{parsed.drivername} is no database of Minka: use sqlite:///PATH or postgresql://HOST/DATABASE"
+        )
+    # Imported only where it is needed: the import takes half as long as that of SQLAlchemy.
+    from controller.store.database.postgresql import postgresql_engine  # noqa: PLC0415
+
+    return postgresql_engine(parsed, busy_timeout, silence)
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    assert isinstance(connection, SqliteConnection)
+    connection.isolation_level = None  # transactions begin in _begin_sqlite, not in the driver
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # A lost persist token means a lost device.
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: PoolProxiedConnection) -> None:
+    # Writers take the write lock at once: a reader that becomes a writer can fail in a way that waiting does not solve.
+    connection.cursor().execute(f"BEGIN {connection.info.pop(BEGIN, 'IMMEDIATE')}")

@@ -1,0 +1,1 @@
+"""Performance: measurements, what was judged of them, and statements."""

@@ -1,0 +1,1 @@
+"""Runs: what was asked for, who agreed, how it goes on, and the claims of workers."""
