@@ -140,7 +140,7 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
         return
     _show_weak(made["changes"])
     show_left_out(made["unplanned"])
-    show_findings(made["findings"])
+    show_findings(made)
 
 
 def show_lines(lines: Iterable[tuple[str, Row]], title: str = "") -> None:
@@ -205,10 +205,10 @@ def stations_in_short(stations: Sequence[str]) -> str:
     return f"{len(stations)} devices ({stations[0]} … {stations[-1]})"
 
 
-def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
-    """Print warnings and errors, a few of each kind."""
+def show_findings(made: Mapping[str, Any]) -> None:
+    """Print warnings and errors of a plan or dry run, a few of each kind, and how many others stand."""
     by_code: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for finding in findings:
+    for finding in made["findings"]:
         if finding["severity"] != "info":
             said = (finding.get("station", ""), finding["message"])
             by_code.setdefault((finding["severity"], finding["code"]), []).append(said)
@@ -219,6 +219,10 @@ def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
             out.print(styled(severity, "red" if severity == "error" else "yellow"), about)
         if left := sum(len(one.names) for one in groups[3:]):
             out.print(f"… and {left} more of {code}")
+    if others := made.get("elsewhere"):
+        concern = "concerns" if others == 1 else "concern"
+        left_out = f"{counted(others, 'other contract warning')} {concern} none of these devices"
+        out.print(f"{left_out}; all of them: minka network check DIRECTORY", soft_wrap=True)
 
 
 def show_extent(made: Mapping[str, Any], extent: Mapping[str, int]) -> None:

@@ -333,7 +333,7 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
         out.print("steps that are the same on many devices are one line here; for each device: --all")
     _show_undos(said["stations"])
     show_left_out(said["left_out"])
-    show_findings(said["findings"])
+    show_findings(said)
     fails = (
         f"step {step['step']!r} on {one['station']}"
         for one in said["stations"]

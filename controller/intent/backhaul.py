@@ -28,16 +28,20 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class _Overload:
-    """A link with more radio behind it than it can carry; ``tenants`` have guaranteed shares there."""
+    """A link with more radio behind it than it can carry; ``tenants`` have guaranteed shares there.
+
+    ``stations`` are next to it, ``behind`` are all whose traffic it carries.
+    """
 
     node: str
     mbps: float
     stations: frozenset[str]
+    behind: frozenset[str]
     tenants: frozenset[str]
 
 
-def backhaul_findings(network: Network, placed: Iterable[Placed]) -> Iterator[Finding]:
-    """One finding for all links of a kind and capacity that can't carry the radio behind them."""
+def backhaul_findings(network: Network, placed: Iterable[Placed]) -> Iterator[tuple[Finding, frozenset[str]]]:
+    """One finding for all links of a kind and capacity that can't carry the radio behind them, with the stations."""
     behind: dict[str, list[Placed]] = defaultdict(list)
     for one in placed:
         if (node := _node_of(network, one[0])) is not None:
@@ -47,7 +51,8 @@ def backhaul_findings(network: Network, placed: Iterable[Placed]) -> Iterator[Fi
     for overload in _overloads(network, behind):
         groups[kinds[overload.node]].append(overload)
     for (kind, capacity), overloads in sorted(groups.items()):
-        yield finding(Check.BACKHAUL_CAPACITY, _text(kind, capacity, overloads))
+        stations = frozenset[str]().union(*(one.behind for one in overloads))
+        yield finding(Check.BACKHAUL_CAPACITY, _text(kind, capacity, overloads)), stations
 
 
 def busy_hour_mbps(cell: Cell) -> float:
@@ -65,17 +70,20 @@ def _node_of(network: Network, cell: Cell) -> str | None:
 def _overloads(network: Network, behind: Mapping[str, list[Placed]]) -> Iterator[_Overload]:
     """Links whose load is above their capacity, farthest from the core first."""
     load: dict[str, float] = defaultdict(float)
+    carried: dict[str, set[str]] = defaultdict(set)
     for node in _from_the_edge(network):
         cells = behind.get(node, ())
         load[node] += sum(busy_hour_mbps(cell) for cell, _, _ in cells)
+        carried[node].update(cell.station for cell, _, _ in cells)
         capacity, parent = network.backhaul_by_id[node].capacity_mbps, network.backhaul_by_id[node].parent
         if load[node] > capacity:
             stations = frozenset(cell.station for cell, _, _ in cells)
             portions = (p for _, shared, _ in cells for p in (*shared.portions, *shared.user_plane))
             tenants = {p.tenant for p in portions if p.share.min or p.share.dedicated}
-            yield _Overload(node, load[node], stations, frozenset(tenants))
+            yield _Overload(node, load[node], stations, frozenset(carried[node]), frozenset(tenants))
         if parent is not None:
             load[parent] += min(load[node], capacity)
+            carried[parent] |= carried[node]
 
 
 def _from_the_edge(network: Network) -> list[str]:

@@ -16,6 +16,7 @@ from controller.intent.central_units import (
     unit_findings,
 )
 from controller.intent.cloud_contracts import cloud_findings
+from controller.intent.concerns import Concerned
 from controller.intent.findings import Check, canonical, finding, with_kinds
 from controller.intent.functions import function_facts
 from controller.intent.grants import Grant, cover, grants_in_force
@@ -72,8 +73,8 @@ def compile_intent(
     Args:
         network: The network as loaded.
         as_of: The day, in the network's time zone, whose agreements count.
-        stations: Return facts of these devices only, and findings about these and the network as a whole. Their content
-            is the same as without it.
+        stations: Return facts of these devices only, and findings that concern these. Their content is the same as
+            without it.
         running: Pools that functions run on, by function: functions stay there as long as they may. None leaves
             functions out, since their facts depend on it.
         closures: Pools that take no further functions.
@@ -92,8 +93,8 @@ def compile_intent(
     covering = cover(network, cells, grants)
     placed = _place(network, cells, grants, covering)
     findings += _matching_nothing(grants, covering)
-    findings += tenant_findings(network)
-    findings += backhaul_findings(network, placed)
+    whom = dict((*tenant_findings(network), *backhaul_findings(network, placed)))
+    findings += whom
     findings += cloud_findings(network, placed, as_of)
     findings += unit_findings(network)
     findings += identity_findings(network, cells)
@@ -115,8 +116,8 @@ def compile_intent(
     if stations is None:
         return Intent(intent, found, of_routers, of_functions, of_pools)
     asked = {station: intent[station] for station in intent if station in stations}
-    about = tuple(one for one in found if one.station in {"", *stations})
-    return Intent(asked, about, of_routers, of_functions, of_pools)
+    about, elsewhere = Concerned(network, stations, whom).split(found)
+    return Intent(asked, about, of_routers, of_functions, of_pools, elsewhere)
 
 
 def _wanted(network: Network, stations: Collection[str] | None) -> Sequence[Station]:

@@ -93,8 +93,8 @@ def node_plmn_findings(
             yield finding(Check.NODE_PLMN_FOREIGN, text, station=station.id)
 
 
-def tenant_findings(network: Network) -> Iterator[Finding]:
-    """Slices and VLANs that several tenants use although these must distinguish tenants."""
+def tenant_findings(network: Network) -> Iterator[tuple[Finding, frozenset[str]]]:
+    """Slices and VLANs that several tenants use although these must distinguish tenants; with their stations."""
     slices: dict[Snssai, list[str]] = defaultdict(list)
     vlans: dict[int, list[str]] = defaultdict(list)
     for tenant in sorted(network.tenants, key=lambda t: t.id):
@@ -104,15 +104,21 @@ def tenant_findings(network: Network) -> Iterator[Finding]:
     for slice_, users in slices.items():
         if len(users) > 1:
             text = f"{' and '.join(users)} use the same slice {slice_}: their NR counters cannot be distinguished"
-            yield finding(Check.SLICE_USED_TWICE, text, tenant=users[0])
+            yield finding(Check.SLICE_USED_TWICE, text, tenant=users[0]), _stations_of(network, users)
     between_stations = {network.header.x2_vlan: "X2", network.header.xn_vlan: "Xn"}
     for vlan, users in vlans.items():
         if len(users) > 1:
             text = f"{' and '.join(users)} use the same VLAN {vlan}: their core traffic is not kept apart"
-            yield finding(Check.VLAN_USED_TWICE, text, tenant=users[0])
+            yield finding(Check.VLAN_USED_TWICE, text, tenant=users[0]), _stations_of(network, users)
         if vlan in between_stations:
             text = f"{users[0]} uses VLAN {vlan}, which is that of {between_stations[vlan]} between stations"
-            yield finding(Check.VLAN_USED_TWICE, text, tenant=users[0])
+            yield finding(Check.VLAN_USED_TWICE, text, tenant=users[0]), _stations_of(network, users[:1])
+
+
+def _stations_of(network: Network, tenants: Iterable[str]) -> frozenset[str]:
+    """Stations in the places of all agreements of these tenants."""
+    held = (one for tenant in tenants for one in network.agreements_of(tenant))
+    return frozenset(station for one in held for station in network.in_places_of(one.scope))
 
 
 def _node_id_clashes(stations: Iterable[Station], rat: Rat) -> Iterator[Finding]:

@@ -445,6 +445,10 @@ class Finding:
     agreements: tuple[str, ...] = ()
 
 
+#: What an intent has that is not by device.
+_NOT_BY_DEVICE = ("findings", "elsewhere")
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """What every device should carry, with the findings.
@@ -455,6 +459,8 @@ class Intent:
         routers: Facts of managed routers by id, in order of tenants.
         functions: Facts of functions by id.
         pools: Facts of pools by id.
+        elsewhere: How many warnings about the network as a whole are not among the findings, since they concern none of
+            the devices that were asked for.
     """
 
     facts: dict[str, tuple[Fact, ...]]
@@ -462,7 +468,8 @@ class Intent:
     routers: dict[str, RouterFacts] = field(default_factory=dict)
     functions: dict[str, FunctionFact] = field(default_factory=dict)
     pools: dict[str, PoolFact] = field(default_factory=dict)
+    elsewhere: int = 0
 
     def of(self, device: str) -> tuple[object, ...]:
         """All from which the desired tree of a device is rendered, whatever its kind, for comparison."""
-        return tuple(getattr(self, one.name).get(device) for one in fields(self) if one.name != "findings")
+        return tuple(getattr(self, one.name).get(device) for one in fields(self) if one.name not in _NOT_BY_DEVICE)

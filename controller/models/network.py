@@ -532,6 +532,15 @@ class Network(Noun):
             rat=cell.rat,
         )
 
+    def in_places_of(self, scope: Scope) -> Iterator[str]:
+        """Ids of the stations in the places that a scope names, whichever of their cells it restricts itself to."""
+        named = {*scope.stations, *(cell.partition("/")[0] for cell in scope.cells)}
+        for station in self.stations:
+            site = self.site_by_id.get(station.site)
+            placed = station.site in scope.sites or (site is not None and site.region in scope.regions)
+            if scope.everywhere or placed or station.id in named:
+                yield station.id
+
     def cells_of(self, agreement: Agreement, stations: Iterable[str] | None = None) -> Iterator[Cell]:
         """Cells that an agreement reaches, of these stations or of all, regardless of its validity."""
         for station in self.cells_by_station if stations is None else stations:

@@ -330,6 +330,14 @@ class Plan(Noun):
             description="Nodes that nothing asks for any more and that stay; absent if there are none.",
         ),
     ] = None
+    elsewhere: Annotated[
+        int,
+        Field(
+            exclude_if=lambda found: not found,
+            description="Number of contract warnings about the network as a whole that concern none of the devices, "
+            "and are not among the findings; absent if there are none.",
+        ),
+    ] = 0
 
     @property
     def is_empty(self) -> bool:

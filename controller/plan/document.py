@@ -36,6 +36,7 @@ def seal(
     removals: Mapping[str, int] | None = None,
     undoes: str = "",
     orphans: Orphans | None = None,
+    elsewhere: int = 0,
 ) -> Plan:
     """A plan with its id and digest, after everything is put into canonical order."""
     plan = Plan(
@@ -53,6 +54,7 @@ def seal(
         removals=dict(sorted((removals or {}).items())),
         undoes=undoes,
         orphans=orphans,
+        elsewhere=elsewhere,
     )
     digest = plan_digest(plan)
     return plan.model_copy(update={"id": digest[:12], "digest": digest})
@@ -247,8 +249,9 @@ class Draft:
         findings: tuple[Finding, ...] = (),
         undoes: str = "",
         orphans: Orphans | None = None,
+        elsewhere: int = 0,
     ) -> Plan:
-        """The sealed plan; ``findings`` are those that belong to no station."""
+        """The sealed plan; ``findings`` are those that belong to no station, without ``elsewhere`` others."""
         return seal(
             created=created,
             network=network.header.id,
@@ -262,4 +265,5 @@ class Draft:
             removals=removals,
             undoes=undoes,
             orphans=orphans,
+            elsewhere=elsewhere,
         )

@@ -171,6 +171,7 @@ class Planning:
                 finding for finding in self._intent.findings if not finding.station or finding.station in self._stations
             ),
             orphans=self._left() if self._orphans else None,
+            elsewhere=self._intent.elsewhere,
         )
 
     def _left(self) -> Orphans:

@@ -69,6 +69,7 @@ class DryRun(Noun):
         stations: What happens on its stations and routers, in order.
         left_out: Stations that the plan leaves out, with the reason.
         findings: Findings of the plan.
+        elsewhere: Number of contract warnings about the network as a whole that concern none of the plan's devices.
         refused: Why the run would be refused; empty if it would be accepted.
         would_expect: Number of devices that the request would have to expect, where the first reason is that it expects
             none or others.
@@ -84,6 +85,7 @@ class DryRun(Noun):
     stations: tuple[StationPreview, ...]
     left_out: dict[str, str]
     findings: tuple[Finding, ...]
+    elsewhere: int = 0
     refused: tuple[str, ...]
     would_expect: int | None = None
     outlook: Outlook
@@ -167,6 +169,7 @@ class PlaybookPreparation:
             stations=tuple(previews),
             left_out=new.plan.unplanned,
             findings=new.plan.findings,
+            elsewhere=new.plan.elsewhere,
             refused=new.refused,
             would_expect=new.would_expect,
             outlook=await self._services.store.transaction(self._outlook, new, late),

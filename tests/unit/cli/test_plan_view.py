@@ -191,6 +191,19 @@ def test_findings_of_a_kind_are_counted(capsys: pytest.CaptureFixture[str]) -> N
     assert "quiet" not in said
 
 
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (1, "1 other contract warning concerns none of these devices; all of them: minka network check DIRECTORY\n"),
+        (2, "2 other contract warnings concern none of these devices; all of them: minka network check DIRECTORY\n"),
+        (0, ""),
+    ],
+)
+def test_warnings_about_other_devices_are_counted(capsys: pytest.CaptureFixture[str], others: int, said: str) -> None:
+    show_plan(plan([], elsewhere=others) if others else plan([]))
+    assert capsys.readouterr().out == said
+
+
 def test_unlocking_interrupts_nobody() -> None:
     made = plan([("S1", row("administrative state", "UNLOCKED", before="LOCKED"))])
     made["changes"][0] |= {"interrupted": ["bitel"], "phases": [{"kind": "unlock", "edits": []}]}
@@ -223,7 +236,8 @@ def test_findings_that_differ_in_the_station_alone_are_one_line(capsys: pytest.C
         {"severity": "warning", "code": "not-read", "station": f"S{n}", "message": f"S{n}: no answer in time"}
         for n in range(24)
     ]
-    show_findings([*found, {"severity": "warning", "code": "not-read", "station": "S99", "message": "S99: refused"}])
+    more = {"severity": "warning", "code": "not-read", "station": "S99", "message": "S99: refused"}
+    show_findings({"findings": [*found, more]})
     assert capsys.readouterr().out.splitlines() == [
         *("warning 24 devices: no answer in time (S0, S1, S2 and 21 more)", "warning S99: refused"),
     ]

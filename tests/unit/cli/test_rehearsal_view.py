@@ -40,6 +40,12 @@ def test_what_is_the_same_on_many_stations_is_one_line(capsys: pytest.CaptureFix
     assert "  wave 39: S39\n  … and 10 more waves\n" in said
 
 
+def test_a_dry_run_counts_warnings_about_other_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rehearsal(rehearsal(1, elsewhere=2))
+    said = "2 other contract warnings concern none of these devices; all of them: minka network check DIRECTORY\n"
+    assert said in capsys.readouterr().out
+
+
 def test_a_run_that_failures_do_not_stop_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     show_rehearsal(rehearsal(3, strategy={"policy": "station", "canary": 1, "stop_after": 1_000_000, "soak": 0}))
     assert "order: each station on its own; no failure stops it\n" in capsys.readouterr().out

@@ -65,10 +65,12 @@ def test_a_link_that_is_too_small_is_not_found_again_above() -> None:
     ]
 
 
-def test_facts_of_some_stations_come_with_the_same_finding() -> None:
+def test_facts_of_stations_behind_the_link_come_with_the_same_finding() -> None:
     net = network({**TREE, "sat": ("satellite", 20, "core")}, ["hill", "sat"])
-    some = compile_intent(net, TODAY, ["S0"]).findings
-    assert [one.code for one in some] == ["backhaul-capacity"]
+    some = compile_intent(net, TODAY, ["S1"])
+    assert ([one.code for one in some.findings], some.elsewhere) == (["backhaul-capacity"], 0)
+    others = compile_intent(net, TODAY, ["S0"])
+    assert (others.findings, others.elsewhere) == ((), 1)
 
 
 @settings(max_examples=50, deadline=None)

@@ -209,7 +209,11 @@ def test_some_stations_get_what_they_get_among_all(data: st.DataObject, network:
     some = data.draw(st.sets(st.sampled_from(sorted(network.station_by_id))))
     whole, part = compile_intent(network, TODAY), compile_intent(network, TODAY, some)
     assert part.facts == {station: facts for station, facts in whole.facts.items() if station in some}
-    assert part.findings == tuple(f for f in whole.findings if f.station in some or not f.station)
+    about = tuple(f for f in whole.findings if f.station in some or not f.station)
+    left = [f for f in about if f not in part.findings]
+    assert part.findings == tuple(f for f in about if f not in left)
+    assert {(f.station, f.severity) for f in left} <= {("", Severity.WARNING)}
+    assert (len(left), compile_intent(network, TODAY, network.station_by_id).elsewhere) == (part.elsewhere, 0)
 
 
 @given(sound_networks())
