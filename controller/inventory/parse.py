@@ -42,7 +42,7 @@ KINDS: dict[str, type[Noun]] = {
 BULK_KINDS = tuple(kind for kind in KINDS if kind not in ("network", "tenants", "agreements"))
 
 #: Fields that identify entries without a network-wide id.
-_NAMED_BY = {
+NAMED_BY = {
     "cells": ("station", "id"),
     "own_cells": ("station", "cell", "tenant"),
     "neighbours": ("station", "cell", "neighbour_station", "neighbour_cell"),
@@ -116,7 +116,7 @@ def _name(kind: str, data: Any) -> str:
     """The name of an entry: its id, or the fields that identify it."""
     if not isinstance(data, dict):
         return ""
-    keys = _NAMED_BY.get(kind, ("id",))
+    keys = NAMED_BY.get(kind, ("id",))
     words = [show(data.get(key, "")) for key in keys]
     return "/".join(words) if all(words) else ""
 

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, Services, cut
 from controller.api.views import CallerView
+from controller.inventory.differences import Difference, differences
 from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
 from controller.inventory.selectors import select
@@ -96,13 +97,15 @@ class LoadedNetwork(NetworkSummary):
     have: they can't be changed or watched, and routers keep no routes for them. ``out_of_reach`` are stations and
     routers that the version before could reach, and that these files have without an endpoint or a host key: they can't
     be changed or watched either. ``warnings`` name credentials without a secret, and
-    contacts that no message can reach by the settings.
+    contacts that no message can reach by the settings. ``differences`` are the objects that these files add, change and
+    remove against the version before, by kind; none where there was no version before.
     """
 
     changed: bool
     abandoned: tuple[str, ...]
     out_of_reach: tuple[str, ...]
     warnings: tuple[str, ...]
+    differences: tuple[Difference, ...]
 
 
 def _summary(digest: str, network: Network) -> NetworkSummary:
@@ -261,8 +264,15 @@ async def load(
     abandoned = await run_in_threadpool(_abandoned, backend.store, network)
     out_of_reach = await run_in_threadpool(_out_of_reach, before, network, abandoned)
     warnings = await run_in_threadpool(_warnings, network, backend)
-    summary = _summary(digest, network).model_dump()
-    return LoadedNetwork(**summary, changed=changed, abandoned=abandoned, out_of_reach=out_of_reach, warnings=warnings)
+    different = () if before is None else await run_in_threadpool(differences, before, network)
+    return LoadedNetwork(
+        **_summary(digest, network).model_dump(),
+        changed=changed,
+        abandoned=abandoned,
+        out_of_reach=out_of_reach,
+        warnings=warnings,
+        differences=different,
+    )
 
 
 @router.get("")

@@ -130,6 +130,22 @@ async def test_stations_that_leave_the_files_with_our_nodes_on_them_are_named(be
     assert (await load(bench))["abandoned"] == []
 
 
+async def test_a_loaded_version_is_told_by_what_it_changes(bench: ApiBench) -> None:
+    """Nothing for the first version and for the same one again."""
+    assert (await load(bench))["differences"] == []
+    assert (await load(bench))["differences"] == []
+    files = files_of(TINY)
+    without = {
+        name: "".join(one for one in text.splitlines(keepends=True) if "T-LTE-2" not in one)
+        for name, text in files.items()
+    }
+    gone = {one["kind"]: one["removed"] for one in (await load(bench, **without))["differences"]}
+    assert gone["stations"] == {"count": 1, "names": ["T-LTE-2"]}
+    assert "tenants" not in gone
+    back = {one["kind"]: one["added"] for one in (await load(bench))["differences"]}
+    assert back == gone
+
+
 async def test_devices_that_lose_their_endpoint_are_named(bench: ApiBench) -> None:
     """As where ``--endpoints`` was forgotten: the files have the stations, and nobody can reach them any more."""
     assert (await load(bench))["out_of_reach"] == []

@@ -111,7 +111,7 @@ def test_devices_that_left_the_files_are_named(
 ) -> None:
     said = {"name": "Tiny", "digest": "abc", "changed": True, "counts": {"stations": 3}}
     for abandoned, told in (([], ""), ([f"S-{number:02}" for number in range(12)], "S-08, S-09 and 2 more")):
-        loaded = said | {"abandoned": abandoned, "out_of_reach": [], "warnings": []}
+        loaded = said | {"abandoned": abandoned, "out_of_reach": [], "warnings": [], "differences": []}
         monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": loaded}))  # noqa: B023
         network.load(tmp_path)
         err = capsys.readouterr().err
@@ -123,6 +123,7 @@ def test_devices_that_these_files_put_out_of_reach_are_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     said = {"name": "Tiny", "digest": "abc", "changed": True, "counts": {}, "abandoned": [], "warnings": []}
+    said["differences"] = []
     lost = [f"S-{number:02}" for number in range(12)]
     monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": said | {"out_of_reach": lost}}))
     network.load(tmp_path)
@@ -132,11 +133,34 @@ def test_devices_that_these_files_put_out_of_reach_are_named(
     assert "--endpoints or --routers" in err
 
 
+def test_what_files_change_against_the_version_before_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    none = {"count": 0, "names": []}
+    some = {"count": 12, "names": [f"S-{number:02}" for number in range(10)]}
+    one = {"count": 1, "names": ["a-deal"]}
+    said = {"name": "Tiny", "digest": "abc", "changed": True, "counts": {}, "abandoned": [], "warnings": []}
+    said |= {
+        "out_of_reach": [],
+        "differences": [
+            {"kind": "agreements", "added": none, "changed": one, "removed": none},
+            {"kind": "own_cells", "added": some, "changed": none, "removed": one},
+        ],
+    }
+    monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": said}))
+    network.load(tmp_path)
+    assert capsys.readouterr().out.endswith(
+        "against the version before:\n"
+        "  agreements: 1 changed (a-deal)\n"
+        "  own cells: 12 added (S-00, S-01, S-02 and 9 more); 1 removed (a-deal)\n"
+    )
+
+
 def test_contract_errors_of_loaded_files_are_named_and_are_no_success(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     said = {"name": "Tiny", "digest": "abc", "changed": True, "counts": {}, "abandoned": [], "warnings": []}
-    said["out_of_reach"] = []
+    said["out_of_reach"] = said["differences"] = []
     monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": said}))
     shutil.copytree(TINY, tmp_path / "tiny")
     network.load(tmp_path / "tiny")
@@ -158,6 +182,7 @@ def test_contract_warnings_of_loaded_files_are_named_and_are_a_success(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     said = {"name": "Peru", "digest": "abc", "changed": True, "counts": {}, "abandoned": [], "warnings": []}
+    said["differences"] = []
     monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": said | {"out_of_reach": []}}))
     shipped = Path("deploy/networks/peru-mini")
     network.load(shipped)
@@ -723,6 +748,7 @@ def test_files_are_loaded_beside_those_of_a_directory(tmp_path: Path, monkeypatc
         def put(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
             sent.append(body)
             said = {"name": "N", "digest": "0" * 64, "changed": True, "counts": {}, "warnings": [], "abandoned": []}
+            said["differences"] = []
             return said | {"out_of_reach": []}
 
     monkeypatch.setattr(network, "client", PutRequests)
