@@ -18,6 +18,8 @@ TEXT = (ROOT / "docs" / "tutorial" / "growing.md").read_text(encoding="utf-8")
 STATION = "PE-CUS-0158"
 #: Id in the place of that of the newest plan.
 _PLAN = "42327bc0ca30"
+#: Id in the place of that of the newest run.
+_RUN = "r-21748f9c95"
 #: Seconds until a first health check, on a busy machine.
 _PATIENCE = 90
 
@@ -30,8 +32,8 @@ def _typed() -> Iterator[str]:
 
 def test_what_the_page_types_is_all_found() -> None:
     typed = list(_typed())
-    assert sum(line.startswith("minka ") for line in typed) == 23
-    assert sum(line.startswith("cat ") and line.endswith("\nEND") for line in typed) == 6
+    assert sum(line.startswith("minka ") for line in typed) == 30
+    assert sum(line.startswith("cat ") and line.endswith("\nEND") for line in typed) == 7
     assert all(line.startswith(("minka ", "cat ", "cp ", "sed ", "export ")) for line in typed)
 
 
@@ -51,7 +53,7 @@ def test_a_network_grows_as_the_page_says(tmp_path: Path, monkeypatch: pytest.Mo
     checks = said["minka network check .minka-grown"]
     (warning,) = re.findall(r"^warning: stations.csv.*$", TEXT, re.MULTILINE)
     assert [warning in one for one in checks] == [True, *[False] * (len(checks) - 1)]
-    added, raised = said[f"minka plan {STATION}"]
+    added, raised, nearer = said[f"minka plan {STATION}"]
     assert "1 station changes for wayra" in added
     assert "only the person who asks for it" in added
     assert "0 cells locked, 3,200 people reached" in added
@@ -63,6 +65,13 @@ def test_a_network_grows_as_the_page_says(tmp_path: Path, monkeypatch: pytest.Mo
     assert "not configured" not in sharing
     (share,) = said[f"minka device get {STATION} --filter 'plmnRadioShareList[716,20]'"]
     assert share.count("minRatio=15") == 3
+    relation = r"host +neighbour relation \S+ +–"
+    assert re.search(relation, nearer)
+    (undone,) = said[f"minka undo {_RUN} --remove host=1"]
+    assert re.search(r"host +neighbour relation ", undone)
+    assert "0 added, 0 changed, 1 removed" in undone
+    loads = said["minka network load .minka-grown"]
+    assert ["neighbours: 1 removed (PE-CUS-0158/B28-1/PE-CUS-0158/B28-2)" in one for one in loads][-2:] == [False, True]
     assert "no drift on 1 device" in said["minka device drift --exit-code"][0]
     assert "Nothing to do" in said[f"minka plan {STATION} --exit-code"][0]
 
@@ -78,6 +87,8 @@ def _run(up: CommandLine | None, line: str) -> str:
         words += ["--endpoints", str(_endpoints(Path(words[2]), up.home))]
     if _PLAN in words:
         words[words.index(_PLAN)] = up("plans", "list", "--limit", "1", "--json").json[0]["id"]
+    if _RUN in words:
+        words[words.index(_RUN)] = up("runs", "--limit", "1", "--json").json[0]["id"]
     if words[:2] == ["device", "show"]:
         return _once(lambda: up(*words).out, _serves)
     return up(*words).out
