@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import AwareDatetime
 
-from controller.access.sight import Sight, is_disclosed, is_disclosed_cell
+from controller.access.tenant_scope import TenantScope, is_disclosed, is_disclosed_cell
 from controller.models.alarm import (
     SUPPLY_CAUSES,
     UNREACHABLE,
@@ -102,9 +102,9 @@ class TenantHealth(Noun):
     links: tuple[LinkHealth, ...]
 
     @classmethod
-    def of(cls, sight: Sight, health: Health, now: datetime) -> TenantHealth:
+    def of(cls, scope: TenantScope, health: Health, now: datetime) -> TenantHealth:
         """Reduce a station's health to what the tenant sees."""
-        seen = visible_health(sight.tenant, sight.cells.get(health.station, ()), health, now)
+        seen = visible_health(scope.tenant, scope.cells.get(health.station, ()), health, now)
         return cls(**{name: getattr(seen, name) for name in cls.model_fields})
 
 
@@ -136,18 +136,18 @@ class TenantStation(Noun):
 
     @classmethod
     def of(
-        cls, sight: Sight, station: str, health: Health | None, now: datetime, judgement: Judgement | None = None
+        cls, scope: TenantScope, station: str, health: Health | None, now: datetime, judgement: Judgement | None = None
     ) -> TenantStation:
-        """A station or function that the tenant sees, by its sight of the live network."""
+        """A station or function that the tenant sees, by its scope of the live network."""
         return cls(
             station=station,
-            site=sight.network.site_of(station),
-            region=sight.network.region_of(station),
-            profiles=sight.network.profiles_of(station),
-            health=None if health is None or not sight.is_live(station) else TenantHealth.of(sight, health, now),
+            site=scope.network.site_of(station),
+            region=scope.network.region_of(station),
+            profiles=scope.network.profiles_of(station),
+            health=None if health is None or not scope.is_live(station) else TenantHealth.of(scope, health, now),
             indicators=judgement
             and TenantIndicators(
-                until=judgement.end, values=judgement.tenants.get(sight.tenant, IndicatorValues()).values
+                until=judgement.end, values=judgement.tenants.get(scope.tenant, IndicatorValues()).values
             ),
         )
 
@@ -222,16 +222,16 @@ def own_nodes(tenant: str, ledger: Mapping[str, LedgerEntry]) -> dict[str, Ledge
 
 
 def visible_config(
-    sight: Sight, station: str, tree: Tree, state: Tree, ledger: Mapping[str, LedgerEntry]
+    scope: TenantScope, station: str, tree: Tree, state: Tree, ledger: Mapping[str, LedgerEntry]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """The tenant's own nodes of a station's configuration, and their state and that of shared cells.
 
     There is no state of a station where no agreement of the tenant is in force.
     """
-    own = own_nodes(sight.tenant, ledger).keys()
-    cells = {path for path in state if sight.is_cell(station, path)}
+    own = own_nodes(scope.tenant, ledger).keys()
+    cells = {path for path in state if scope.is_cell(station, path)}
     nodes = {path: dict(leaves) for path, leaves in tree.items() if path in own}
-    states = {path: dict(leaves) for path, leaves in state.items() if path in own and sight.is_live(station)}
+    states = {path: dict(leaves) for path, leaves in state.items() if path in own and scope.is_live(station)}
     for path in cells - own:
         leaves = {**tree.get(path, {}), **state[path]}
         states[path] = {name: leaves[name] for role in _CELL_STATES if (name := leaf_of(path, role)) in leaves}
@@ -259,23 +259,23 @@ class TenantChange(Noun):
     withdrawn: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, sight: Sight, change: Change) -> TenantChange:
+    def of(cls, scope: TenantScope, change: Change) -> TenantChange:
         """Reduce a change that touches or interrupts the tenant to what the tenant sees."""
         locked = any(
-            sight.at_cell(change.station, cell_of(edit.path))
+            scope.at_cell(change.station, cell_of(edit.path))
             for phase in change.phases
             if phase.kind is PhaseKind.LOCK
             for edit in phase.edits
         )
-        withdrawn = change.withdrawn.get(sight.tenant, ())
-        interrupts = locked or bool(withdrawn) or sight.tenant in change.interrupted
+        withdrawn = change.withdrawn.get(scope.tenant, ())
+        interrupts = locked or bool(withdrawn) or scope.tenant in change.interrupted
         return cls(
             station=change.station,
-            diff=visible_rows(sight, change),
+            diff=visible_rows(scope, change),
             interrupts=interrupts,
-            outage=change.outage_of(sight.tenant) if interrupts else NO_OUTAGE,
+            outage=change.outage_of(scope.tenant) if interrupts else NO_OUTAGE,
             withdrawn=withdrawn,
-            removes=change.removes.get(sight.tenant, 0),
+            removes=change.removes.get(scope.tenant, 0),
         )
 
 
@@ -295,10 +295,10 @@ class TenantPlan(Noun):
     changes: tuple[TenantChange, ...]
 
     @classmethod
-    def of(cls, sight: Sight, handle: str, plan: Plan) -> TenantPlan:
+    def of(cls, scope: TenantScope, handle: str, plan: Plan) -> TenantPlan:
         """Reduce a plan that touches or interrupts the tenant to what the tenant sees."""
-        concerning = (change for change in plan.changes if sight.tenant in involved(change))
-        changes = tuple(TenantChange.of(sight, change) for change in concerning)
+        concerning = (change for change in plan.changes if scope.tenant in involved(change))
+        changes = tuple(TenantChange.of(scope, change) for change in concerning)
         return cls(id=handle, created=plan.created, changes=changes)
 
 
@@ -307,13 +307,13 @@ def involved(change: Change) -> set[str]:
     return {*change.touched, *change.interrupted, *change.freed} - {HOST}
 
 
-def visible_rows(sight: Sight, change: Change) -> tuple[DiffRow, ...]:
+def visible_rows(scope: TenantScope, change: Change) -> tuple[DiffRow, ...]:
     """Lines about the tenant's nodes, and about what the host changes on cells shared with it."""
     rows = []
     for row in change.diff:
-        if sight.tenant in row.tenant.split(", "):
-            rows.append(row.model_copy(update={"tenant": sight.tenant}))
-        elif row.tenant == HOST and sight.at_cell(change.station, row.cell):
+        if scope.tenant in row.tenant.split(", "):
+            rows.append(row.model_copy(update={"tenant": scope.tenant}))
+        elif row.tenant == HOST and scope.at_cell(change.station, row.cell):
             rows.append(row)
     return tuple(rows)
 
@@ -668,7 +668,7 @@ def tenant_kpis(kpis: Iterable[Kpi]) -> tuple[Kpi, ...]:
     )
 
 
-def visible_measured(sight: Sight, period: Measured) -> Measured:
+def visible_measured(scope: TenantScope, period: Measured) -> Measured:
     """A station's period, reduced to the cells that are shared with the tenant."""
-    cells = {cell: counted for cell, counted in period.cells.items() if sight.at_cell(period.station, cell)}
+    cells = {cell: counted for cell, counted in period.cells.items() if scope.at_cell(period.station, cell)}
     return period.model_copy(update={"cells": cells})

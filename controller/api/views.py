@@ -30,7 +30,7 @@ from controller.access.disclosure import (
     TenantStation,
 )
 from controller.access.roles import may
-from controller.access.sight import KINDS, Sight, live_sight, sight
+from controller.access.tenant_scope import KINDS, TenantScope, live_scope, tenant_scope
 from controller.access.votes import is_approved
 from controller.api.drafts import Wanted
 from controller.api.on_call import SideOnCall, on_call_at
@@ -868,7 +868,7 @@ class HostView(_Published):
         if wanted.device is None:
             return self._store.audit.page(page, wanted)
         digest, network = self._store.networks.get()
-        there = [one.id for one in network.tenants if wanted.device in sight(digest, network, one.id).cells]
+        there = [one.id for one in network.tenants if wanted.device in tenant_scope(digest, network, one.id).cells]
         found = self._store.audit.page(page, replace(wanted, places=_places(network, wanted.device, there)))
         if not found[0] and not network.manages(wanted.device):  # it may have left the network files
             raise NotFoundError(unknown("device", wanted.device, network.device_kinds, "in the network"))
@@ -895,17 +895,17 @@ class TenantView(_Published):
         found: Read = await self._followed.get((self._tenant, what), self.clock, partial(run_in_threadpool, read))
         return found
 
-    def _sight(self) -> Sight:
+    def _scope(self) -> TenantScope:
         digest, network = self._store.networks.get()
-        return sight(digest, network, self._tenant)
+        return tenant_scope(digest, network, self._tenant)
 
-    def _live_sight(self) -> Sight:
+    def _live_scope(self) -> TenantScope:
         digest, network = self._store.networks.get()
-        return live_sight(digest, network, self._tenant, network.day(self.clock.now()))
+        return live_scope(digest, network, self._tenant, network.day(self.clock.now()))
 
     def network(self) -> tuple[str, Network]:
         """See ``View``."""
-        seen = self._sight()
+        seen = self._scope()
         return seen.digest, seen.network
 
     def kinds(self) -> tuple[str, ...]:
@@ -914,7 +914,7 @@ class TenantView(_Published):
 
     def stations(self, names: Sequence[str]) -> list[TenantStation]:
         """See ``View``."""
-        seen, healths = self._live_sight(), self._store.healths.find(names)
+        seen, healths = self._live_scope(), self._store.healths.find(names)
         judged = _judged(self._store, names, self.clock)
         out = {name for name, record in self._store.devices.find(names).items() if record.retired is not None}
         known, now = {name: healths.get(name) for name in names if name not in out}, self.clock.now()
@@ -928,7 +928,7 @@ class TenantView(_Published):
         """See ``View``."""
         _, network = self._store.networks.get()
         own = [name for name in names if network.function_by_id[name].owner == self._tenant]
-        disclosed = self._sight().network.station_by_id
+        disclosed = self._scope().network.station_by_id
         now = self.clock.now()
         return _functions(self._store, network, network.day(now), own, disclosed, lambda health: health.told_at(now))
 
@@ -942,7 +942,7 @@ class TenantView(_Published):
     async def config(self, station: str, apart: Apart) -> LiveConfig:
         """See ``View``."""
         _, network = await run_in_threadpool(self._store.networks.get)
-        if not (await run_in_threadpool(self._live_sight)).is_live(station):
+        if not (await run_in_threadpool(self._live_scope)).is_live(station):
             # Whether the station answers, and how fast, is state of it as well.
             return await run_in_threadpool(self._config_on_record, station)
         try:
@@ -964,7 +964,7 @@ class TenantView(_Published):
 
     def _disclosed_config(self, station: str, observed: Observed) -> LiveConfig:
         ledger = self._store.ledger.find([station]).get(station, {})
-        tree, state = disclosure.visible_config(self._live_sight(), station, observed.tree, observed.state, ledger)
+        tree, state = disclosure.visible_config(self._live_scope(), station, observed.tree, observed.state, ledger)
         return LiveConfig(station=station, tree=tree, state=state, unknown=())
 
     def plans(self, page: Page) -> tuple[int, list[TenantPlanHead]]:
@@ -973,7 +973,7 @@ class TenantView(_Published):
 
     def plan(self, plan_id: str) -> TenantPlan:
         """See ``View``."""
-        return TenantPlan.of(self._sight(), plan_id, self._store.tenants.plan(self._tenant, plan_id))
+        return TenantPlan.of(self._scope(), plan_id, self._store.tenants.plan(self._tenant, plan_id))
 
     def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[TenantRun]]:
         """See ``View``. Filters by the states that the tenant sees, which the database does not have."""
@@ -1093,7 +1093,7 @@ class TenantView(_Published):
         digest, network = self._store.networks.get()
         for period in self._store.measurements.read(begin, end, seconds, stations):
             last = period.begin + timedelta(seconds=max(period.seconds - 1, 0))
-            seen = live_sight(digest, network, self._tenant, network.day(period.begin), network.day(last))
+            seen = live_scope(digest, network, self._tenant, network.day(period.begin), network.day(last))
             yield disclosure.visible_measured(seen, period)
 
     def shortest(self) -> int:
@@ -1173,7 +1173,7 @@ class TenantView(_Published):
         if wanted.device is not None:
             _, network = self._store.networks.get()
             own = [one.id for one in network.functions if one.owner == self._tenant]
-            disclosed = {*self._sight().cells, *own}
+            disclosed = {*self._scope().cells, *own}
             if wanted.device not in disclosed:
                 raise NotFoundError(unknown("device", wanted.device, disclosed, "in the network"))
             wanted = replace(wanted, places=_places(network, wanted.device, (self._tenant,)))

@@ -244,7 +244,7 @@ class NodeSpec:
         link: Kind of core link that an entry is, None for all else.
         single: At most one entry stands below a parent, so that another one takes the first one's place:
             it is one attribute of the parent, written as a list (TS 28.541, the near end of a link).
-        footing: Whether an entry is what the device itself stands on (a router's ports and own routes): it is
+        management_path: Whether an entry carries the management session (a router's ports and own routes): it is
             read, never reported as unknown, and an edit of it could cut the way to the device.
         self_made: Whether a device makes such entries itself, too (neighbour relations, by ANR). Those that are not
             ours come and go: they are neither reported as unknown nor missed, and no fingerprint covers them.
@@ -283,7 +283,7 @@ class NodeSpec:
     key_normalisers: dict[str, Callable[[str], str]] = field(default_factory=dict)
     link: LinkKind | None = None
     single: bool = False
-    footing: bool = False
+    management_path: bool = False
     self_made: bool = False
     member: str = ""
     given: dict[LeafName, Value] = field(default_factory=dict)

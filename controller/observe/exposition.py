@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from controller import __version__
 from controller.access.disclosure import tenant_kpis, visible_health
-from controller.access.sight import live_sight, sight
+from controller.access.tenant_scope import live_scope, tenant_scope
 from controller.assurance.health import NOT_CHECKED, unread
 from controller.intent.placement import Closures, Placement, PoolUse, place
 from controller.models.alarm import FUNCTION_DOWN
@@ -228,7 +228,7 @@ def _seen(store: Store, clock: Clock, asked: ScrapeScope) -> NetworkPart | None:
     if asked.tenant:
         if asked.tenant not in network.tenant_by_id:
             raise NotFoundError(f"there is no tenant {asked.tenant!r}")
-        seen, live = sight(digest, network, asked.tenant), live_sight(digest, network, asked.tenant, day)
+        seen, live = tenant_scope(digest, network, asked.tenant), live_scope(digest, network, asked.tenant, day)
         digest, network, cells, stations = seen.digest, seen.network, live.cells, frozenset(seen.cells)
     if asked.region:
         if asked.region not in network.region_by_id:

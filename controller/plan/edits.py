@@ -280,7 +280,7 @@ class _Surplus:
 
     def _is_devices_own(self, path: Path) -> bool:
         spec = spec_of(self.root, path)
-        return spec is not None and (spec.footing or bool(spec.given) or spec.self_made)
+        return spec is not None and (spec.management_path or bool(spec.given) or spec.self_made)
 
     def _is_self_made(self, path: Path) -> bool:
         return path not in self.ledger and self_made(self.root, path)

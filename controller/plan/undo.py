@@ -229,7 +229,7 @@ def inside(profiles: tuple[str, ...], change: Change, observed: Observed, ours: 
 
 def _comes_with_device(root: NodeSpec, path: Path) -> bool:
     spec = spec_of(root, path)
-    return spec is not None and (bool(spec.given) or spec.footing)
+    return spec is not None and (bool(spec.given) or spec.management_path)
 
 
 def still_named(profiles: tuple[str, ...], change: Change, tree: Tree) -> dict[Path, tuple[Path, ...]]:

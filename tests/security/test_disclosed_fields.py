@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from controller.access.disclosure import visible_proof
 from controller.access.roles import ROLES
-from controller.access.sight import KINDS, LISTED, sight
+from controller.access.tenant_scope import KINDS, LISTED, tenant_scope
 from controller.api import views
 from controller.api.app import api_routes
 from controller.api.routes.approvals import visible_vote
@@ -141,7 +141,7 @@ EMPTY: dict[str, str] = {
     "StatementProof": "row hash",
 }
 #: Objects of the network that a tenant may list (``GET /v1/network/{kind}``), and classes in their fields → the fields
-#: that a tenant gets. Of an object the rest is left out (``LISTED`` of ``controller/access/sight.py``).
+#: that a tenant gets. Of an object the rest is left out (``LISTED`` of ``controller/access/tenant_scope.py``).
 NETWORK: dict[str, str] = {
     "Region": "id name timezone",
     "Site": "id name region latitude longitude population",
@@ -238,9 +238,9 @@ def test_a_tenant_does_not_get_a_field_of_its_own_objects_that_is_not_listed(
     base = samples.network(("alfa",)).model_dump()
     base["tenants"][0]["contacts"], base["agreements"][0]["notice_hours"] = [contact], 48
     network = Network.model_validate(base)
-    before = getattr(getattr(sight("listed", network, "alfa").network, kind)[0], field)
+    before = getattr(getattr(tenant_scope("listed", network, "alfa").network, kind)[0], field)
     monkeypatch.setitem(LISTED, listed, tuple(name for name in LISTED[listed] if name != field))
-    after = getattr(getattr(sight(f"not {field}", network, "alfa").network, kind)[0], field)
+    after = getattr(getattr(tenant_scope(f"not {field}", network, "alfa").network, kind)[0], field)
     assert before != after == listed.model_fields[field].get_default(call_default_factory=True)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field
 
 from controller.access.disclosure import TenantChange, involved
-from controller.access.sight import sight
+from controller.access.tenant_scope import tenant_scope
 from controller.access.votes import is_approved
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Contracts, Listing, Paging, Services, cut, listing
@@ -357,6 +357,6 @@ def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[St
     """A side's own part of changes; the host sees all of them."""
     if not who.tenant:
         return [StationPart(station=one.station, diff=list(one.diff), outage=one.worst_outage) for one in changes]
-    seen = sight(*backend.store.networks.get(), who.tenant)
+    seen = tenant_scope(*backend.store.networks.get(), who.tenant)
     own = (TenantChange.of(seen, change) for change in changes if who.tenant in involved(change))
     return [StationPart(station=one.station, diff=list(one.diff), outage=one.outage) for one in own]

@@ -71,13 +71,13 @@ _SUB_INTERFACE = NodeSpec(
     ),
     label="interface",
 )
-_PORT = replace(_SUB_INTERFACE, name="Port", footing=True, label="port")
-#: A router: VRFs and sub-interfaces are managed; ports, interfaces outside any VRF and its own routes are its footing.
+_PORT = replace(_SUB_INTERFACE, name="Port", management_path=True, label="port")
+#: VRFs and sub-interfaces are managed; ports, interfaces outside any VRF and own routes are the management path.
 ROUTER = NodeSpec(
     "Router",
     "",
     keys=("name",),
-    children=(_VRF, _SUB_INTERFACE, _PORT, replace(_ROUTE, footing=True)),
+    children=(_VRF, _SUB_INTERFACE, _PORT, replace(_ROUTE, management_path=True)),
     mutability=Mutability.CREATE_ONLY,
     label="router",
 )

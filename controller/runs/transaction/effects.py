@@ -122,9 +122,9 @@ def effects(root: NodeSpec, phases: Sequence[Phase]) -> Effects:
 
 
 def cuts_the_way(root: NodeSpec, phases: Iterable[Phase]) -> bool:
-    """Whether phases edit the footing of the device, and could cut the connection to it."""
+    """Whether phases edit the management path of the device, and could cut the connection to it."""
     edited = (spec_of(root, edit.path) for phase in phases for edit in phase.edits)
-    return any(spec is not None and spec.footing for spec in edited)
+    return any(spec is not None and spec.management_path for spec in edited)
 
 
 def vanished(carried: Collection[Path], phases: Iterable[Phase], seen: Observed) -> str:

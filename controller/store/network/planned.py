@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, select
 
 from controller.access.disclosure import TenantChange, involved
-from controller.access.sight import sight
+from controller.access.tenant_scope import tenant_scope
 from controller.models.network import Network
 from controller.models.plan import Plan
 from controller.store.database.columns import Instant, metadata
@@ -73,7 +73,7 @@ def involved_in(plan: Plan, network: Network | None) -> Involved:
         tenants[change.station] = tuple(sorted(involved(change)))
         for tenant in tenants[change.station]:
             stations[tenant] += 1
-            seen = sight(plan.network_digest, network, tenant) if network is not None else None
+            seen = tenant_scope(plan.network_digest, network, tenant) if network is not None else None
             shown = hashes.setdefault(tenant, hashlib.sha256((seen.digest if seen else plan.digest).encode()))
             shown.update(TenantChange.of(seen, change).model_dump_json().encode() if seen else b"")
     parts = {tenant: Part(number, hashes[tenant].hexdigest()) for tenant, number in sorted(stations.items())}

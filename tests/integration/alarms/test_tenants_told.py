@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.access.sight import sight
+from controller.access.tenant_scope import tenant_scope
 from controller.assurance import health
 from controller.listener import checks
 from controller.models.alarm import Alarm
@@ -94,5 +94,5 @@ def _told_of_its_own(system: LocalSystem, tenant: str) -> None:
     merged = {one.merged_into for one in map(system.store.incidents.get, raised)} - {""}
     assert raised | merged <= {alarm.incident for alarm in alarms} | raised
     assert len(raised) > len(NETWORK_FAULTS) / 3
-    stations = set(sight(*system.store.networks.get(), tenant).cells)
+    stations = set(tenant_scope(*system.store.networks.get(), tenant).cells)
     assert {station for one in notices for station in one.stations} <= stations

@@ -30,7 +30,7 @@ from controller.access.disclosure import (
     visible_measured,
     visible_rows,
 )
-from controller.access.sight import Sight, live_sight, sight
+from controller.access.tenant_scope import TenantScope, live_scope, tenant_scope
 from controller.intent.impact import Sharing
 from controller.models.alarm import (
     Alarm,
@@ -58,8 +58,8 @@ NETWORK = samples.network(("alfa", "beta"))
 OWN, THEIRS, BOTH, HOSTS = ("/ManagedElement[S1]/" + name for name in ("A[1]", "B[1]", "AB[1]", "H[1]"))
 
 
-def seen(tenant: str) -> Sight:
-    return sight(network_digest(NETWORK), NETWORK, tenant)
+def seen(tenant: str) -> TenantScope:
+    return tenant_scope(network_digest(NETWORK), NETWORK, tenant)
 
 
 def test_a_node_of_several_owners_is_disclosed_to_none_of_them() -> None:
@@ -108,9 +108,9 @@ def on_cells(*cells: str) -> Network:
 PARTIAL = on_cells("S1/L1")
 
 
-def partial(tenant: str = "beta") -> Sight:
+def partial(tenant: str = "beta") -> TenantScope:
     """What beta sees where it is on the LTE cell of the first station only."""
-    return sight(network_digest(PARTIAL), PARTIAL, tenant)
+    return tenant_scope(network_digest(PARTIAL), PARTIAL, tenant)
 
 
 def of_beta(network: Network, cells: Iterable[str]) -> tuple[str, ...]:
@@ -169,7 +169,7 @@ def test_before_and_after_an_agreement_nothing_live_is_disclosed() -> None:
     ledger = {OWN: LedgerEntry(station="S1", path=OWN, owners=("beta",), leaves={})}
     whole = Measured(station="S1", begin=NOW, seconds=900, covered=900, cells={"L1": {}})
     for day, disclosed in ((1, False), (2, True), (5, True), (6, False)):
-        live = live_sight(network_digest(net), net, "beta", NOW.date().replace(day=day))
+        live = live_scope(network_digest(net), net, "beta", NOW.date().replace(day=day))
         station = TenantStation.of(live, "S1", health, NOW)
         assert (station.station, station.health is not None) == ("S1", disclosed), day
         assert bool(visible_config(live, "S1", {}, state, {})[1]) is disclosed, day
@@ -486,7 +486,7 @@ def test_a_tenant_sees_its_own_identities_and_nobody_elses() -> None:
     code = {"station": "S1", "cell": "L1", "tac": 9, "node_id_length": 20, "local_id": 1}
     own = tuple(OwnCell(tenant=name, node_id=number, **code) for number, name in enumerate(("alfa", "beta"), 70))
     net = net.model_copy(update={"own_cells": own})
-    assert sight(network_digest(net), net, "beta").network.own_cells == own[1:]
+    assert tenant_scope(network_digest(net), net, "beta").network.own_cells == own[1:]
 
 
 # ------------------------------------------------- two of everything: tenants, cells, alarms, comments, functions

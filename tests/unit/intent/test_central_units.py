@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.access.sight import sight
+from controller.access.tenant_scope import tenant_scope
 from controller.intent import compile_intent
 from controller.intent.agreed_terms import Era
 from controller.intent.findings import Check
@@ -267,11 +267,11 @@ def test_devices_know_who_stands_behind_them() -> None:
 
 def test_a_tenant_sees_the_central_units_that_carry_it_and_no_others() -> None:
     network = split_gnb()
-    assert {one: set(sight("digest", network, one).cells) for one in ("alfa", "beta")} == {
+    assert {one: set(tenant_scope("digest", network, one).cells) for one in ("alfa", "beta")} == {
         "alfa": {"S1", "S2", "CP-E", "UP-E"},
         "beta": {"S1", "S2", "CP-E", "UP-B-E"},
     }
-    seen = sight("digest", network, "alfa")
+    seen = tenant_scope("digest", network, "alfa")
     assert (seen.cells["CP-E"], seen.network.station_by_id["CP-E"].functions) == (frozenset(), ())
 
 

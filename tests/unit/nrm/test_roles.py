@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from controller.access.disclosure import visible_config
-from controller.access.sight import sight
+from controller.access.tenant_scope import tenant_scope
 from controller.assurance.health import health_of
 from controller.assurance.station_alarms import report_of
 from controller.models.alarm import CORE_LINK_DOWN, ActiveAlarm, PerceivedSeverity
@@ -294,7 +294,7 @@ def test_a_tenant_sees_its_own_nodes_and_the_states_of_shared_cells() -> None:
     for profile in (LTE, made_up.NAME):
         network, view = made_up.network(profile, "alfa", "beta"), said(profile)
         assert view.observed is not None
-        seen = sight(profile, network, "beta")
+        seen = tenant_scope(profile, network, "beta")
         found.append(visible_config(seen, "S1", view.observed.tree, view.observed.state, view.ledger))
         assert seen.is_cell("S1", spelled(profile, CELL))
         assert not seen.is_cell("S1", spelled(profile, LINK))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from controller.access.sight import sight
+from controller.access.tenant_scope import tenant_scope
 from controller.api.statements import draft
 from controller.intent.agreed_terms import UNSTATED, terms_of
 from controller.models import network as network_model
@@ -428,7 +428,7 @@ def test_whatever_a_statement_reads_makes_an_era(
     for day, over in ((12, False), (13, True)):
         store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(days=day)}))
     count(store)
-    sight(*store.networks.get(), "alfa")  # what today's network discloses of an incident is no figure
+    tenant_scope(*store.networks.get(), "alfa")  # what today's network discloses of an incident is no figure
     read: set[tuple[str, str]] = set()
     usual = BaseModel.__getattribute__
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from controller.access.sight import Sight, is_disclosed, is_disclosed_cell, live_sight, sight
+from controller.access.tenant_scope import TenantScope, is_disclosed, is_disclosed_cell, live_scope, tenant_scope
 from controller.models.network import Network, network_digest
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.plan import samples
@@ -20,8 +20,8 @@ NETWORK = samples.network(
 )  # fmt: skip
 
 
-def betas() -> Sight:
-    return sight(network_digest(NETWORK), NETWORK, "beta")
+def betas() -> TenantScope:
+    return tenant_scope(network_digest(NETWORK), NETWORK, "beta")
 
 
 def test_a_tenant_sees_what_its_agreements_reach() -> None:
@@ -46,13 +46,13 @@ def test_a_tenant_sees_its_own_cells_and_nobody_else_s() -> None:
     ]
     crowded = samples.network(("alfa", "beta", "gamma"), own_cells=own)
     for name in ("alfa", "beta", "gamma"):
-        seen = sight(network_digest(crowded), crowded, f"{name[:2]}{name[2:]}").network
+        seen = tenant_scope(network_digest(crowded), crowded, f"{name[:2]}{name[2:]}").network
         assert {one.tenant for one in seen.own_cells} == {one.tenant for one in seen.agreements} == {name}
         assert [one.id for one in seen.tenants] == [name]
 
 
 def test_a_tenant_without_agreements_sees_nothing() -> None:
-    nothing = sight(network_digest(NETWORK), NETWORK, "gamma")
+    nothing = tenant_scope(network_digest(NETWORK), NETWORK, "gamma")
     assert not nothing.cells
     network = nothing.network
     assert not any((network.regions, network.sites, network.stations, network.cells, network.agreements))
@@ -82,18 +82,18 @@ def test_a_cell_is_known_by_name_and_by_path() -> None:
 
 
 def test_names_are_compared_and_not_measured() -> None:
-    odd = Sight("beta", NETWORK, "", {"S10": frozenset({"L1"})})
+    odd = TenantScope("beta", NETWORK, "", {"S10": frozenset({"L1"})})
     assert odd.is_cell("S10", "S10/L1")
     assert not odd.is_cell("S10", "S10L1")
     read = "".join(("be", "ta"))  # as from a database: equal, and another object
-    assert [one.id for one in sight("another digest", NETWORK, read).network.tenants] == ["beta"]
+    assert [one.id for one in tenant_scope("another digest", NETWORK, read).network.tenants] == ["beta"]
 
 
 def test_a_station_and_a_cell_are_disclosed_as_the_whole_sight_has_them() -> None:
     path = samples.LTE_CELL
     for network in (BASE, NETWORK, split_gnb()):
         for tenant in (*network.tenant_by_id, "nobody"):
-            seen = sight(network_digest(network), network, tenant)
+            seen = tenant_scope(network_digest(network), network, tenant)
             for station in network.station_by_id:
                 assert is_disclosed(network, station, tenant) is (station in seen.cells), (station, tenant)
                 objects = [f"{station}/L1", f"{station}/N1", "S2/L1", path.replace("S1", station), f"{path}/x[1]", "/"]
@@ -103,10 +103,10 @@ def test_a_station_and_a_cell_are_disclosed_as_the_whole_sight_has_them() -> Non
 
 
 def test_each_network_is_distinguished_from_others_by_its_digest() -> None:
-    both = sight(network_digest(BASE), BASE, "beta")
+    both = tenant_scope(network_digest(BASE), BASE, "beta")
     assert set(both.cells) == {"S1", "S2"}
-    assert sight(network_digest(NETWORK), NETWORK, "beta") is betas()
-    assert sight(network_digest(NETWORK), NETWORK, "alfa") is not betas()
+    assert tenant_scope(network_digest(NETWORK), NETWORK, "beta") is betas()
+    assert tenant_scope(network_digest(NETWORK), NETWORK, "alfa") is not betas()
 
 
 def test_states_are_seen_on_the_days_of_agreements_alone() -> None:
@@ -116,7 +116,7 @@ def test_states_are_seen_on_the_days_of_agreements_alone() -> None:
     net = samples.network(("alfa", "beta"), agreements=[NETWORK.agreements[0].model_dump(), lte, nr])
 
     def told(first: date, last: date | None = None) -> dict[str, frozenset[str]]:
-        return dict(live_sight(network_digest(net), net, "beta", first, last).cells)
+        return dict(live_scope(network_digest(net), net, "beta", first, last).cells)
 
     early, late = {"S2": frozenset({"L1"})}, {"S1": frozenset({"N1"})}
     assert [told(date(2026, 3, day)) for day in (9, 10, 14, 15, 20, 21)] == [
@@ -126,7 +126,7 @@ def test_states_are_seen_on_the_days_of_agreements_alone() -> None:
     assert told(date(2026, 3, 1), date(2026, 3, 10)) == early, "of several days"
     assert told(date(2026, 3, 1), date(2026, 3, 31)) == late | early
     # Network files are seen before: its people prepare for what comes.
-    assert set(live_sight(network_digest(net), net, "beta", date(2026, 3, 9)).network.station_by_id) == {"S1", "S2"}
+    assert set(live_scope(network_digest(net), net, "beta", date(2026, 3, 9)).network.station_by_id) == {"S1", "S2"}
 
 
 def test_central_units_have_states_for_whom_they_carry_on_the_day() -> None:
@@ -134,5 +134,5 @@ def test_central_units_have_states_for_whom_they_carry_on_the_day() -> None:
     (alfas,) = [one for one in made["agreements"] if one["tenant"] == "alfa"]
     alfas["validity"] = {"start": "2026-03-10"}
     net = Network.model_validate(made)
-    live = [set(live_sight(network_digest(net), net, "alfa", date(2026, 3, day)).cells) for day in (9, 10)]
+    live = [set(live_scope(network_digest(net), net, "alfa", date(2026, 3, day)).cells) for day in (9, 10)]
     assert live == [set(), {"S1", "S2", "CP-E", "UP-E"}]

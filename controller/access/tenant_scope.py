@@ -55,7 +55,7 @@ KINDS = ("regions", "sites", "stations", "cells", "own_cells", "functions", "ten
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class TenantScope:
     """What a tenant sees.
 
     Attributes:
@@ -84,7 +84,7 @@ class Sight:
 
 
 def is_disclosed(network: Network, station: str, tenant: str) -> bool:
-    """Whether a tenant sees a station, without a whole ``Sight``."""
+    """Whether a tenant sees a station, without a whole ``TenantScope``."""
     if station not in network.central_units:
         return any(_reached(network, cell, tenant) for cell in network.cells_by_station.get(station, ()))
     function = network.function_by_id[network.central_units[station]]
@@ -96,7 +96,7 @@ def is_disclosed(network: Network, station: str, tenant: str) -> bool:
 
 
 def is_disclosed_cell(network: Network, station: str, managed_object: str, tenant: str) -> bool:
-    """Whether a managed object is a cell that is shared with a tenant, without a whole ``Sight``."""
+    """Whether a managed object is a cell that is shared with a tenant, without a whole ``TenantScope``."""
     cells = network.cells_by_station.get(station, ())
     own = frozenset(cell.id for cell in cells if _reached(network, cell, tenant))
     return _is_cell({station: own}, station, managed_object)
@@ -115,12 +115,12 @@ def _is_cell(cells: Mapping[str, frozenset[str]], station: str, managed_object: 
     return cell_of(managed_object) in own and not cell_of(parent(managed_object))
 
 
-def sight(digest: str, network: Network, tenant: str) -> Sight:
+def tenant_scope(digest: str, network: Network, tenant: str) -> TenantScope:
     """What a tenant sees of the network with this digest: the scope of its agreements, whether in force or not."""
-    return _sight(_Version(digest, network), tenant)
+    return _scope(_Version(digest, network), tenant)
 
 
-def live_sight(digest: str, network: Network, tenant: str, first: date, last: date | None = None) -> Sight:
+def live_scope(digest: str, network: Network, tenant: str, first: date, last: date | None = None) -> TenantScope:
     """What a tenant sees of states and counts: the same network, and cells by agreements in force alone.
 
     Args:
@@ -144,7 +144,7 @@ class _Version:
 
 
 @lru_cache(maxsize=32)
-def _sight(version: _Version, tenant: str) -> Sight:
+def _scope(version: _Version, tenant: str) -> TenantScope:
     network = version.network
     agreements = network.agreements_of(tenant)
     names = {cell.name for agreement in agreements for cell in network.cells_of(agreement)}
@@ -165,13 +165,13 @@ def _sight(version: _Version, tenant: str) -> Sight:
         agreements=tuple(map(_listed, agreements)),
     )
     ids = {station: frozenset(cell.id for cell in found) for station, found in own.cells_by_station.items()}
-    return Sight(tenant, own, network_digest(own), ids)
+    return TenantScope(tenant, own, network_digest(own), ids)
 
 
 @lru_cache(maxsize=64)
-def _live(version: _Version, tenant: str, held: frozenset[str]) -> Sight:
+def _live(version: _Version, tenant: str, held: frozenset[str]) -> TenantScope:
     """By the agreements that count: they change seldom, and days each day."""
-    seen, network = _sight(version, tenant), version.network
+    seen, network = _scope(version, tenant), version.network
     if held == {one.id for one in seen.network.agreements}:
         return seen
     found: dict[str, set[str]] = {}
