@@ -41,7 +41,7 @@ from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome,
 from controller.models.statement import IssuedStatement, StatementKind, StatementProof
 from controller.nrm.profiles import cell_of, leaf_of
 from controller.nrm.schema import LeafRole
-from controller.performance.judgement import IndicatorValues, Judgement
+from controller.performance.kpi_evaluation import IndicatorValues, KpiEvaluation
 from controller.performance.kpis import Kpi, Level
 
 #: What is disclosed of the state of a shared cell.
@@ -136,7 +136,12 @@ class TenantStation(Noun):
 
     @classmethod
     def of(
-        cls, scope: TenantScope, station: str, health: Health | None, now: datetime, judgement: Judgement | None = None
+        cls,
+        scope: TenantScope,
+        station: str,
+        health: Health | None,
+        now: datetime,
+        evaluation: KpiEvaluation | None = None,
     ) -> TenantStation:
         """A station or function that the tenant sees, by its scope of the live network."""
         return cls(
@@ -145,9 +150,9 @@ class TenantStation(Noun):
             region=scope.network.region_of(station),
             profiles=scope.network.profiles_of(station),
             health=None if health is None or not scope.is_live(station) else TenantHealth.of(scope, health, now),
-            indicators=judgement
+            indicators=evaluation
             and TenantIndicators(
-                until=judgement.end, values=judgement.tenants.get(scope.tenant, IndicatorValues()).values
+                until=evaluation.end, values=evaluation.tenants.get(scope.tenant, IndicatorValues()).values
             ),
         )
 

@@ -72,7 +72,7 @@ from controller.models.statement import IssuedStatement, Statement, StatementFor
 from controller.models.waiting import ways
 from controller.nrm.tree import Observed
 from controller.observe.exposition import ScrapeScope
-from controller.performance.judgement import FRESH, Judgement
+from controller.performance.kpi_evaluation import FRESH, KpiEvaluation
 from controller.performance.kpis import Kpi, Subscribers, kpis_of, subscribers_where_shared
 from controller.plan import Ledgers
 from controller.plan.rows import locked_outside
@@ -275,9 +275,9 @@ async def _draft_of(services: Services, wanted: Wanted) -> Statement:
     return await services.drafts.get(wanted, services.settings.database, services.clock)
 
 
-def _judged(store: Store, names: Collection[str], clock: Clock) -> dict[str, Judgement]:
+def _judged(store: Store, names: Collection[str], clock: Clock) -> dict[str, KpiEvaluation]:
     """Recent indicators of stations."""
-    return {one.of: one for one in store.judgements.stations(names, clock.now() - FRESH)}
+    return {one.of: one for one in store.kpi_evaluations.stations(names, clock.now() - FRESH)}
 
 
 def _shortest(store: Store) -> int:

@@ -32,7 +32,7 @@ from controller.models.health import Health, ServiceState
 from controller.models.measurement import HOUR, QUARTER, Measured
 from controller.models.network import Network
 from controller.performance.comparison import VerdictKind, compare
-from controller.performance.judgement import DAYS, POOLS, Comparison, Hour, Judgement, Sums
+from controller.performance.kpi_evaluation import DAYS, POOLS, Comparison, Hour, KpiEvaluation, Sums
 from controller.performance.kpis import Kpi, counters_of, kpis_of
 from controller.performance.rollups import span_of
 from controller.performance.silence import (
@@ -59,7 +59,7 @@ _COLLECTED, _ROLLED_UP = timedelta(minutes=8), timedelta(minutes=40)
 _AROUND = 6
 #: Stations that are judged together, and rounds over which those of an hour are spread: much history is read.
 _TOGETHER, _SPREAD = 100, 30
-#: How long a judgement is kept without a newer one, for example of a station that is gone.
+#: How long a evaluation is kept without a newer one, for example of a station that is gone.
 _FORGOTTEN = _DAY
 _GRAVE = (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
 
@@ -292,12 +292,12 @@ class MeasuredFaults:
         if hour is None or not some:
             return []
         hours = await self._history(some, hour.end)
-        judgements, reports = await asyncio.to_thread(self._judged, watched, hour, {one: hours[one] for one in some})
-        await self._store.judgements.put(judgements)
+        evaluations, reports = await asyncio.to_thread(self._judged, watched, hour, {one: hours[one] for one in some})
+        await self._store.kpi_evaluations.put(evaluations)
         if not self._left:
             whole = await asyncio.to_thread(hour.areas)
-            await self._store.judgements.put(whole)
-            await self._store.judgements.forget(hour.end - _FORGOTTEN)
+            await self._store.kpi_evaluations.put(whole)
+            await self._store.kpi_evaluations.forget(hour.end - _FORGOTTEN)
             self._sums.appendleft(hour.sums)
             self._hour = None
         return reports
@@ -314,16 +314,16 @@ class MeasuredFaults:
 
     def _judged(
         self, watched: _Watched, hour: Hour, hours: Mapping[str, Sequence[Measured]]
-    ) -> tuple[list[Judgement], list[AlarmReport]]:
-        """Judgements of stations that measured something, and reports of KPIs that became worse or well again."""
-        judgements: list[Judgement] = []
+    ) -> tuple[list[KpiEvaluation], list[AlarmReport]]:
+        """Evaluations of stations that measured something, and reports of KPIs that became worse or well again."""
+        evaluations: list[KpiEvaluation] = []
         reports: list[AlarmReport] = []
         for station, counted in hours.items():
-            judgement, compared = hour.take(station, counted)
+            evaluation, compared = hour.take(station, counted)
             if counted:
-                judgements.append(judgement)
+                evaluations.append(evaluation)
                 reports += self._of(watched, station, compared, hour.end)
-        return judgements, reports
+        return evaluations, reports
 
     def _of(
         self, watched: _Watched, station: str, compared: Mapping[str, Comparison], end: datetime

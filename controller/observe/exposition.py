@@ -34,7 +34,7 @@ from controller.models.network import Network
 from controller.models.rule import EVERYWHERE, RuleGrant, RuleMode
 from controller.models.settings import Settings
 from controller.nrm.profiles import cell_of
-from controller.performance.judgement import FRESH, IndicatorValues, Judgement
+from controller.performance.kpi_evaluation import FRESH, IndicatorValues, KpiEvaluation
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, amount, subscribers_of
 from controller.ports.clock import Clock
 from controller.store import Store
@@ -544,7 +544,7 @@ def _behind_cell(name: str, labels: tuple[str, ...]) -> str:
 def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) -> None:
     """Add the indicators of stations and their cells."""
     every = {name: lines.get(name, []) for name in METRIC}
-    for one in store.judgements.stations(seen.watched, clock.now() - FRESH):
+    for one in store.kpi_evaluations.stations(seen.watched, clock.now() - FRESH):
         if one.of not in seen.network.station_by_id:
             continue
         station = f'station="{_escaped(one.of)}"'
@@ -568,7 +568,7 @@ def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: Networ
 def _add_judged_places(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) -> None:
     """Add the indicators of regions and the network; for the network with their time, however old they are."""
     since = clock.now() - FRESH
-    for one in store.judgements.places():
+    for one in store.kpi_evaluations.places():
         if one.level is Level.NETWORK and not seen.region:
             _add_samples(lines, [("minka_kpi_end_timestamp_seconds", one.end.timestamp(), ())])
         if one.end <= since or (one.level is Level.REGION and one.of not in seen.regions):
@@ -576,7 +576,7 @@ def _add_judged_places(lines: _Lines, store: Store, clock: Clock, seen: NetworkP
         _add_samples(lines, _of_place(one, seen.tenants))
 
 
-def _of_place(one: Judgement, tenants: Iterable[str]) -> _Samples:
+def _of_place(one: KpiEvaluation, tenants: Iterable[str]) -> _Samples:
     """Series of a region, or of the whole network, which also has those of its tenants."""
     region = (one.of,) if one.level is Level.REGION else ()
     place, part = ("region", "region_tenant") if region else ("network", "tenant")

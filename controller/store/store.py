@@ -42,7 +42,7 @@ from controller.store.network.ledger import Ledger
 from controller.store.network.plans import Plans
 from controller.store.people.comments import Comments
 from controller.store.people.people import SignIns, Tokens, Users
-from controller.store.performance.judgements import Judgements
+from controller.store.performance.kpi_evaluations import KpiEvaluations
 from controller.store.performance.measurements import Measurements
 from controller.store.performance.statements import Statements
 from controller.store.runs.approvals import Approvals, Freezes
@@ -76,7 +76,7 @@ class Records(Generic[M_co]):
     incidents: Incidents[M_co]
     integrity: Integrity[M_co]
     journal: Journal[M_co]
-    judgements: Judgements[M_co]
+    kpi_evaluations: KpiEvaluations[M_co]
     ledger: Ledger[M_co]
     measurements: Measurements[M_co]
     networks: Networks[M_co]
@@ -135,7 +135,7 @@ class Store(Records[Sync]):
         self.incidents = Incidents(database)
         self.integrity = Integrity(database)
         self.journal = Journal(database)
-        self.judgements = Judgements(database)
+        self.kpi_evaluations = KpiEvaluations(database)
         self.ledger = Ledger(database)
         self.measurements = Measurements(database)
         self.networks = Networks(database)

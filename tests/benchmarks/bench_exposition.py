@@ -24,7 +24,7 @@ from controller.models.metrics import METRICS
 from controller.models.network import network_digest
 from controller.models.shipped import shipped
 from controller.observe.exposition import ScrapeScope, add_network, exposition, text_of
-from controller.performance.judgement import IndicatorValues, Judgement
+from controller.performance.kpi_evaluation import IndicatorValues, KpiEvaluation
 from controller.performance.kpis import Level
 from controller.ports.clock import SystemClock
 from controller.store import open_store
@@ -71,7 +71,7 @@ def counted(now: datetime) -> Iterator[Measured]:
             yield Measured(station=f"PE-CUS-{number:05}", begin=begin, seconds=900, covered=900, cells=cells)
 
 
-def judged(end: datetime) -> Iterator[Judgement]:
+def judged(end: datetime) -> Iterator[KpiEvaluation]:
     """What all indicators of each station came to, the watched ones of cells and tenants, and of the region."""
     kpis = load_kpis(shipped("playbooks/kpis"))
     watched = {kpi.name: 99.1234 for kpi in kpis if kpi.watched}
@@ -81,9 +81,9 @@ def judged(end: datetime) -> Iterator[Judgement]:
     for number in range(STATIONS):
         cells = {str(cell): IndicatorValues(watched) for cell in range(CELLS)}
         station = f"PE-CUS-{number:05}"
-        yield Judgement(level=Level.STATION, of=station, end=end, whole=whole, tenants=own, cells=cells)
+        yield KpiEvaluation(level=Level.STATION, of=station, end=end, whole=whole, tenants=own, cells=cells)
     for level, name in ((Level.REGION, "cusco"), (Level.NETWORK, "*")):
-        yield Judgement(level=level, of=name, end=end, whole=whole, tenants=dict.fromkeys(own, whole))
+        yield KpiEvaluation(level=level, of=name, end=end, whole=whole, tenants=dict.fromkeys(own, whole))
 
 
 def text(healths: Sequence[Health]) -> bytes:
@@ -134,7 +134,7 @@ def main() -> None:
         periods = list(counted(clock.now()))
         for first in range(0, len(periods), 800):
             store.measurements.put(periods[first : first + 800])
-        store.judgements.put(judged(clock.now()))
+        store.kpi_evaluations.put(judged(clock.now()))
         # The process that serves has none of this in memory.
         del periods
         del healths, net

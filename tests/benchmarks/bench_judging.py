@@ -170,11 +170,13 @@ async def run(number: int) -> None:
         earlier._latest[QUARTER] = faults._latest[QUARTER] = END + timedelta(minutes=30)
         await earlier.round()
         with judged.on():
-            while len(store.judgements.stations(None, END - timedelta(hours=1))) < some:
+            while len(store.kpi_evaluations.stations(None, END - timedelta(hours=1))) < some:
                 await faults.round()
         judged.tell()
         alarms = len(store.alarms.standing())
-        print(f"  {alarms} alarms; {len(store.judgements.stations(None, END - timedelta(hours=1)))} stations judged")
+        print(
+            f"  {alarms} alarms; {len(store.kpi_evaluations.stations(None, END - timedelta(hours=1)))} stations judged"
+        )
         await loop_store.close()
 
 

@@ -38,7 +38,7 @@ from controller.models.settings import Settings
 from controller.nrm.profiles import links, root_spec
 from controller.nrm.profiles.function import deployment_path
 from controller.observe.exposition import exposition
-from controller.performance.judgement import Hour, Judgement
+from controller.performance.kpi_evaluation import Hour, KpiEvaluation
 from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
@@ -298,7 +298,7 @@ def _fill(made: TenantsBench, sides: _Sides, devices: FakeDevices, own: Private)
         store.devices.adopt(name, [node], network_digest(before), "ana")
     store.networks.save(after, network_digest(after), "ana")
     store.measurements.put(_measured(station, own, made.clock) for station in STATIONS)
-    store.judgements.put(_judged(own, after, made.clock))
+    store.kpi_evaluations.put(_judged(own, after, made.clock))
     _betas(made, sides, own, before)
     views = {station: samples.view(before, station) for station in STATIONS}
     shared = samples.plan(after, views)
@@ -451,7 +451,7 @@ def _measured(station: str, own: Private, clock: VirtualClock) -> Measured:
     return Measured(station=station, begin=begin, seconds=900, covered=900, cells=counted)
 
 
-def _judged(own: Private, net: Network, clock: VirtualClock) -> list[Judgement]:
+def _judged(own: Private, net: Network, clock: VirtualClock) -> list[KpiEvaluation]:
     """The last hour as indicators judge it: four times what ``_measured`` has."""
     quarters = [_measured(station, own, clock) for station in STATIONS]
     end = quarters[0].begin + timedelta(minutes=15)

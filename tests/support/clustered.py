@@ -13,7 +13,7 @@ from random import Random
 
 from controller.models.measurement import HOUR, Measured, Subject
 from controller.performance.comparison import VerdictKind
-from controller.performance.judgement import DAYS, POOLS, Comparison, Hour
+from controller.performance.kpi_evaluation import DAYS, POOLS, Comparison, Hour
 from controller.performance.kpis import Kpi
 from tests.unit.plan import samples
 

@@ -259,9 +259,9 @@ async def test_each_hour_is_judged_once_for_metrics_whoever_raises_alarms(bench:
         bench.counts(TODAY + number * HOUR, HOUR, {}, good=0.9)
         found = await bench.looks(TODAY + (number + 1) * HOUR + timedelta(minutes=41))
         end = TODAY + (number + 1) * HOUR
-        stations = bench.store.judgements.stations(None, end - HOUR)
+        stations = bench.store.kpi_evaluations.stations(None, end - HOUR)
         assert [(one.of, one.end) for one in stations] == [("S1", end), ("S2", end)]
-        network, region = bench.store.judgements.places()
+        network, region = bench.store.kpi_evaluations.places()
         assert (network.end, region.of) == (end, "r")
         assert network.whole.values["accessibility"] == pytest.approx(72.9)
         assert network.whole.losses["accessibility"] > 5
@@ -273,7 +273,7 @@ async def test_each_hour_is_judged_once_for_metrics_whoever_raises_alarms(bench:
     bench.store.devices.retire("S2", "ana")
     bench.counts(TODAY + 26 * HOUR, HOUR, {}, stations=("S1",))
     await bench.looks(TODAY + 27 * HOUR + timedelta(minutes=41))
-    assert [one.of for one in bench.store.judgements.stations(None, START)] == ["S1"]
+    assert [one.of for one in bench.store.kpi_evaluations.stations(None, START)] == ["S1"]
 
 
 async def test_before_there_is_a_network_there_is_nothing_to_look_at() -> None:

@@ -23,7 +23,7 @@ from controller.models.plan import LedgerNode
 from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import Outcome
 from controller.observe.exposition import ScrapeScope, exposition
-from controller.performance.judgement import IndicatorValues, Judgement
+from controller.performance.kpi_evaluation import IndicatorValues, KpiEvaluation
 from controller.performance.kpis import Level
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
@@ -471,7 +471,7 @@ def test_indicators_are_told_as_they_were_judged_and_no_longer_than_three_hours(
             {"level": Level.NETWORK, "of": "*", "verdicts": {"users": {"judged": 1, "too-few": 0, "unmeasured": 3}}},
         ]
         common = {"end": now, "whole": bad, "tenants": own}
-        store.judgements.put(Judgement(**common | one) for one in places)
+        store.kpi_evaluations.put(KpiEvaluation(**common | one) for one in places)
         retained = {"kpi": "retainability"}
         for of in ({"station": "S1"}, {"region": "r"}, {}):
             (kind,) = of.keys() or ("network",)

@@ -9,7 +9,7 @@ import pytest
 
 from controller.models.measurement import Measured
 from controller.performance.comparison import Clustering, figure
-from controller.performance.judgement import DAYS
+from controller.performance.kpi_evaluation import DAYS
 from controller.performance.kpis import Kpi, Statistic, Tally, tally
 from tests.support.clustered import BEGIN, KPI, World, hour
 from tests.support.soak import SOAK

@@ -593,12 +593,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("agreement", name=op.f("pk_agreement_minutes")),
     )
     op.create_table(
-        "judgements",
+        "kpi_evaluations",
         sa.Column("level", sa.String(), nullable=False),
         sa.Column("of", sa.String(), nullable=False),
         sa.Column("end", sa.DateTime(timezone=True), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("level", "of", name=op.f("pk_judgements")),
+        sa.PrimaryKeyConstraint("level", "of", name=op.f("pk_kpi_evaluations")),
     )
     op.create_table(
         "ledger_history",
@@ -1440,7 +1440,7 @@ def downgrade() -> None:
     op.drop_table("audit_tiles")
     op.drop_index("ix_ledger_history_station_number", table_name="ledger_history")
     op.drop_table("ledger_history")
-    op.drop_table("judgements")
+    op.drop_table("kpi_evaluations")
     op.drop_table("agreement_minutes")
     op.drop_table("ledger")
     op.drop_index(op.f("ix_leases_incarnation"), table_name="leases")

@@ -50,7 +50,7 @@ class IndicatorValues(NamedTuple):
     losses: dict[str, float] = {}
 
 
-class Judgement(Noun):
+class KpiEvaluation(Noun):
     """KPIs of one place in the last hour, or in some hours if one has too small a sample.
 
     KPIs that could not be judged are absent.
@@ -237,7 +237,7 @@ class Hour:
             lambda: {"judged": 0, "too-few": 0, "unmeasured": 0}
         )
 
-    def take(self, station: str, hours: Sequence[Measured]) -> tuple[Judgement, dict[str, Comparison]]:
+    def take(self, station: str, hours: Sequence[Measured]) -> tuple[KpiEvaluation, dict[str, Comparison]]:
         """Judge a station, and add it to its region and the network.
 
         Args:
@@ -245,7 +245,7 @@ class Hour:
             hours: What it counted in the last hours, and in the same ones of the days before.
 
         Returns:
-            Its judgement, and how watched indicators compare with what is usual.
+            Its evaluation, and how watched indicators compare with what is usual.
         """
         names = {cell.id: cell.name for cell in self._network.cells_by_station.get(station, ())}
         cells = frozenset(names.values())
@@ -270,7 +270,7 @@ class Hour:
         for cell, kpi in product(of_cells, (one for one in watched if Level.CELL in one.levels)):
             _say(of_cells[cell], kpi, _latest(kpi, recent, self.end, None, EVERYBODY, {names[cell]}))
         return (
-            Judgement(
+            KpiEvaluation(
                 level=Level.STATION,
                 of=station,
                 end=self.end,
@@ -310,8 +310,8 @@ class Hour:
                     self.sums.before.setdefault((part, kpi.name), Tally(kpi)).merge(before)
         return found
 
-    def areas(self) -> list[Judgement]:
-        """Judgements of regions and of the network, of the stations so far."""
+    def areas(self) -> list[KpiEvaluation]:
+        """Evaluations of regions and of the network, of the stations so far."""
         found: dict[tuple[Level, str], dict[str, IndicatorValues]] = {(Level.NETWORK, "*"): {}}
         for part, counted in self.sums.now.items():
             ((level, name, tenant), _), kpi = part, counted.kpi
@@ -323,7 +323,7 @@ class Hour:
             usual = _usual(kpi, _together(kpi, part, hours), after.begin, correlations) if kpi.watched else None
             _say(found.setdefault((level, name), {}).setdefault(tenant, IndicatorValues({}, {})), kpi, after, usual)
         return [
-            Judgement(
+            KpiEvaluation(
                 level=level,
                 of=name,
                 end=self.end,

@@ -12,7 +12,7 @@ from controller.access.disclosure import tenant_kpis
 from controller.models.measurement import HOUR, Measured, Subject
 from controller.models.network import Network
 from controller.performance.comparison import Figure, NotJudged, VerdictKind
-from controller.performance.judgement import Hour, IndicatorValues, Judgement, Sums, _compared
+from controller.performance.kpi_evaluation import Hour, IndicatorValues, KpiEvaluation, Sums, _compared
 from controller.performance.kpis import EVERYBODY, Kpi, KpiCategory, Level, Statistic, subscribers_where_shared
 from controller.performance.series import parts_at, series_of
 from tests.support.definitions import load_kpis
@@ -40,7 +40,7 @@ def measured(station: str, back: timedelta, alfa: float, beta: float, attempts: 
     return Measured(station=station, begin=END - back, seconds=HOUR, covered=3500.0, cells=cells)
 
 
-def judged(hours: dict[str, list[Measured]]) -> dict[tuple[Level, str], Judgement]:
+def judged(hours: dict[str, list[Measured]]) -> dict[tuple[Level, str], KpiEvaluation]:
     hour = Hour(KPIS, TENANT_KPIS, NETWORK, END)
     stations = [hour.take(station, of)[0] for station, of in hours.items()]
     return {(one.level, one.of): one for one in (*stations, *hour.areas())}
@@ -127,7 +127,7 @@ def test_a_small_sample_takes_more_hours_and_verdicts_are_counted() -> None:
 
 
 def test_regions_and_tenants_take_more_hours_that_were_judged_before() -> None:
-    def of(end: datetime, earlier: Sequence[Sums], network: Network = NETWORK) -> tuple[Sums, Judgement]:
+    def of(end: datetime, earlier: Sequence[Sums], network: Network = NETWORK) -> tuple[Sums, KpiEvaluation]:
         hour = Hour(KPIS, TENANT_KPIS, network, end, earlier)
         week = [measured("S1", END - end + timedelta(days=day, hours=1), 99, 99, attempts=30) for day in range(8)]
         hour.take("S1", week)
