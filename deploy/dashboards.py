@@ -67,13 +67,19 @@ class Dashboard:
 _WORSE = {"green": 0.0, "orange": 1.0}
 _OF_AIR = {"red": 0.0, "orange": 0.95, "green": 0.99}
 _SPENT = {"green": 0.0, "orange": 0.75, "red": 1.0}
-#: Of a loss in tolerances: at 1 it is degraded, at 3 people are called.
+#: Of a degradation in tolerances: at 1 it is degraded, at 3 people are called.
 _LOST = {"green": 0.0, "orange": 1.0, "red": 3.0}
 #: Stations of the chosen region, with the region.
 _THERE = '* on (station) group_left (region) minka_station_info{region=~"$region"}'
 #: 0 where nothing is counted and the record could be read; otherwise the number is unknown, and none is shown.
 _READ = "0 * max(minka_database_up)"
 _NAMED = "* on (kpi) group_left (title, unit, better) minka_kpi_info"
+
+
+def _degraded(of: str) -> str:
+    """The number of tenants, regions or stations with a degraded indicator."""
+    metric = f"minka_{of}_kpi_degradation_ratio"
+    return f"count(max by ({of}) ({metric}) > 1) or 0 * count({metric})"
 
 
 def _stat(title: str, text: str, expr: str, unit: str = "short", steps: Mapping[str, float] | None = None) -> Panel:
@@ -193,7 +199,7 @@ WALL = Dashboard(
                 "bargauge",
                 "Service worse than usual, by tenant",
                 "Of its worst indicator, in tolerances, beyond chance: above 1 it is degraded.",
-                {"{{tenant}}": "max by (tenant) (minka_tenant_kpi_loss_ratio)"},
+                {"{{tenant}}": "max by (tenant) (minka_tenant_kpi_degradation_ratio)"},
                 steps=_LOST,
             ),
         ),
@@ -260,7 +266,7 @@ REGION = Dashboard(
                 "timeseries",
                 "Worse than usual",
                 "In tolerances, beyond chance, against the same hour of the 7 days before: above 1 it is degraded.",
-                {"{{region}} {{kpi}}": 'minka_region_kpi_loss_ratio{region=~"$region"}'},
+                {"{{region}} {{kpi}}": 'minka_region_kpi_degradation_ratio{region=~"$region"}'},
                 width=12,
                 steps=_LOST,
             ),
@@ -364,7 +370,7 @@ STATION = Dashboard(
                 "timeseries",
                 "Worse than usual",
                 "In tolerances, beyond chance, against the same hours of the 7 days before: above 1 it is degraded.",
-                {"{{kpi}}": 'minka_station_kpi_loss_ratio{station=~"$station"}'},
+                {"{{kpi}}": 'minka_station_kpi_degradation_ratio{station=~"$station"}'},
                 width=8,
                 steps=_LOST,
             ),
@@ -507,7 +513,7 @@ TENANT = Dashboard(
                 "timeseries",
                 "Worse than usual",
                 "In tolerances, beyond chance, on average over two hours: above 1 it is degraded.",
-                {"{{kpi}}": f"tenant:minka_tenant_kpi_loss:avg2h{_OF}"},
+                {"{{kpi}}": f"tenant:minka_tenant_kpi_degradation:avg2h{_OF}"},
                 width=8,
                 steps=_LOST,
             ),
@@ -515,7 +521,7 @@ TENANT = Dashboard(
                 "bargauge",
                 "Worse than usual, by region",
                 "Of the worst indicator in each, in tolerances.",
-                {"{{region}}": f"max by (region) (minka_region_tenant_kpi_loss_ratio{_OF})"},
+                {"{{region}}": f"max by (region) (minka_region_tenant_kpi_degradation_ratio{_OF})"},
                 width=8,
                 steps=_LOST,
             ),
@@ -543,19 +549,19 @@ QUALITY = Dashboard(
             _stat(
                 "Tenants with a degraded indicator",
                 "Worse than usual by more than its tolerance, beyond chance.",
-                "count(max by (tenant) (minka_tenant_kpi_loss_ratio) > 1) or 0 * count(minka_tenant_kpi_loss_ratio)",
+                _degraded("tenant"),
                 steps=_WORSE,
             ),
             _stat(
                 "Regions with one",
                 "As for tenants, of all users.",
-                "count(max by (region) (minka_region_kpi_loss_ratio) > 1) or 0 * count(minka_region_kpi_loss_ratio)",
+                _degraded("region"),
                 steps=_WORSE,
             ),
             _stat(
                 "Stations with one",
                 "As for regions.",
-                "count(max by (station) (minka_station_kpi_loss_ratio) > 1) or 0 * count(minka_station_kpi_loss_ratio)",
+                _degraded("station"),
                 steps=_WORSE,
             ),
             _stat(
@@ -599,7 +605,7 @@ QUALITY = Dashboard(
                 "timeseries",
                 "By tenant",
                 "In tolerances, beyond chance, on average over two hours. People are called at 3.",
-                {"{{tenant}} {{kpi}}": "tenant:minka_tenant_kpi_loss:avg2h"},
+                {"{{tenant}} {{kpi}}": "tenant:minka_tenant_kpi_degradation:avg2h"},
                 width=8,
                 steps=_LOST,
             ),
@@ -607,7 +613,7 @@ QUALITY = Dashboard(
                 "timeseries",
                 "By region",
                 "In tolerances, beyond chance, on average over two hours. People are called at 3.",
-                {"{{region}} {{kpi}}": "region:minka_region_kpi_loss:avg2h"},
+                {"{{region}} {{kpi}}": "region:minka_region_kpi_degradation:avg2h"},
                 width=8,
                 steps=_LOST,
             ),
@@ -615,7 +621,7 @@ QUALITY = Dashboard(
                 "table",
                 "Stations",
                 "The twenty that are worst. Open one in the dashboard Station and cell.",
-                {"": "topk(20, minka_station_kpi_loss_ratio)"},
+                {"": "topk(20, minka_station_kpi_degradation_ratio)"},
                 width=8,
                 steps=_LOST,
             ),

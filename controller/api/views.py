@@ -99,13 +99,13 @@ class Indicators(Body):
     Attributes:
         until: End of the judged hour.
         values: By indicator, in its unit; an indicator that could not be judged is missing.
-        losses: For watched indicators, by how many times its tolerance each is worse than usual, at the lower end of
-            the 95 % interval; above 1 it is degraded.
+        degradations: For watched indicators, by how many times its tolerance each is worse than usual, at the lower
+            end of the 95 % interval; above 1 it is degraded.
     """
 
     until: AwareDatetime
     values: dict[str, float]
-    losses: dict[str, float]
+    degradations: dict[str, float]
 
 
 class DeviceView(Body):

@@ -172,17 +172,17 @@ def _collected(collection: dict[str, Any] | None) -> Any:
 
 def _indicators(judged: dict[str, Any], kpis: Mapping[str, Any]) -> Iterator[Any]:
     """Print the watched indicators, the worst against their usual values first; for a tenant all of its part."""
-    values, losses = judged["values"], judged.get("losses", {})
+    values, degradations = judged["values"], judged.get("degradations", {})
     yield f"indicators until {when(judged['until'])}:"
-    watched = sorted(losses or values, key=lambda name: (-losses.get(name, 0.0), name))
+    watched = sorted(degradations or values, key=lambda name: (-degradations.get(name, 0.0), name))
     if not watched:
         yield "none could be judged"
     for name in watched:
         kpi = kpis.get(name, {"title": name, "unit": ""})
         said = f"{kpi['title']} {values[name]:.4g} {kpi['unit']}".rstrip()
-        loss = losses.get(name, 0.0)
+        worse = degradations.get(name, 0.0)
         end = "" if name == watched[-1] else ";"
-        yield styled(f"{said}, worse than usual by {loss:.2g} tolerances{end}", "red") if loss > 1 else f"{said}{end}"
+        yield styled(f"{said}, worse than usual by {worse:.2g} tolerances{end}", "red") if worse > 1 else f"{said}{end}"
 
 
 def _served(state: str) -> Any:

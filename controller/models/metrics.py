@@ -82,7 +82,7 @@ _OF_SIDE = ("pool", "side", "part")
 #: Parts of HELP texts: of KPI values in their own units, and of how much worse than usual they are.
 _JUDGED = "Where it could not be judged there is no series."
 _POOLED = f"Of the last hour, or of 2 or 4 where the sample is small. {_JUDGED}"
-_LOSS = (
+_DEGRADATION = (
     " By how many times its tolerance the indicator is worse than in the same hour of the 7 days before, at the lower"
     " end of the 95 % interval: 0 where that may be chance, above 1 it is degraded."
 )
@@ -242,7 +242,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("minka_network_kpi", _G, _OURS,
         f"The indicator in that hour, of the whole network, in its own unit (minka_kpi_info). {_JUDGED}",
         "one per indicator", ("kpi",)),
-    Metric("minka_network_kpi_loss_ratio", _G, _OURS, f"Of the whole network.{_LOSS}", f"one per {_WATCHED}", ("kpi",)),
+    Metric("minka_network_kpi_degradation_ratio", _G, _OURS,
+        f"Of the whole network.{_DEGRADATION}", f"one per {_WATCHED}", ("kpi",)),
     # ------------------------------------------------------------------ the network
     Metric("minka_station_info", _I, _NET,
         "One for each station of the network files: where it stands (degrees, WGS 84) and its profiles.",
@@ -301,8 +302,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("minka_station_kpi", _G, _NET,
         f"The indicator, of the station as a whole, in its own unit (minka_kpi_info). {_JUDGED}",
         "one per station and indicator", ("station", "kpi")),
-    Metric("minka_station_kpi_loss_ratio", _G, _NET,
-        f"Of the station as a whole.{_LOSS}", f"one per station and {_WATCHED}", ("station", "kpi")),
+    Metric("minka_station_kpi_degradation_ratio", _G, _NET,
+        f"Of the station as a whole.{_DEGRADATION}", f"one per station and {_WATCHED}", ("station", "kpi")),
     Metric("minka_station_tenant_kpi", _G, _NET,
         f"The indicator, of the tenant's part of its cells at the station, in its own unit. {_JUDGED}",
         f"one per station, tenant and {_WATCHED} that tenants see", ("station", "tenant", "kpi"), for_tenants=True),
@@ -312,13 +313,13 @@ METRICS: tuple[Metric, ...] = (
     Metric("minka_region_kpi", _G, _NET,
         f"The indicator, of all cells of the region together, in its own unit. {_POOLED}",
         "one per region and indicator", ("region", "kpi")),
-    Metric("minka_region_kpi_loss_ratio", _G, _NET,
-        f"Of all cells of the region together.{_LOSS}", f"one per region and {_WATCHED}", ("region", "kpi")),
+    Metric("minka_region_kpi_degradation_ratio", _G, _NET,
+        f"Of all cells of the region together.{_DEGRADATION}", f"one per region and {_WATCHED}", ("region", "kpi")),
     Metric("minka_region_tenant_kpi", _G, _NET,
         f"The indicator, of the tenant's part of its cells in the region, in its own unit. {_POOLED}",
         "one per region, tenant and indicator that tenants see", ("region", "tenant", "kpi"), for_tenants=True),
-    Metric("minka_region_tenant_kpi_loss_ratio", _G, _NET,
-        f"Of the tenant's part of its cells in the region.{_LOSS}",
+    Metric("minka_region_tenant_kpi_degradation_ratio", _G, _NET,
+        f"Of the tenant's part of its cells in the region.{_DEGRADATION}",
         f"one per region, tenant and {_WATCHED} that tenants see", ("region", "tenant", "kpi"), for_tenants=True),
     # --------------------------------------------------------------------- tenants
     Metric("minka_functions", _G, _NET,
@@ -349,8 +350,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("minka_tenant_kpi", _G, _OF_TENANT,
         f"The indicator, of the tenant's part of all of its cells, in its own unit. {_POOLED}",
         "one per tenant and indicator that tenants see", ("tenant", "kpi"), for_tenants=True),
-    Metric("minka_tenant_kpi_loss_ratio", _G, _OF_TENANT,
-        f"Of the tenant's part of all of its cells.{_LOSS}",
+    Metric("minka_tenant_kpi_degradation_ratio", _G, _OF_TENANT,
+        f"Of the tenant's part of all of its cells.{_DEGRADATION}",
         f"one per tenant and {_WATCHED} that tenants see", ("tenant", "kpi"), for_tenants=True),
     Metric("minka_tenant_info", _I, _OF_TENANT,
         "One for each tenant.", "one per tenant", ("tenant", "name"), for_tenants=True),

@@ -561,8 +561,10 @@ def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: Networ
         ]
         for name, labels, said in parts:
             every[name] += [f'{name}{{{labels},kpi="{kpi}"}} {value}\n' for kpi, value in said.values.items()]
-            if (loss := f"{name}_loss_ratio") in every:
-                every[loss] += [f'{loss}{{{labels},kpi="{kpi}"}} {value}\n' for kpi, value in said.losses.items()]
+            if (degradation := f"{name}_degradation_ratio") in every:
+                every[degradation] += [
+                    f'{degradation}{{{labels},kpi="{kpi}"}} {value}\n' for kpi, value in said.degradations.items()
+                ]
 
 
 def _add_judged_places(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) -> None:
@@ -589,7 +591,9 @@ def _of_place(one: KpiEvaluation, tenants: Iterable[str]) -> _Samples:
 
 def _said(of: str, labels: tuple[str, ...], said: IndicatorValues) -> _Samples:
     yield from ((f"minka_{of}_kpi", value, (*labels, kpi)) for kpi, value in said.values.items())
-    yield from ((f"minka_{of}_kpi_loss_ratio", value, (*labels, kpi)) for kpi, value in said.losses.items())
+    yield from (
+        (f"minka_{of}_kpi_degradation_ratio", value, (*labels, kpi)) for kpi, value in said.degradations.items()
+    )
 
 
 def _add_samples(lines: _Lines, samples: Iterable[tuple[str, float, tuple[str, ...]]]) -> None:

@@ -39,15 +39,15 @@ DAYS = 7
 
 
 class IndicatorValues(NamedTuple):
-    """Values and losses of the KPIs that could be judged, by name.
+    """Values and degradations of the KPIs that could be judged, by name.
 
     Attributes:
         values: Values in their units.
-        losses: Of watched ones: how much worse than usual they surely are (``comparison.surely_lost``).
+        degradations: Of watched ones: how much worse than usual they surely are (``comparison.surely_lost``).
     """
 
     values: dict[str, float] = {}
-    losses: dict[str, float] = {}
+    degradations: dict[str, float] = {}
 
 
 class KpiEvaluation(Noun):
@@ -369,8 +369,8 @@ def _say(said: IndicatorValues, kpi: Kpi, after: Figure, before: Figure | None =
     if after.unjudged or after.value is None:
         return
     said.values[kpi.name] = _digits(after.value)
-    if before is not None and (loss := surely_lost(kpi, before, after)) is not None:
-        said.losses[kpi.name] = _digits(loss)
+    if before is not None and (worse := surely_lost(kpi, before, after)) is not None:
+        said.degradations[kpi.name] = _digits(worse)
 
 
 def _digits(value: float) -> float:

@@ -264,7 +264,7 @@ async def test_each_hour_is_judged_once_for_metrics_whoever_raises_alarms(bench:
         network, region = bench.store.kpi_evaluations.places()
         assert (network.end, region.of) == (end, "r")
         assert network.whole.values["accessibility"] == pytest.approx(72.9)
-        assert network.whole.losses["accessibility"] > 5
+        assert network.whole.degradations["accessibility"] > 5
         # Attempts in the last hour alone; what only one of the tenants does is its own.
         assert network.tenants["alfa"].values["volume-down"] == pytest.approx(4 * 4 * 100 / 8000)
         assert "beta" not in network.tenants

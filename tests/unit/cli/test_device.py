@@ -73,7 +73,10 @@ def test_foreign_elements_that_were_agreed_to_are_shown(
             [f"performance data: until {AT}; 1 failure in a row: unreachable"],
         ),
         (
-            {"collection": None, "indicators": JUDGED | {"losses": {"accessibility": 0.0, "retainability": 1.75}}},
+            {
+                "collection": None,
+                "indicators": JUDGED | {"degradations": {"accessibility": 0.0, "retainability": 1.75}},
+            },
             [
                 "performance data: none is collected of it",
                 f"indicators until {AT}: Abnormal releases per hour of use 3.25 1/h, {WORSE}; Accessibility 98.77 %",

@@ -476,11 +476,11 @@ def test_indicators_are_told_as_they_were_judged_and_no_longer_than_three_hours(
         for of in ({"station": "S1"}, {"region": "r"}, {}):
             (kind,) = of.keys() or ("network",)
             assert value(store, f"minka_{kind}_kpi", **of, **retained) == 0.75
-            assert value(store, f"minka_{kind}_kpi_loss_ratio", **of, **retained) == 1.5
+            assert value(store, f"minka_{kind}_kpi_degradation_ratio", **of, **retained) == 1.5
         assert value(store, "minka_cell_kpi", station="S1", cell="L1", **retained) == 0.25
         for name, labels in (("station_tenant", {"station": "S1"}), ("region_tenant", {"region": "r"}), ("tenant", {})):
             assert value(store, f"minka_{name}_kpi", **labels, tenant="beta", **retained) == 0.25
-        assert value(store, "minka_tenant_kpi_loss_ratio", tenant="alfa", **retained) == 1.5
+        assert value(store, "minka_tenant_kpi_degradation_ratio", tenant="alfa", **retained) == 1.5
         assert value(store, "minka_kpi_stations", kpi="users", verdict="unmeasured") == 3
         assert value(store, "minka_kpi_end_timestamp_seconds") == now.timestamp()
         judged = [one.labels["station"] for one in samples(store) if one.name == "minka_station_kpi"]
@@ -520,7 +520,7 @@ def _told_to_alfa(store: Store) -> None:
         "minka_kpi_info",
         "minka_station_kpi_end_timestamp_seconds",
         "minka_station_tenant_kpi",
-        *(f"minka_{of}_kpi{end}" for of in ("tenant", "region_tenant") for end in ("", "_loss_ratio")),
+        *(f"minka_{of}_kpi{end}" for of in ("tenant", "region_tenant") for end in ("", "_degradation_ratio")),
     }
     assert {one.labels["tenant"] for one in found if "tenant" in one.labels} == {"alfa"}
     told = {one.labels["kpi"] for one in found if one.name == "minka_kpi_info"}

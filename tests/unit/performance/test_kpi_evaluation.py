@@ -83,13 +83,13 @@ def test_a_loss_is_told_against_the_same_hours_of_the_days_before_and_to_whom_it
     alfa, beta = (found[Level.REGION, "r"].tenants[name] for name in ("alfa", "beta"))
     # 5 lost per 40,000 s of use instead of 1; what is surely lost of these 0.36 per hour is less than is tolerated.
     assert alfa.values["retainability"] == pytest.approx(3600 * 5 / 40_000)
-    assert 0 < alfa.losses["retainability"] < 0.72
-    assert beta.losses["retainability"] == 0
+    assert 0 < alfa.degradations["retainability"] < 0.72
+    assert beta.degradations["retainability"] == 0
     worse = judged({"S1": week("S1", 60), "S2": week("S2", 60)})
-    assert worse[Level.NETWORK, "*"].tenants["alfa"].losses["retainability"] > 1
-    assert worse[Level.NETWORK, "*"].tenants["beta"].losses["retainability"] == 0
+    assert worse[Level.NETWORK, "*"].tenants["alfa"].degradations["retainability"] > 1
+    assert worse[Level.NETWORK, "*"].tenants["beta"].degradations["retainability"] == 0
     station = worse[Level.STATION, "S1"]
-    assert station.whole.losses["retainability"] > 1
+    assert station.whole.degradations["retainability"] > 1
     assert station.tenants["alfa"].values["retainability"] > 3
     assert station.cells["L1"].values["retainability"] > 1.5
     assert "gone" not in station.cells
@@ -110,7 +110,7 @@ def test_without_a_past_there_is_a_value_and_no_loss() -> None:
     found = judged({"S1": [measured("S1", timedelta(hours=1), 99, 99)]})
     said = found[Level.NETWORK, "*"].whole
     assert said.values["retainability"] == pytest.approx(3600 * 2 / 80_000)
-    assert not said.losses
+    assert not said.degradations
 
 
 def test_a_small_sample_takes_more_hours_and_verdicts_are_counted() -> None:
@@ -141,7 +141,7 @@ def test_regions_and_tenants_take_more_hours_that_were_judged_before() -> None:
     assert together.whole.values["users"] == alone.whole.values["users"] == 12.5, (
         "what adds up over cells is not pooled"
     )
-    assert "retainability" not in together.whole.losses, "its sample is too small all the same"
+    assert "retainability" not in together.whole.degradations, "its sample is too small all the same"
     for hours in ([first._replace(end=END - timedelta(hours=2))], [first._replace(network=NETWORK.model_copy())]):
         assert of(END, hours)[1] == alone, "one between is missing, or the network was another one"
 
