@@ -25,6 +25,7 @@ THROUGH: Mapping[str, tuple[str, ...]] = {
     "controller/intent/own_cells.py": _INTENT,
     "controller/intent/tracking_areas.py": _INTENT,
     "controller/store/across/tenants.py": ("tests/security/test_tenants.py",),
+    "controller/store/audit/integrity.py": ("tests/contract/store/test_record.py",),
     "simulators/control/bodies.py": ("tests/integration/simulators/test_control.py",),
     "simulators/equipment/supervision.py": ("tests/unit/simulators/equipment/test_oran.py",),
 }
