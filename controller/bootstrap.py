@@ -26,7 +26,7 @@ from controller.models.audit import AuditAnchor
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.errors import InputError, NotFoundError, StoreError, in_words
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER
-from controller.models.metrics import Observations
+from controller.models.metrics import RECORD_WRITABLE, Observations
 from controller.models.network import Network
 from controller.models.process import ProcessRole
 from controller.models.record import RecordState
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from controller.assurance.heartbeats import HeartbeatWatch
     from controller.assurance.measured_faults import MeasuredFaults
     from controller.cloud.devices import CloudDevices
+    from controller.observe.write_probe import WriteProbe
     from controller.playbook.engine.context import ActionServices
     from controller.ports.notifier import Notifier
     from controller.queue.wakeups import CeleryWakeups, SchedulerWakeups
@@ -248,6 +249,14 @@ class Parts:
 
         app = make_app(self.settings.broker_url, self.settings.home / "spool")
         return SchedulerWakeups(app, on_wakeup, lambda up: self.observations.state("minka_broker_up", up))
+
+    def write_probe(self) -> WriteProbe:
+        """The probe whether the database takes writes; what it finds is among the states of the process."""
+        from controller.observe.write_probe import WriteProbe
+
+        probe = WriteProbe(self.store.status.check_writable, self.clock)
+        self.observations.watch(RECORD_WRITABLE, probe.figures)
+        return probe
 
     def notices(self) -> Notices:
         """The notices of planned work and of incidents."""

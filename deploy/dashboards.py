@@ -923,6 +923,11 @@ CONTROLLER = Dashboard(
         "Now": (
             _stat("Version", "1 for each.", "minka_build_info"),
             _stat("Database", "1 while pages are served.", "minka_database_up"),
+            _stat(
+                "Database takes writes",
+                "0: a process found that it refuses them, or does not know.",
+                'min(minka_record_writable{state="yes"})',
+            ),
             _stat("Broker", "0: wake-ups are missing, work goes on.", "min(minka_broker_up)"),
             _stat(
                 "Processes down",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from controller.api.auth import VES_SOURCES, ensure_token, ensure_webhook_token
 from controller.api.intake import Intake
 from controller.api.services import Services
 from controller.bootstrap import parts
+from controller.models.metrics import Figures
 from controller.models.process import ProcessRole
 from controller.models.rule import RuleMode
 from controller.models.settings import Settings
@@ -47,6 +48,9 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 ensure_webhook_token(settings.webhook_token, made.store, made.clock)
             if settings.ves_token:
                 ensure_webhook_token(settings.ves_token, made.store, made.clock, VES_SOURCES, "MINKA_VES_TOKEN")
+            measured = made.observations
+            presence = Presence(made.loop_store, ProcessRole.API, name, sessions=made.sessions, observations=measured)
+            probe = made.write_probe()
             app.state.services = services = Services(
                 settings=settings,
                 store=made.store,
@@ -55,29 +59,30 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 importer=made.importer(),
                 wakeups=made.wakeups,
                 clock=made.clock,
-                exposition=_exposition(settings, made.store, made.clock),
+                exposition=_exposition(settings, made.store, made.clock, presence.states),
                 credentials=made.credentials,
                 channels=made.channels(),
                 missing_secret=made.secrets.missing,
                 provider=_provider(settings, made.clock) if settings.oidc_issuer else None,
                 intake=Intake(observations=made.observations),
             )
-            measured = made.observations
-            presence = Presence(made.loop_store, ProcessRole.API, name, sessions=made.sessions, observations=measured)
-            async with presence.shown(made.clock):
+            async with presence.shown(made.clock), probe.kept_up():
                 yield
             await services.unauthenticated.settle(made.store)
 
     return make_app(lifespan)
 
 
-def _exposition(settings: Settings, store: Store, clock: Clock) -> Callable[[ScrapeScope], bytes]:
+def _exposition(
+    settings: Settings, store: Store, clock: Clock, own: Callable[[], Mapping[str, Figures]] = dict
+) -> Callable[[ScrapeScope], bytes]:
     """The function that makes the page of metrics, with the indicators and rules that are in force then."""
 
     def page(asked: ScrapeScope) -> bytes:
         kpis, rules = kpis_of(store.definitions.get()), rules_in_force(store)
         modes = {one.name: (RuleMode(one.mode), one.digest) for one in rules}
-        return exposition(store, clock, asked, health_interval=settings.health_interval, kpis=kpis, rules=modes)
+        interval = settings.health_interval
+        return exposition(store, clock, asked, health_interval=interval, kpis=kpis, rules=modes, own=own)
 
     return page
 

@@ -7,7 +7,7 @@ labels. ``docs/reference/metrics.md`` is generated from this table.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Lock
@@ -73,6 +73,8 @@ _G, _C, _H, _I = MetricKind.GAUGE, MetricKind.COUNTER, MetricKind.HISTOGRAM, Met
 _OURS, _NET, _OF_TENANT = Part.CONTROLLER, Part.NETWORK, Part.TENANT
 #: Name of the counter of measurements that can't be read.
 DAMAGED_ROWS = "minka_measurement_rows_damaged_total"
+#: Name of the state of the database that processes find by trying.
+RECORD_WRITABLE = "minka_record_writable"
 _PROCESS = ("role", "instance")
 _PER_PROCESS, _ONE = "one per process", "1"
 _PER_STATION, _PER_CELL = "one per station", "one per cell"
@@ -93,6 +95,11 @@ METRICS: tuple[Metric, ...] = (
     Metric("minka_database_up", _G, _OURS,
         "1: this page was read from the database. While that is away there is no page (503), so watch up too.",
         _ONE, ("kind",)),
+    Metric(RECORD_WRITABLE, _G, _OURS,
+        "1 for the state in which a process last found the database, which it tries each 10 s: yes (it takes writes and"
+        " has room for more), no (it refuses them), unknown (no try came to its end for 40 s). Of a process without"
+        " heartbeats there is no series.",
+        "three per API process and scheduler", (*_PROCESS, "state")),
     Metric("minka_broker_up", _G, _OURS,
         "1 if the scheduler reaches the broker of the queue. At 0 work still proceeds, up to some seconds later.",
         "one per scheduler", _PROCESS),
@@ -426,6 +433,7 @@ class Observations:
     def __init__(self) -> None:
         self._sums: dict[str, Spreads] = {}
         self._states: dict[str, Figures] = {}
+        self._watched: dict[str, Callable[[], Figures]] = {}
         #: Sessions to routers count in threads of their own.
         self._counting = Lock()
 
@@ -453,6 +461,15 @@ class Observations:
         """Set a state, until it is set again."""
         self._states.setdefault(metric, {})[labels] = value
 
+    def watch(self, metric: str, states: Callable[[], Figures]) -> None:
+        """Let states be those of the moment in which somebody asks for them."""
+        self._watched[metric] = states
+
+    @property
+    def states(self) -> dict[str, Figures]:
+        """All states now."""
+        return {**self._states, **{metric: states() for metric, states in self._watched.items()}}
+
     def begin_anew(self) -> None:
         """Forget all counts, since the record has added them to those of ended processes."""
         with self._counting:
@@ -461,7 +478,7 @@ class Observations:
     def encoded(self) -> bytes:
         """All values, in the form for the record."""
         with self._counting:
-            return orjson.dumps({"sums": _flat(self._sums), "states": _flat(self._states)})
+            return orjson.dumps({"sums": _flat(self._sums), "states": _flat(self.states)})
 
 
 def sums_and_states(encoded: bytes) -> tuple[dict[str, Spreads], dict[str, Figures]]:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import AwareDatetime
 
 from controller.models.network import Noun
 from controller.models.plan import LedgerNode
+
+
+class Writable(StrEnum):
+    """Whether the database takes writes, as far as a process knows."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
 
 
 class RecordState(Noun):

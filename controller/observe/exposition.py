@@ -1,13 +1,14 @@
 """The text that Prometheus scrapes.
 
 All figures come from the database, so they are the same from every process and survive restarts. This includes what
-processes measure of their own work: their heartbeats put it on record.
+processes measure of their own work: their heartbeats put it on record. States of the process that serves the page come
+from its memory, since a database that takes no writes takes no heartbeats either.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -96,6 +97,7 @@ def exposition(
     health_interval: float = Settings.model_fields["health_interval"].default,
     kpis: Sequence[Kpi] = (),
     rules: Mapping[str, tuple[RuleMode, str]] = MappingProxyType({}),
+    own: Callable[[], Mapping[str, Figures]] = dict,
 ) -> bytes:
     """The page of metrics.
 
@@ -106,6 +108,7 @@ def exposition(
         health_interval: Configured seconds between two checks of a station.
         kpis: Definitions of indicators.
         rules: For each rule, by name, the mode in which it begins and its digest.
+        own: States of the process that serves the page, by metric; they go before those on record.
 
     Raises:
         NotFoundError: There is no such tenant or region.
@@ -118,6 +121,8 @@ def exposition(
         for name, text in _inventory(seen).items():
             lines.get(name, []).append(text)
     figures = _figures(store, health_interval, asked)
+    for metric, states in own().items():
+        figures[metric] = figures.get(metric, {}) | states
     if "minka_rule_mode" in lines:
         figures["minka_rule_mode"] = _rule_modes(rules, store.rules.grants())
     spreads = store.status.spreads() if Part.CONTROLLER in {metric.part for metric in wanted} else {}

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 from controller.models.errors import LeaseLostError, StoreError
-from controller.models.metrics import Observations
+from controller.models.metrics import Figures, Observations
 from controller.models.process import ProcessRole
 from controller.observe.rounds import repeat
 from controller.ports.clock import Clock
@@ -48,6 +48,14 @@ class Presence:
         self._late = late
         self._observations = observations or Observations()
         self._incarnation = ""
+
+    def states(self) -> dict[str, Figures]:
+        """States of the process now, with the labels that metrics have: its heartbeats put them on record."""
+        own = self._role.value, self._instance
+        return {
+            metric: {(*own, *labels): value for labels, value in figures.items()}
+            for metric, figures in self._observations.states.items()
+        }
 
     async def beat(self) -> None:
         """Show once that the process lives.

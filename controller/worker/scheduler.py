@@ -59,7 +59,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
         )
         wake, loop = asyncio.Event(), asyncio.get_running_loop()
         wakeups = made.scheduler_wakeups(lambda: loop.call_soon_threadsafe(wake.set))
-        async with presence.shown(made.clock):
+        async with presence.shown(made.clock), made.write_probe().kept_up():
             rounds.start("sweep", sweeper.sweep, _SWEEP)
             rounds.start("plans", made.validity().step, _PLANS)
             rounds.start("remediation", remediator.step, _REMEDIATE, wake)

@@ -25,7 +25,7 @@ from controller.models.alarm import (
 )
 from controller.models.errors import StoreError
 from controller.models.incident import gravest
-from controller.models.metrics import Figures, Spreads, added_up, counted, joined, sums_and_states
+from controller.models.metrics import RECORD_WRITABLE, Figures, Spreads, added_up, counted, joined, sums_and_states
 from controller.models.process import Process, ProcessRole
 from controller.models.rule import ProposalState
 from controller.models.run import JobState, Outcome, RunState
@@ -142,7 +142,7 @@ class Status(Repository[M_co]):
             "minka_proposals": _PROPOSALS | _grouped(tx, proposals.c.state),
             **_collections(tx),
         }
-        return found | _processes(processes := listed(tx)) | _starts(tx, processes) | _states(tx)
+        return found | _processes(processes := listed(tx)) | _starts(tx, processes) | _states(tx, processes)
 
     @reads
     def spreads(self, tx: Tx) -> dict[str, Spreads]:
@@ -344,7 +344,7 @@ def _reports(tx: Tx) -> Figures:
     return counts | {(str(row.source),): float(row.reported) for row in tx.execute(query)}
 
 
-def _states(tx: Tx) -> dict[str, Figures]:
+def _states(tx: Tx, processes: Iterable[Process]) -> dict[str, Figures]:
     """Figures that living processes report of themselves."""
     measured = select(workers.c.role, workers.c.name, observations.c.content)
     measured = measured.join(observations, observations.c.incarnation == workers.c.id).where(workers.c.alive)
@@ -353,7 +353,10 @@ def _states(tx: Tx) -> dict[str, Figures]:
         for metric, figures in sums_and_states(row.content)[1].items():
             own = found.setdefault(metric, {})
             own.update({(row.role, row.name, *labels): float(value) for labels, value in figures.items()})
-    return found
+    # What was so at the last heartbeat says nothing once they stay away, as where the database takes no writes.
+    heard = {(one.role.value, one.instance) for one in processes if one.up}
+    writable = found.pop(RECORD_WRITABLE, {})
+    return found | {RECORD_WRITABLE: {labels: value for labels, value in writable.items() if labels[:2] in heard}}
 
 
 def _grouped(tx: Tx, *columns: ColumnElement[Any], where: ColumnElement[bool] | None = None) -> Figures:

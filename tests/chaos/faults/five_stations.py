@@ -17,6 +17,8 @@ THIRD = STATIONS[2]
 ONE_BY_ONE = {"canary": 0, "wave_size": 1, "stop_after": 1}
 
 _shares = itertools.count(1)
+_names = itertools.count(1)
+_TENANTS = (FIVE / "tenants.yaml").read_text(encoding="utf-8")
 _AGREEMENTS = (FIVE / "agreements.yaml").read_text(encoding="utf-8")
 
 
@@ -29,20 +31,24 @@ def brought_up(system: ProcessSystem) -> None:
 
 
 def change_files(system: ProcessSystem) -> None:
-    """Load new network files: another share for two tenants everywhere."""
-    system.call("PUT", "/network", changed_files(system))
+    """Load new network files: another share for two tenants everywhere.
+
+    Shares only grow, up to a half: what takes from a tenant needs that tenant's yes.
+    """
+    files = system.files(FIVE, agreements_yaml=_AGREEMENTS.replace("min: 20", f"min: {20 + next(_shares)}"))
+    system.call("PUT", "/network", files)
 
 
-def changed_files(system: ProcessSystem) -> dict[str, Any]:
-    """Such files, as the API takes them. Shares only grow: what takes from a tenant needs that tenant's yes."""
-    return system.files(FIVE, agreements_yaml=_AGREEMENTS.replace("min: 20", f"min: {20 + next(_shares)}"))
+def renamed_files(system: ProcessSystem) -> dict[str, Any]:
+    """New network files in which a tenant has another name, as the API takes them; there are any number of them."""
+    return system.files(FIVE, tenants_yaml=_TENANTS.replace("Andes Movil", f"Andes {next(_names)}"))
 
 
 def change(system: ProcessSystem, selector: str = "*") -> Plan:
     """A plan of something new for the selected stations."""
     change_files(system)
     plan = system.plan(selector)
-    assert plan.changes
+    assert plan.changes, (plan.unplanned, plan.findings)
     return plan
 
 

@@ -1,13 +1,15 @@
-"""Faults 21 and 22: the disk of the database is full, the database dies and comes back, in mid-run."""
+"""Faults 21 and 22: the disk of the database is full, the database refuses, dies and comes back, in mid-run."""
 
 from __future__ import annotations
 
+import re
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import httpx
+import psycopg
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -16,7 +18,7 @@ from controller.models.run import JournalStep
 from controller.store.database.engine import make_engine
 from controller.store.database.failures import is_passing
 from tests.chaos.attempts import TAKEN_BACK, Attempt, assert_one_effect, begin, reached
-from tests.chaos.faults.five_stations import FIVE, THIRD, brought_up, change, changed_files
+from tests.chaos.faults.five_stations import FIVE, THIRD, brought_up, change, renamed_files
 from tests.support.disks import SmallDisk, small_disk
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.process_system import ProcessSystem, process_system, temporary_folder
@@ -48,7 +50,7 @@ def _slow_run(system: ProcessSystem) -> Attempt:
 
 def _refuses(system: ProcessSystem) -> bool:
     """Whether the API says of a request that needs room that it did not happen."""
-    answer = system.api.put("/v1/network", json=changed_files(system))
+    answer = system.api.put("/v1/network", json=renamed_files(system))
     return answer.status_code == 503 and "Retry-After" in answer.headers
 
 
@@ -56,6 +58,31 @@ def _is_ready(system: ProcessSystem) -> bool:
     with suppress(httpx.ConnectError):
         return system.api.get("/readyz").is_success
     return False
+
+
+def _writable(system: ProcessSystem) -> dict[str, str]:
+    """Whether the database takes writes, as metrics show it, by role of the process; empty where there is no page."""
+    page = system.api.get("/metrics", params={"part": "controller"})
+    series = re.findall(r"^minka_record_writable{(.*)} 1\.0$", page.text, re.MULTILINE) if page.is_success else []
+    labels = [dict(re.findall(r'(\w+)="([^"]*)"', one)) for one in series]
+    return {one["role"]: one["state"] for one in labels}
+
+
+def _all_write(system: ProcessSystem) -> bool:
+    return _writable(system) == {"api": "yes", "scheduler": "yes"}
+
+
+def _assert_none_writes(system: ProcessSystem) -> None:
+    """Metrics say that the database takes no writes, for several tries on end, so that an alert comes of it."""
+    # A scheduler whose heartbeats are refused is not shown.
+    system.until("metrics say so too", lambda: set(_writable(system).values()) == {"no"})
+    end = time.monotonic() + (150 if SOAK else 25)
+    while time.monotonic() < end:
+        seen = _writable(system)
+        assert seen.get("api") in ("no", "unknown"), seen
+        assert "yes" not in seen.values(), seen
+        system.tend()
+        time.sleep(0.5)
 
 
 def _assert_ended_well(system: ProcessSystem, attempt: Attempt) -> None:
@@ -146,11 +173,47 @@ def test_the_disk_of_postgres_is_full(own: tuple[ProcessSystem, SmallDisk, Postg
         system.until("the API says so", lambda: _refuses(system))
         system.until("and so does its probe", lambda: not _is_ready(system))
         _assert_nothing_is_touched(system, attempt)
+        _assert_none_writes(system)
     # A server whose log could not be written may have ended: whoever made room starts it.
     with suppress(RuntimeError):
         server.start()
     system.until("the API is back", lambda: _is_ready(system))
+    system.until("and metrics say so", lambda: _all_write(system))
     _assert_ended_well(system, attempt)
+
+
+@contextmanager
+def _read_only(_: ProcessSystem, server: PostgresServer) -> Iterator[None]:
+    """As a standby, or where an administrator says so."""
+    server.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+    server.execute("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        server.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        server.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def _locked(system: ProcessSystem, _: PostgresServer) -> Iterator[None]:
+    """Somebody keeps a table from being written; it can be read."""
+    with psycopg.connect(system.env["MINKA_DATABASE_URL"]) as hog:
+        hog.execute("LOCK TABLE switches IN EXCLUSIVE MODE")
+        yield
+        hog.rollback()
+
+
+@pytest.mark.needs("initdb", "redis-server")
+@pytest.mark.parametrize("refusing", [_read_only, _locked])
+def test_a_database_that_can_be_read_and_takes_no_writes_is_told_by_metrics(
+    own: tuple[ProcessSystem, SmallDisk, PostgresServer],
+    refusing: Callable[[ProcessSystem, PostgresServer], AbstractContextManager[None]],
+) -> None:
+    system, _, server = own
+    system.until("all write", lambda: _all_write(system))
+    with refusing(system, server):
+        _assert_none_writes(system)
+    system.until("all write again", lambda: _all_write(system))
 
 
 def test_the_disk_of_the_embedded_shape_is_full() -> None:
@@ -161,8 +224,10 @@ def test_the_disk_of_the_embedded_shape_is_full() -> None:
         with disk.full():
             system.until("the API says so", lambda: _refuses(system) and not _is_ready(system))
             _assert_nothing_is_touched(system, attempt)
+            _assert_none_writes(system)
             assert not system.ends, "a process ended because it could not log"
         system.until("the API is back", lambda: _is_ready(system))
+        system.until("and metrics say so", lambda: _all_write(system))
         _assert_ended_well(system, attempt)
 
 

@@ -95,6 +95,7 @@ def test_figures_count_what_is_on_record(store: Store, clock: VirtualClock) -> N
         "minka_incident_symptom": {},
         "minka_tenant_incidents": {("entel", "MAJOR"): 1.0},
         "minka_database_up": {(store.database.engine.dialect.name,): 1.0},
+        "minka_record_writable": {},
         "minka_leases": {("held",): 1.0, ("to-recover",): 0.0},
         "minka_runs_waiting": {(code.value,): 0.0 for code in COUNTED},
         "minka_reports": {(source,): float(source == "check") for source in AlarmSource},
