@@ -63,7 +63,8 @@ def accept(
     choice: Annotated[
         RecordChoice,
         typer.Argument(
-            help="What stations carry beyond the record is drift, to be repaired (record), or was applied (devices)."
+            help="Where stations differ from what is on record, that is drift, to be repaired (record), or was applied"
+            " (devices). With record, nodes that are not on record stay, unknown, until minka device adopt takes them."
         ),
     ],
     reason: Reason,
@@ -76,7 +77,11 @@ def accept(
         print_json(made)
         return
     if choice is RecordChoice.RECORD:
-        out.print("the record is right: what stations carry beyond it is drift from now on, and is repaired")
+        out.print("the record is right: where stations differ from it, that is drift from now on, and is repaired")
+        out.print(
+            "nodes that are not on record stay on the stations, unknown and left alone (minka device drift '*'); those "
+            "that the network files ask for come back on record by: minka network load, then minka device adopt '*'"
+        )
     else:
         out.print(f"the stations are right: what {len(made['taken'])} of them carry beyond the record was applied")
     if made["on_hold"]:

@@ -197,7 +197,8 @@ class ProposalState(StrEnum):
 class RecordChoice(StrEnum):
     """Which side is right if stations carry something that the record does not have.
 
-    ``record``: the record; everything else on stations is drift, and is repaired.
+    ``record``: the record; where stations differ from it, that is drift, and is repaired. Nodes that are not on record
+    stay, unknown, until stations are adopted again.
     ``devices``: the stations; their configuration counts as applied.
     """
 

@@ -41,8 +41,9 @@ def show(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> R
 async def decide(
     asked: RecordDecision, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]
 ) -> RecordOutcome:
-    """End the doubt. ``record``: what stations carry beyond it is drift, to be repaired. ``devices``: it was applied.
+    """End the doubt. ``record``: what is on record and differs is drift. ``devices``: what they carry was applied.
 
+    For ``record`` nodes that are not on record stay on the stations, unknown, until these are adopted again.
     For ``devices`` all adopted stations are read; unreadable ones get a hold. It is refused (409) where stations differ
     from the record before it ``settles``: a commit that nobody confirmed may be taken back until then.
     """

@@ -106,11 +106,15 @@ class RestoreBench:
 
     async def begin(self) -> None:
         """Stations as the factory made them are adopted, and carry the network."""
+        await self.adopt()
+        await self.apply()
+
+    async def adopt(self) -> None:
+        """Stations as the factory made them are adopted."""
         self.load()
         for name in NAMES:
             self.devices.add(name, ("lte-28658",), {f"/ManagedElement[{name}]": _FACTORY}, SAFE)
         await self.planner.adopt("*", "ana")
-        await self.apply()
 
     def load(self, *, address: str = "") -> None:
         """Load the network files, perhaps with another address of a tenant's core."""

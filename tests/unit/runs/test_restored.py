@@ -102,6 +102,28 @@ async def test_a_restored_backup_takes_what_stations_carry_for_applied_where_the
     await bench.apply()
 
 
+async def test_nodes_that_an_accepted_record_does_not_know_stay_until_their_stations_are_adopted_again(
+    tmp_path: Path,
+) -> None:
+    """All of a station came with a run that the record lost."""
+    bench = RestoreBench(tmp_path)
+    await bench.adopt()
+    copy = bench.back_up()
+    await bench.apply()
+    after = bench.carried()
+    bench.restore(copy)
+    await _decided(bench, RecordChoice.RECORD)
+    assert bench.carried() == after, "nothing is taken away"
+    drift = await bench.planner.drift(NAMES)
+    assert {row.after for rows in drift.values() for row in rows} == {"unknown, left alone"}
+    adopted = await bench.planner.adopt("*", "ana")
+    assert all(adopted[name].code.adopted for name in NAMES)
+    assert set((await bench.planner.drift(NAMES)).values()) == {()}
+    bench.load(address="10.42.0.9")
+    await bench.apply()
+    bench.store.close()
+
+
 async def test_a_decision_holds_for_stations_that_are_first_read_after_it(bench: RestoreBench) -> None:
     """Only the API is up when the person decides; a listener starts then, and reaches some stations late."""
     await bench.look()
