@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
@@ -10,19 +11,24 @@ import typer
 
 from controller.cli import completion
 from controller.cli.completion import Selector
-from controller.cli.errors import DIFFERENT, FAILED
+from controller.cli.errors import DIFFERENT, FAILED, CliError
 from controller.cli.output import Json, age, client, counted, err, manner, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.cli.plan_view import show_alike
 from controller.cli.progress import counting, working
 from controller.cli.tables import Column, indented, table
+from controller.inventory.source import suggest
 from controller.models.device_kinds import DeviceKind
 from controller.models.enums import AdoptionCode
+from controller.models.many import first_names
 
 app = typer.Typer(no_args_is_help=True, help="Base stations: on record, and as they are now.")
 
 #: Devices without cells and core links of their own to show.
 _IN_CLOUD = frozenset(kind.value for kind in DeviceKind if kind.rules.in_cloud)
+
+#: Names of entries that an error names at most.
+_NAMES = 20
 
 Station = Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.", autocompletion=completion.stations)]
 
@@ -202,6 +208,8 @@ def get(
     if as_json:
         print_json(live | {"tree": tree})
         return
+    if live["tree"] and not tree:
+        raise CliError(_no_entry(station, contains, live["tree"]))
     rows = []
     for path, leaves in tree.items():
         values = leaves | {f"({name})": value for name, value in live["state"].get(path, {}).items()}
@@ -210,6 +218,13 @@ def get(
         _show_tree(rows)
     else:
         table((Column("entry"), Column("leaves (state in brackets)", prose=True)), rows)
+
+
+def _no_entry(station: str, text: str, tree: Iterable[str]) -> str:
+    """That no entry of a device has a text in its path, and which names its entries have."""
+    names = sorted({name for path in tree for name in re.findall(r"/([^/\[]+)\[", path)})
+    known = suggest(text.partition("[")[0], names) or f"its entries are {first_names(names, _NAMES)}"
+    return f"--filter {text!r}: no entry of {station} has this in its path; {known}"
 
 
 def _value(value: Any) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 
 from controller.cli import device, functions
+from controller.cli.errors import FAILED, CliError
 from controller.cli.output import out, when
 from tests.unit.cli.test_showing import Api
 
@@ -46,6 +48,28 @@ def test_entries_stand_below_those_that_contain_them_and_no_path_is_broken(
         "      plmnIdList[716,06]",
         "  AlarmList[1]",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("plmnIdLst", "did you mean 'plmnIdList'?"),
+        ("plmnIdLst[716,06]", "did you mean 'plmnIdList'?"),
+        ("zzz", "its entries are EUtranCellFDD, ManagedElement, plmnIdList"),
+    ],
+)
+def test_a_filter_that_no_entry_meets_is_refused_with_the_names_that_there_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, hint: str
+) -> None:
+    tree: dict[str, Any] = {"/ManagedElement[S1]/EUtranCellFDD[B28-1]/plmnIdList[716,06]": {}}
+    live = {"tree": tree, "state": {}}
+    monkeypatch.setattr(device, "client", lambda: Api({"/v1/devices/S1/config": live}))
+    with pytest.raises(CliError) as refused:
+        device.get("S1", text)
+    assert str(refused.value) == f"--filter {text!r}: no entry of S1 has this in its path; {hint}"
+    assert refused.value.status == FAILED
+    device.get("S1", text, as_json=True)
+    assert json.loads(capsys.readouterr().out)["tree"] == {}, "a program asks whether there is one"
 
 
 def test_foreign_elements_that_were_agreed_to_are_shown(

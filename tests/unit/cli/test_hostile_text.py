@@ -58,6 +58,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Comman
         # Of a pipeline only our part, and no file that is written: what is shown is what may act on a terminal.
         example = ALL[name].epilog.removeprefix("Example: ").rpartition("echo $TOKEN | ")[2]
         line = re.split(r" [|>] | --format html --to ", example)[0]
+        line = line.partition(" --filter ")[0]  # all that a device carries is shown, whatever others call it
         words = [word for word in shlex.split(line)[1:] if word != "--json"]
         return minka(*words, *more, env=env, given="minka_token\n")
 
