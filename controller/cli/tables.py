@@ -23,6 +23,8 @@ _GAP = 2
 _NARROWEST, _LONGEST_WORD = 16, 40
 #: Length of a digest: words that long are broken rather than drop a column.
 _DIGEST = 64
+#: Texts of cells in which nothing stands, as where a plan makes what was not there before.
+_NOTHING = ("", "-", "–")
 #: A word with the blanks after it.
 _WORD = re.compile(r"\S+\s*")
 
@@ -77,6 +79,7 @@ def table(
     telling = [index for index in lacking if known[index].tells]
     alike = [index for index in telling if len(cells) > 1 and len({row[index].plain for row in cells}) == 1]
     below = [index for index in telling if index not in alike]
+    alike = [index for index in alike if cells[0][index].plain.strip() not in _NOTHING]
     missing = [known[index].name for index in lacking if not known[index].tells]
     with paged():
         if title:
@@ -124,9 +127,7 @@ def _lines(row: Sequence[Text], columns: Sequence[Column], laid: Sequence[_Laid]
 
 def _lines_below(cells: Iterable[tuple[str, Text]], room: int | None) -> Iterator[Text]:
     """Cells of a row that have no room beside the others, each with its column's name, on indented lines."""
-    parts = [
-        styled(f"{name}: ", "dim").append_text(cell) for name, cell in cells if cell.plain.strip() not in ("", "-")
-    ]
+    parts = [styled(f"{name}: ", "dim").append_text(cell) for name, cell in cells if cell.plain.strip() not in _NOTHING]
     line = Text()
     for part in parts:
         if line and line.cell_len + _GAP + part.cell_len > (room or 0) - _GAP:

@@ -358,6 +358,21 @@ def test_what_is_the_same_in_all_rows_and_has_no_room_is_said_once(
     assert said[:5] == ["id   why       no", "r-1  the mast  -", "  where:", "  " + "w" * 38, "r-2  the mast  -"]
 
 
+def test_a_column_without_room_is_not_named_below_a_row_in_which_it_has_nothing(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a plan that makes what was not there before."""
+    terminal.setattr(out, "width", 40)
+    columns = (Column("what"), Column("before", 1, tells=True), Column("after"))
+    rows = [("w" * 17, "–", "a" * 17), ("w" * 17, "b" * 10, "a" * 17)]
+    table(columns, rows)
+    said = capsys.readouterr().out
+    assert "–" not in said
+    assert said.splitlines()[2:] == [f"{'w' * 17}  {'a' * 17}", f"  before: {'b' * 10}"]
+    table(columns, [rows[0], rows[0]])
+    assert capsys.readouterr().out.splitlines()[1:] == [f"{'w' * 17}  {'a' * 17}"] * 2
+
+
 def test_a_table_without_rows_keeps_its_title(capsys: pytest.CaptureFixture[str]) -> None:
     table(("id",), [], "Closed")
     table(("id",), [])
