@@ -181,12 +181,19 @@ def _new_audit_key(*, as_json: bool) -> None:
 
 def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
     with working("verifying all rows", shown=not as_json):
-        proof, anchors = _proof(files)
+        proof, anchors, doubt = _proof(files)
     if as_json:
-        print_json({**proof, "anchors": anchors})
+        print_json({**proof, "anchors": anchors, "doubt": doubt})
     elif proof["whole"]:
         held = f", and holds all {anchors} anchors" if files else ""
         out.print(styled("the audit trail is whole", "green") + held)
+    elif doubt:
+        what = f", first at row {proof['first_broken']}: {proof['reason']}"
+        out.print(styled("the audit trail is not the one that was anchored", "red") + what)
+        out.print(
+            f"the record is in doubt, as after a restore or a failover that lost commits: {doubt}; see minka record"
+            " show, and verify again once it is decided. Where nobody restored anything, the trail was tampered with"
+        )
     else:
         what = f", first at row {proof['first_broken']}: {proof['reason']}"
         out.print(styled("the audit trail was tampered with", "red") + what)
@@ -194,8 +201,11 @@ def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int]:
-    """Whether the chain is whole and contains the anchors of files, and the number of anchors."""
+def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int, str]:
+    """Whether the chain is whole and contains the anchors of files, the number of anchors, and what excuses others.
+
+    That is a doubt of the record, as after a restore, where the chain itself is whole and anchors alone are of another.
+    """
     from controller.models.audit import AuditAnchor  # noqa: PLC0415 - only for this
 
     api, anchors = client(), []
@@ -206,8 +216,11 @@ def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int]:
         if not found:
             raise typer.BadParameter(f"{file} holds no anchor: lines with 'minka-audit epoch=… number=… hash=…'")
         anchors += found
-    proof = api.get("/v1/audit/verify")
+    proof, doubt = api.get("/v1/audit/verify"), ""
+    chained = proof["whole"]
     for start in range(0, len(anchors), _ANCHORS):
         if proof["whole"]:
             proof = api.post("/v1/audit/anchors", {"anchors": anchors[start : start + _ANCHORS]})
-    return proof, len(anchors)
+    if chained and not proof["whole"]:
+        doubt = api.get("/v1/record")["doubt"]
+    return proof, len(anchors), doubt

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from controller.models.audit import AuditAnchor
 from tests.support.minka import minka
 
 STATE = {"epoch": 0, "doubt": "", "since": None, "settles": None}
@@ -32,3 +34,38 @@ def test_whoever_takes_the_record_for_right_learns_what_is_not_repaired(monkeypa
     assert "nodes that are not on record stay on the stations, unknown and left alone" in told
     assert "minka network load, then minka device adopt '*'" in told
     assert "adopt" not in said("record", "accept", "devices", "--reason", "INC-77")
+
+
+WHOLE = {"whole": True, "first_broken": None, "reason": ""}
+BROKEN = {"whole": False, "first_broken": 7, "reason": "it is missing, and was anchored"}
+IN_DOUBT = STATE | {"doubt": "row 9 is known and the database ends at 6"}
+
+
+@pytest.mark.parametrize(
+    ("chain", "record", "tampered"),
+    [(WHOLE, STATE, True), (WHOLE, IN_DOUBT, False), (BROKEN, STATE, True), (BROKEN, IN_DOUBT, True)],
+)
+def test_a_trail_that_was_restored_is_told_from_one_that_somebody_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chain: Any, record: Any, tampered: bool
+) -> None:
+    """A doubt excuses that anchored rows are others or missing, and no break of the chain itself; neither is well."""
+    file = tmp_path / "anchors"
+    file.write_text(AuditAnchor(number=7, hash="0" * 64).text, encoding="utf-8")
+    answers(monkeypatch, verify=chain, anchors=BROKEN, record=record)
+    words = ("audit", "verify", "--anchor", str(file))
+    ended = minka(*words)
+    told = " ".join(ended.out.split())
+    assert ended.status == 1
+    assert "first at row 7: it is missing, and was anchored" in told
+    assert ("the audit trail was tampered with, first" in told) is tampered
+    assert ("see minka record show" in told) is not tampered
+    doubt = "" if tampered else IN_DOUBT["doubt"]
+    assert minka(*words, "--json").json == BROKEN | {"anchors": 1, "doubt": doubt}
+
+
+def test_a_trail_that_is_whole_is_so_whatever_is_in_doubt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "anchors"
+    file.write_text(AuditAnchor(number=7, hash="0" * 64).text, encoding="utf-8")
+    answers(monkeypatch, verify=WHOLE, anchors=WHOLE, record=IN_DOUBT)
+    ended = minka("audit", "verify", "--anchor", str(file))
+    assert (ended.status, ended.out.strip()) == (0, "the audit trail is whole, and holds all 1 anchors")
