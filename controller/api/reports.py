@@ -15,10 +15,7 @@ from controller.models.plan import DiffRow
 from controller.models.rule import Proposal
 from controller.models.run import Outcome, RunState
 from controller.models.step import StepState
-from controller.store import Page, Store
-
-#: Most notices to one tenant in a report.
-_NOTICES = Page(limit=1000)
+from controller.store import Store
 
 
 class RepairDecision(Body):
@@ -99,11 +96,6 @@ def evidence_of(store: Store, alarms: Iterable[Alarm]) -> tuple[tuple[RepairDeci
         tuple(map(_decision, sorted(proposals, key=lambda one: (one.at, one.id)))),
         tuple(_run(store, run, alarm, proposed.get(run)) for run, alarm in runs.items()),
     )
-
-
-def notices_to(store: Store, incident: str, tenant: str) -> tuple[Notice, ...]:
-    """Notices to a tenant about an incident, oldest first."""
-    return tuple(one for one in reversed(store.notices.page(_NOTICES, tenant)[1]) if one.incident == incident)
 
 
 def _decision(one: Proposal) -> RepairDecision:

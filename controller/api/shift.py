@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice, takewhile
 from typing import Protocol, TypeVar
 
 from pydantic import AwareDatetime
@@ -356,8 +357,8 @@ class _Report:
     def _planned(self) -> Iterator[Row]:
         """Work of which tenants were notified by the end of the shift, and that neither began nor ended by then."""
         over = {run.id for run in self._of_late if run.state.terminal and (run.finished or run.created) <= self._end}
-        for one in self._recent(self._seen.notices, lambda one: one.at):
-            if one.at < self._end and one.begins is not None and one.begins >= self._end and one.run not in over:
+        for one in self._seen.planned_work(self._end):
+            if one.at < self._end and one.begins is not None and one.run not in over:
                 yield one.tenant, one.text, self._at(one.begins), f"run {one.run}"
 
     def _works(self) -> Iterator[Row]:
@@ -447,25 +448,33 @@ class _Report:
         return self._at(datetime.fromisoformat(text))
 
     def _recent(self, read: Callable[[Page], tuple[int, Sequence[T]]], at: Callable[[T], datetime]) -> list[T]:
-        """The newest objects, back to those of long before the shift."""
+        """The newest objects, back to those of long before the shift, as far as one report reads."""
         oldest = self._begin - _BEFORE
-        return [one for one in _every(read, lambda one: at(one) < oldest) if at(one) >= oldest]
+        newest = islice(takewhile(lambda one: at(one) >= oldest, _listed(read)), _MOST_READ)
+        return list(newest)
 
 
-def _every(read: Callable[[Page], tuple[int, Sequence[T]]], is_last: Callable[[T], bool] = lambda _: False) -> list[T]:
-    """All objects of a list, in pages, up to the first page that ends with a last one.
+def _listed(read: Callable[[Page], tuple[int, Sequence[T]]]) -> Iterator[T]:
+    """The objects of a list, page by page."""
+    number, total = 0, 1
+    while number < total:
+        total, page = read(Page(limit=_TOGETHER, offset=number))
+        if not page:
+            return
+        yield from page
+        number += len(page)
+
+
+def _every(read: Callable[[Page], tuple[int, Sequence[T]]]) -> list[T]:
+    """All objects of a list that is limited to the time of the report.
 
     Raises:
         InputError: There are too many.
     """
-    found: list[T] = []
-    while True:
-        total, page = read(Page(limit=_TOGETHER, offset=len(found)))
-        found += page
-        if not page or len(found) >= total or is_last(page[-1]):
-            return found
-        if len(found) >= _MOST_READ:
-            raise InputError(f"more than {_MOST_READ:,} objects belong into this report: ask for a shorter time")
+    found = list(islice(_listed(read), _MOST_READ + 1))
+    if len(found) > _MOST_READ:
+        raise InputError(f"more than {_MOST_READ:,} objects belong into this report: ask for a shorter time")
+    return found
 
 
 def _cut(title: str, columns: Sequence[ShiftColumn], rows: Iterable[Row]) -> ShiftSheet:

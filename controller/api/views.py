@@ -34,7 +34,7 @@ from controller.access.tenant_scope import KINDS, TenantScope, live_scope, tenan
 from controller.access.votes import is_approved
 from controller.api.drafts import Wanted
 from controller.api.on_call import SideOnCall, on_call_at
-from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of, notices_to
+from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of
 from controller.api.services import Backend, Body, Services
 from controller.assurance.health import wrongs
 from controller.intent.cloud_contracts import carried
@@ -468,6 +468,10 @@ class View(Protocol):
         """Total and one page of notices of planned work to tenants, newest first."""
         ...
 
+    def planned_work(self, begins: datetime) -> list[Notice]:
+        """Notices of planned work to tenants that begins at that time or later, newest first."""
+        ...
+
     def metrics(self, asked: ScrapeScope) -> bytes:
         """The page of metrics. Raises NotFoundError: there is no such tenant or region."""
         ...
@@ -825,6 +829,10 @@ class HostView(_Published):
         """See ``View``."""
         return self._store.notices.page(page)
 
+    def planned_work(self, begins: datetime) -> list[Notice]:
+        """See ``View``."""
+        return self._store.notices.planned(begins)
+
     def metrics(self, asked: ScrapeScope) -> bytes:
         """See ``View``."""
         return self._exposition(asked)
@@ -1080,7 +1088,7 @@ class TenantView(_Published):
             except NotFoundError:  # a run that touches none of its nodes and interrupts none of its cells
                 continue
         said = _in_time((*story.comments, *(one for alarm in parts for one in self.comments(alarm.id))))
-        notices = notices_to(self._store, incident_id, self._tenant)
+        notices = tuple(self._store.notices.of_incident(incident_id, self._tenant))
         more = {"runs": tuple(self._disclosed_runs(mine)), "notices": notices, "comments": said}
         return TenantIncidentReport(**_fields(story) | more)
 
@@ -1110,6 +1118,10 @@ class TenantView(_Published):
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
         return self._store.notices.page(page, self._tenant)
+
+    def planned_work(self, begins: datetime) -> list[Notice]:
+        """See ``View``."""
+        return self._store.notices.planned(begins, self._tenant)
 
     def metrics(self, asked: ScrapeScope) -> bytes:
         """See ``View``."""

@@ -201,6 +201,19 @@ class Notices(Repository[M_co]):
         newest = select(notices).where(*chosen).order_by(notices.c.number.desc())
         return total, [as_notice(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
 
+    @reads
+    def planned(self, tx: Tx, begins: datetime, tenant: str | None = None) -> list[Notice]:
+        """Notices of work that begins at that time or later, newest first; those of one tenant if named."""
+        chosen = [] if tenant is None else [notices.c.tenant == tenant]
+        query = select(notices).where(notices.c.begins >= begins, *chosen).order_by(notices.c.number.desc())
+        return [as_notice(row) for row in tx.execute(query)]
+
+    @reads
+    def of_incident(self, tx: Tx, incident: str, tenant: str) -> list[Notice]:
+        """Notices to a tenant about an incident, oldest first."""
+        query = select(notices).where(notices.c.incident == incident, notices.c.tenant == tenant)
+        return [as_notice(row) for row in tx.execute(query.order_by(notices.c.number))]
+
     @method
     def write(self) -> None:
         """Put notices to sides on record: of runs that began or ended, of incidents that began, grew or ended."""

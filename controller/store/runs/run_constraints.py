@@ -95,6 +95,7 @@ notices = Table(
     Index("ix_notices_incident_tenant", "incident", "tenant", "number"),
     Index("ix_notices_unaddressed", "number", sqlite_where=_UNADDRESSED, postgresql_where=_UNADDRESSED),
     Index("ix_notices_tenant_number", "tenant", "number"),
+    Index("ix_notices_begins", "begins"),
 )
 
 

@@ -30,7 +30,8 @@ from controller.models.step import RunPlaybook
 from controller.remediation.rules import rules_in_force
 from controller.runs.rollout.transitions import decide
 from controller.store import NewJob
-from controller.store.runs.run_constraints import notify
+from controller.store.database.transaction import Tx
+from controller.store.runs.run_constraints import notices, notify
 from tests.support.callers import admit
 from tests.support.definitions import put_in_force
 from tests.support.launch import prepared
@@ -290,6 +291,27 @@ async def test_planned_work_is_promised_until_its_run_is_over(bench: ApiBench, s
         bench.store.runs.advance(shift["run"], lambda run, jobs: decide(run, jobs, now))
     assert bench.store.runs.get(shift["run"]).state is RunState.CANCELLED
     assert words not in [row["what"] for row in rows(await get(bench.client), "promised")]
+
+
+async def test_notices_of_a_storm_hide_neither_planned_work_nor_those_of_an_older_incident(
+    bench: ApiBench, shift: dict[str, str]
+) -> None:
+    words, begins = "work on S1 is planned", datetime.now(UTC) + timedelta(hours=9)
+
+    def told(tx: Tx, incident: str) -> dict[str, Any]:
+        to = {"tenant": "alfa", "kind": NoticeKind.INCIDENT_RAISED.value, "at": tx.now}
+        return {"id": f"n-of-{incident}", "incident": incident, "stations": "[]"} | to
+
+    def tell(tx: Tx) -> None:
+        notify(tx, shift["run"], "alfa", NoticeKind.PLANNED, ["S1"], words, None, begins)
+        tx.execute(notices.insert(), [told(tx, name) for name in (shift["stands"], *map("i-{}".format, range(20_001)))])
+
+    bench.store.database.run(tell, "IMMEDIATE")
+    assert words in [row["what"] for row in rows(await get(bench.client), "promised")]
+    async with bench.with_token("token-of-alfa") as alfa:
+        assert words in [row["what"] for row in rows(await get(alfa), "promised")]
+        report = (await alfa.get(f"/v1/incidents/{shift['stands']}/report")).json()
+    assert f"n-of-{shift['stands']}" in [one["id"] for one in report["notices"]]
 
 
 async def test_what_was_set_is_said(bench: ApiBench) -> None:

@@ -1193,6 +1193,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_notices_run_tenant_kind", "notices", ["run", "tenant", "kind"], unique=True)
     op.create_index("ix_notices_tenant_number", "notices", ["tenant", "number"], unique=False)
+    op.create_index("ix_notices_begins", "notices", ["begins"], unique=False)
     op.create_index("ix_notices_incident_tenant", "notices", ["incident", "tenant", "number"], unique=False)
     op.create_index(
         "ix_notices_unaddressed",
@@ -1336,6 +1337,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("NOT addressed"),
     )
     op.drop_index("ix_notices_incident_tenant", table_name="notices")
+    op.drop_index("ix_notices_begins", table_name="notices")
     op.drop_index("ix_notices_tenant_number", table_name="notices")
     op.drop_index("ix_notices_run_tenant_kind", table_name="notices")
     op.drop_table("notices")
