@@ -383,7 +383,9 @@ class CallHome:
         except (OSError, asyncssh.Error, SessionLostError, AuthenticationError) as error:
             reason = visit.refusal or _why(error)
             station = visit.target.device if visit.target else None
-            said = {"caller_said": quoted(error.reason)} if isinstance(error, asyncssh.DisconnectError) else {}
+            said = {}
+            if isinstance(error, asyncssh.DisconnectError) and not visit.refusal:  # where we refuse, the reason is ours
+                said = {"caller_said": quoted(error.reason)}
             log.warning("device.call_refused", peer=peer, station=station, transport=transport, reason=reason, **said)
             self._remember(station or visit.meant, f"{peer}: {reason}", visit.kind)
             self._observations.count("minka_calls_refused_total", transport, visit.kind)

@@ -44,6 +44,15 @@ _MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256")
 #: Most sessions being opened at once, to unreachable stations too; ``Pace`` bounds the handshakes among them.
 _OPENING = 400
+#: Bytes and messages that are taken before the other side proved its host key: anybody may send them. An exchange of
+#: keys has 3 kB in two messages; others may stand between them (RFC 4253 §11), but not without end.
+_HEARD, _MESSAGES = 32 * 1024, 16
+#: Bytes that are read from a socket at once, and that asyncssh gets at once: it copies all that it was given and did
+#: not read yet at each message, so the work for one reading grows with the square of this.
+_READ, _PIECE = 32 * 1024, 4 * 1024
+#: Messages in one reading of a connection beyond which the next one waits, and how many seconds. No station sends so
+#: many in so few bytes for its work, and each takes processor time from all others.
+_LIVELY, _REST = 256, 0.1
 #: A secret that contains this is a private key and not a password.
 _KEY_MARK = "PRIVATE KEY-----"
 
@@ -183,20 +192,29 @@ class Connector:
         )
 
 
+class TooMuchSaidError(asyncssh.ProtocolError):
+    """The other side sent more than is taken before it proved its host key; the reason is in our own words."""
+
+
 class LightClient(asyncssh.SSHClient):
     """Our side of a connection, which does less work per packet than asyncssh can be configured to do.
 
-    asyncssh has no way to choose the class of a connection (``connect`` names it itself) or to switch these packets
-    off. So that class is replaced here, and the release of asyncssh is pinned.
+    asyncssh has no way to choose the class of a connection (``connect`` names it itself), to switch these packets off
+    or to bound what it takes. So that class is replaced here, and the release of asyncssh is pinned.
     """
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """Replace the connection's class before anything is sent."""
+        """Replace the connection's class before anything is sent or read."""
         conn.__class__ = _LightConnection
+        conn._transport.max_size = _READ  # type: ignore[union-attr]  # of asyncio's own transports
 
 
 class _LightConnection(asyncssh.SSHClientConnection):
-    """A connection without SSH_MSG_IGNORE, without packet logs, and with a lazy timer.
+    """A connection that takes little at once, without SSH_MSG_IGNORE and packet logs, and with a lazy timer.
+
+    asyncssh takes any number of messages, whoever sends them, and the more arrive at once, the more each costs. So
+    it gets them in small pieces. The other side may say little before its host key is proved; after that it is read
+    with rests if its messages are many and small.
 
     asyncssh sends an SSH_MSG_IGNORE before each packet, against an attack on CBC ciphers (RFC 4251 §9.3.1), which we
     don't offer. It describes each packet for a log that nobody keeps. And it restarts the keepalive timer with each
@@ -205,6 +223,40 @@ class _LightConnection(asyncssh.SSHClientConnection):
 
     #: Time of the last packet received, on the loop's clock.
     _heard = 0.0
+    #: Bytes received before the host key was proved.
+    _unproved = 0
+    #: Messages that were read when bytes had come last.
+    _counted = 0
+
+    def data_received(self, data: bytes, datatype: int | None = None) -> None:
+        """Take bytes in small pieces, and let others have their turns if there were many messages."""
+        for start in range(0, len(data), _PIECE):
+            piece = data[start : start + _PIECE]
+            if self._transport is None or not self._may_say(piece):
+                return
+            super().data_received(piece, datatype)
+        # asyncssh reads on by itself, too, after a message that takes it some time.
+        before, self._counted = self._counted, self._recv_seq
+        if self._counted - before > _LIVELY and self._transport is not None:
+            self._transport.pause_reading()
+            self._loop.call_later(_REST, self._transport.resume_reading)
+
+    def _may_say(self, piece: bytes) -> bool:
+        """Whether bytes are within what the other side may send; the connection ends if not."""
+        if not self._session_id:  # which follows from the proof of the host key
+            self._unproved += len(piece)
+            if self._unproved > _HEARD:
+                self._force_close(TooMuchSaidError(f"it sent more than {_HEARD} bytes before it proved its host key"))
+                return False
+        return True
+
+    def _recv_pkthdr(self) -> bool:
+        """Begin with a message if the other side may send one more; of a connection that ended, none is read."""
+        if self._transport is None:
+            return False
+        if self._recv_seq >= _MESSAGES and not self._session_id:
+            raise TooMuchSaidError(f"it sent more than {_MESSAGES} messages before it proved its host key")
+        return super()._recv_pkthdr()
 
     def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
         """Send the packet, unless it is an SSH_MSG_IGNORE."""

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping
 
 import asyncssh
 
-from controller.device.connect import HOST_KEYS, Connector, LightClient, Login
+from controller.device.connect import HOST_KEYS, Connector, LightClient, Login, TooMuchSaidError
 from controller.device.transport import Transport
 from controller.models.errors import AuthenticationError
 from controller.models.health import Refusal
@@ -82,6 +82,9 @@ class SshVisit(LightClient):
                 server_host_key_algs=HOST_KEYS,
                 username="",
             )
+        except TooMuchSaidError as error:
+            self.refusal, self.kind = error.reason, Refusal.COSTLY
+            raise
         except BaseException:
             if self._connection is None:  # cut off before there was one
                 copy.close()
