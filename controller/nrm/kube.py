@@ -41,9 +41,11 @@ MANAGER = "minka"
 FUNCTION_LABEL, OWNER_LABEL = "minka.dev/function", "minka.dev/owner"
 #: Label of a node that Minka has taken out of use; it stays if somebody allows pods there again.
 CORDONED_LABEL = "minka.dev/cordoned"
+#: Largest count of a cluster (int32), generation of an object (int64), and quantity.
+_MOST_COUNT, _MOST_GENERATION, _MOST_QUANTITY = 2**31 - 1, 2**63 - 1, 2**63
 #: A time before all that a cluster reports.
 _EVER = datetime.min.replace(tzinfo=UTC)
-#: A quantity (resource.Quantity): at most 2^63, with as many digits as a server writes.
+#: A quantity (resource.Quantity), with as many digits as a server writes.
 _QUANTITY = re.compile(r"([+-]?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,2})?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
 _SUFFIXES = {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)}
 _SUFFIXES |= {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)}
@@ -572,12 +574,18 @@ def _amount(leaf: LeafName, quantity: object) -> str:
 
 
 def _number(quantity: object) -> Decimal | None:
-    """A quantity as a number; None if it is invalid."""
+    """A quantity as a number; None if it is invalid, less than none, or larger than any."""
     found = _QUANTITY.fullmatch(str(quantity))
     try:
-        return Decimal(found[1]) * _SUFFIXES[found[2] or ""] if found else None
+        number = Decimal(found[1]) * _SUFFIXES[found[2] or ""] if found else None
     except InvalidOperation:
         return None
+    return number if number is not None and 0 <= number <= _MOST_QUANTITY else None
+
+
+def _whole(value: object, most: int = _MOST_COUNT) -> int | None:
+    """A whole number as an API server writes it; None for anything else, which says nothing."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most else None
 
 
 def _policy(leaves: Leaves) -> dict[str, Any]:
@@ -601,13 +609,17 @@ def _let_in(spec: Object) -> tuple[str, ...] | None:
 
 def _readiness(one: Object, settings: Object) -> dict[LeafName, Value]:
     """The operator's condition of a function, if it is about the latest generation."""
-    status, generation = one.get("status", {}), one.get("metadata", {}).get("generation", 0)
+    status, generation = one.get("status", {}), _whole(one.get("metadata", {}).get("generation", 0), _MOST_GENERATION)
     conditions = _conditions(one)
     ready, stalled = conditions.get("Ready", {}), conditions.get("Stalled", {})
 
     def holds(condition: Object) -> bool:
-        known = condition.get("observedGeneration", status.get("observedGeneration", generation))
-        return condition.get("status") == "True" and int(known) >= generation
+        known = _whole(
+            condition.get("observedGeneration", status.get("observedGeneration", generation)), _MOST_GENERATION
+        )
+        if known is None or generation is None:
+            return False  # of an odd generation nobody knows which one is the latest
+        return condition.get("status") == "True" and known >= generation
 
     written = _written(settings)
     said = stalled if stalled.get("status") == "True" else {} if holds(ready) else ready
@@ -623,8 +635,8 @@ def _readiness(one: Object, settings: Object) -> dict[LeafName, Value]:
         state["reason"] = words[:500]
     if "creationTimestamp" in one.get("metadata", {}):
         state["placed"] = str(one["metadata"]["creationTimestamp"])
-    if "replicas" in status:
-        state["runningReplicas"] = str(status["replicas"])
+    if (replicas := _whole(status.get("replicas"))) is not None:
+        state["runningReplicas"] = str(replicas)
     return state
 
 
@@ -696,7 +708,7 @@ def _cluster(nodes: Iterable[Object], pods: Iterable[Object]) -> ClusterState:
             continue
         function = str(pod["metadata"]["labels"][FUNCTION_LABEL])
         here[str(pod.get("spec", {}).get("nodeName", ""))].append(pod)
-        restarts[function] += sum(int(one.get("restartCount", 0)) for one in _containers(pod))
+        restarts[function] += sum(map(_restarts, _containers(pod)))
         if "deletionTimestamp" in pod["metadata"]:
             continue
         said = _conditions(pod)
@@ -755,7 +767,7 @@ def _crashes(pods: Iterable[Object]) -> tuple[dict[str, str], dict[str, datetime
     for pod, container in ((one, container) for one in pods for container in _containers(one)):
         function = str(pod["metadata"]["labels"][FUNCTION_LABEL])
         waiting, ended = _at(container, ("state", "waiting")) or {}, _at(container, ("lastState", "terminated"))
-        again = int(container.get("restartCount", 0))
+        again = _restarts(container)
         if waiting.get("reason") == "CrashLoopBackOff":
             waits.add(function)
             said[function] = f"{_words(waiting)} ({again} restarts)"
@@ -768,6 +780,11 @@ def _crashes(pods: Iterable[Object]) -> tuple[dict[str, str], dict[str, datetime
 def _containers(pod: Object) -> Iterable[Object]:
     found: Iterable[Object] = pod.get("status", {}).get("containerStatuses", ())
     return found
+
+
+def _restarts(container: Object) -> int:
+    """How often a container started again, as far as that is told."""
+    return _whole(container.get("restartCount")) or 0
 
 
 def _conditions(one: Object) -> dict[str, Object]:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate
+from math import isfinite
 from types import MappingProxyType
 
+import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client import Metric as Family
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
@@ -41,6 +43,8 @@ from controller.ports.clock import Clock
 from controller.store import Store
 from controller.store.placements import closures_now, replicas_of, running_on
 
+log = structlog.get_logger()
+
 #: Media types: Prometheus' own text format, and OpenMetrics.
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -49,6 +53,8 @@ _END = b"# EOF\n"
 
 #: Prefix of the metrics of a serving object, and the suffix of the one that says whether it serves.
 _SERVING = {"minka_cell": "on_air", "minka_core_link": "up"}
+#: In place of a line whose sample was left out.
+_LEFT_OUT = ""
 #: Lines by metric, for the metrics with a series per station, cell or link. These lines are formatted here, since there
 #: are hundreds of thousands: prometheus-client, which formats all others, takes many times as long
 #: (tests/benchmarks/bench_exposition.py).
@@ -99,7 +105,7 @@ def exposition(
     rules: Mapping[str, tuple[RuleMode, str]] = MappingProxyType({}),
     own: Callable[[], Mapping[str, Figures]] = dict,
 ) -> bytes:
-    """The page of metrics.
+    """The page of metrics, without the samples whose value is no finite number: these are logged by metric.
 
     Args:
         store: The record.
@@ -147,6 +153,7 @@ def exposition(
         for metric in wanted
         if not lines[metric.name]
     }
+    _tell_left_out({name: found.count(_LEFT_OUT) for name, found in lines.items()})
     return text_of(wanted, lines, families, openmetrics=asked.openmetrics)
 
 
@@ -416,14 +423,39 @@ def _family(metric: Metric, figures: Figures, spreads: Spreads) -> Family:
         return info
     kind = CounterMetricFamily if metric.kind is MetricKind.COUNTER else GaugeMetricFamily
     family = kind(metric.family, metric.text, labels=metric.labels)
-    for labels, value in sorted((figures | {key: numbers[0] for key, numbers in spreads.items()}).items()):
+    told = figures | {key: numbers[0] for key, numbers in spreads.items()}
+    fit = {labels: number for labels, value in told.items() if (number := _number(value)) is not None}
+    for labels, value in sorted(fit.items()):
         family.add_metric(labels, value)
+    _tell_left_out({metric.name: len(told) - len(fit)})
     return family
 
 
+def _tell_left_out(counts: Mapping[str, int]) -> None:
+    """Log how many samples of each metric were left out."""
+    if odd := {name: count for name, count in counts.items() if count}:
+        log.warning("metrics.left-out", samples=odd)
+
+
+def _line(name: str, labels: str, value: float) -> str:
+    """The line of a sample, or the mark of one that was left out: an odd value of one device costs no other sample."""
+    number = _number(value)
+    if number is None:
+        return _LEFT_OUT
+    return f"{name}{{{labels}}} {number}\n" if labels else f"{name} {number}\n"
+
+
+def _number(value: float) -> float | None:
+    """The value of a sample; None if it is no finite number, or larger than a float can be."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
+
+
 def _sample(metric: Metric, labels: Iterable[str], value: float) -> str:
-    named = _named(metric, labels)
-    return f"{metric.name}{{{named}}} {float(value)}\n" if named else f"{metric.name} {float(value)}\n"
+    return _line(metric.name, _named(metric, labels), value)
 
 
 def _named(metric: Metric, labels: Iterable[str]) -> str:
@@ -451,7 +483,7 @@ def _add(lines: _Lines, health: Health) -> None:
     station = f'station="{_escaped(health.station)}"'
 
     def sample(name: str, value: float, labels: str = "") -> None:
-        lines[name].append(f"{name}{{{station}{labels}}} {value}\n")
+        lines[name].append(_line(name, f"{station}{labels}", value))
 
     def serving(name: str, state: ServiceState, labels: str) -> None:
         sample(f"{name}_{_SERVING[name]}", int(state is ServiceState.UP), labels)
@@ -490,12 +522,12 @@ def _add_measured(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) 
         ended = period.begin + timedelta(seconds=period.seconds)
         station = f'station="{_escaped(period.station)}"'
         end = "minka_measured_end_timestamp_seconds"
-        every[end].append(f"{end}{{{station}}} {ended.timestamp()}\n")
+        every[end].append(_line(end, station, ended.timestamp()))
         for cell, counted in period.cells.items():
             if cell and (seen.cells is None or cell in seen.cells[period.station]):
                 where = f'{station},cell="{_escaped(cell)}"'
                 for name, value, labels in _measured(counted, seen.tenants):
-                    every[name].append(f"{name}{{{where}{_behind_cell(name, labels)}}} {value}\n")
+                    every[name].append(_line(name, f"{where}{_behind_cell(name, labels)}", value))
 
 
 def _newest(store: Store, clock: Clock, seen: NetworkPart) -> Iterator[Measured]:
@@ -554,7 +586,7 @@ def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: Networ
             continue
         station = f'station="{_escaped(one.of)}"'
         end = "minka_station_kpi_end_timestamp_seconds"
-        every[end].append(f"{end}{{{station}}} {one.end.timestamp()}\n")
+        every[end].append(_line(end, station, one.end.timestamp()))
         parts = [
             ("minka_station_kpi", station, one.whole),
             *(("minka_cell_kpi", f'{station},cell="{_escaped(cell)}"', said) for cell, said in one.cells.items()),
@@ -565,10 +597,10 @@ def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: Networ
             ),
         ]
         for name, labels, said in parts:
-            every[name] += [f'{name}{{{labels},kpi="{kpi}"}} {value}\n' for kpi, value in said.values.items()]
+            every[name] += [_line(name, f'{labels},kpi="{kpi}"', value) for kpi, value in said.values.items()]
             if (degradation := f"{name}_degradation_ratio") in every:
                 every[degradation] += [
-                    f'{degradation}{{{labels},kpi="{kpi}"}} {value}\n' for kpi, value in said.degradations.items()
+                    _line(degradation, f'{labels},kpi="{kpi}"', value) for kpi, value in said.degradations.items()
                 ]
 
 

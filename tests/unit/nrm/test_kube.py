@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.models.cloud import ClusterState
 from controller.models.errors import DeviceRefusedError
 from controller.models.facts import FunctionFact, PoolFact, PoolShareFact
 from controller.models.health import ServiceState
@@ -21,6 +22,8 @@ from controller.nrm.kube import (
     NAMESPACE,
     NETWORK_POLICY,
     NF_DEPLOYMENT,
+    NODE,
+    POD,
     QUOTA,
     FunctionObjects,
     Manager,
@@ -457,3 +460,50 @@ def test_other_writers_are_known_by_leaf() -> None:
         f"{TOP}/Deployment[edge-1]/Interface[oam]": {"address": "kubectl-edit"},
         f"{TOP}/Disruption[edge-1]": {"minAvailable": "ops"},
     }
+
+
+ODD_NUMBERS = [1.7e308, 1e20, -5, 2**31, True, None, "9" * 5000, "3", [3], {"3": 3}]
+
+
+@pytest.mark.parametrize("odd", ODD_NUMBERS, ids=lambda odd: str(odd)[:20])
+def test_a_count_that_no_cluster_has_is_not_taken_and_hides_nothing(odd: object) -> None:
+    objects = PoolObjects("edge-1")
+    node = {"metadata": {"name": "node-1"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    found: dict[Place, Any] = {Place("edge-1", NODE, "", "node-1"): node}
+    for name, count in (("a", odd), ("b", odd), ("c", 3)):
+        pod = {"name": name, "namespace": "minka-host", "labels": {"minka.dev/function": "DU-1"}}
+        terminated = {"reason": "Error", "finishedAt": at(1)}
+        container = {"restartCount": count, "lastState": {"terminated": terminated}}
+        found[Place("edge-1", POD, "minka-host", name)] = {
+            "metadata": pod,
+            "spec": {"nodeName": "node-1", "containers": [{"resources": {"requests": {"cpu": odd}}}]},
+            "status": {"containerStatuses": [container]},
+        }
+    cluster = objects.observed(found, {}).cluster
+    assert cluster is not None
+    assert cluster.restarts == {"DU-1": 3}
+    assert cluster.crashing == {"DU-1": "Error (3 restarts)"}
+    assert 0 <= cluster.nodes[0].requested.cpus <= 3 * 2**63
+    assert ClusterState.model_validate_json(cluster.model_dump_json()) == cluster
+
+
+@pytest.mark.parametrize("odd", [one for one in ODD_NUMBERS if one != 2**31], ids=lambda odd: str(odd)[:20])
+def test_a_generation_that_no_object_has_proves_nothing_and_hides_nothing(odd: object) -> None:
+    path = f"{TOP}/Deployment[edge-1]"
+    status = conditions(1, Ready="True")
+    seen = OBJECTS.observed(deployment(status={**status, "observedGeneration": odd, "replicas": odd}), {})
+    assert ready_state(seen, path) is ServiceState.DOWN
+    assert "runningReplicas" not in seen.state[path]
+    found = deployment(status=status)
+    place = PLACES[NF_DEPLOYMENT]
+    found[place] = {**found[place], "metadata": {**found[place]["metadata"], "generation": odd}}
+    assert ready_state(OBJECTS.observed(found, {}), path) is ServiceState.DOWN
+
+
+@pytest.mark.parametrize("odd", ["-5", "9223372036854775809", "1e30", "16E"])
+def test_a_quantity_that_no_server_takes_is_none(odd: str) -> None:
+    node = {"metadata": {"name": "node-1"}, "status": {"allocatable": {"cpu": odd, "memory": "64Gi"}}}
+    cluster = PoolObjects("edge-1").observed({Place("edge-1", NODE, "", "node-1"): node}, {}).cluster
+    assert cluster is not None
+    room = cluster.nodes[0].allocatable
+    assert (room.cpus, room.memory_gb) == (0, 64)

@@ -11,18 +11,20 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
+from structlog.testing import capture_logs
 
 from controller.assurance.checker import Checker
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
+from controller.models.cloud import ClusterState
 from controller.models.errors import NotFoundError, StoreError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Measured, Subject
-from controller.models.metrics import METRIC, METRICS, MetricKind, Observations, Part
+from controller.models.metrics import METRIC, METRICS, Figures, MetricKind, Observations, Part
 from controller.models.network import Network, network_digest
 from controller.models.plan import LedgerNode
 from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import Outcome
-from controller.observe.exposition import ScrapeScope, exposition
+from controller.observe.exposition import ScrapeScope, _family, exposition
 from controller.performance.kpi_evaluation import IndicatorValues, KpiEvaluation
 from controller.performance.kpis import Level
 from controller.ports.clock import VirtualClock
@@ -549,3 +551,30 @@ def _loaded(store: Store, *regions: str) -> Network:
 
 def _stations(page: bytes) -> set[str]:
     return set(re.findall(r'station="([^"]+)"', page.decode()))
+
+
+@pytest.mark.parametrize("odd", [2 * int(1.7e308), -(10**400)])
+def test_an_odd_value_of_one_device_costs_no_other_sample(odd: int) -> None:
+    network = plan_samples.virtual()
+    function, pool = network.functions[0].id, network.pools[0].id
+    with closing(make_store()) as store:
+        store.networks.save(network, network_digest(network), "ana")
+        store.devices.adopt(pool, (), "d", "ana")
+        for restarts in ({function: odd}, {function: 3}):
+            health = Health(station=pool, at=AT, reachable=True, read=AT, cluster=ClusterState(restarts=restarts))
+            store.healths.save([health.model_copy(update={"drift": restarts[function]})])
+            with capture_logs() as logged:
+                named = {one.name for one in samples(store)}
+            told = {"minka_function_restarts_total", "minka_station_drift_nodes"}
+            assert named >= {"minka_station_reachable", "minka_pool_nodes", "minka_build_info"}
+            assert named & told == (told if restarts[function] == 3 else set())
+            left_out = [one["samples"] for one in logged if one["event"] == "metrics.left-out"]
+            assert left_out == ([] if restarts[function] == 3 else [dict.fromkeys(told, 1)])
+
+
+def test_a_sample_that_is_no_finite_number_is_left_out_and_logged() -> None:
+    figures: Figures = {("alfa",): 1.0, ("beta",): float("inf"), ("gamma",): float("nan"), ("delta",): 10.0**300}
+    with capture_logs() as logged:
+        family = _family(METRIC["minka_tenant_incidents"], figures, {})
+    assert [one.labels["tenant"] for one in family.samples] == ["alfa", "delta"]
+    assert [one["samples"] for one in logged] == [{"minka_tenant_incidents": 2}]
