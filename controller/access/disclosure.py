@@ -634,8 +634,10 @@ DONE_FOR_TENANT = tuple(_IN_ITS_PLACE)
 #: Acts of the host upon a freeze whose target is the tenant, each with the details that it reads.
 _ON_FREEZES = {"freeze.put": ("freeze", "begins", "ends", "reason"), "freeze.lifted": ("freeze",)}
 FREEZE_ACTS = tuple(_ON_FREEZES)
+#: A run is cancelled; no act of a tenant's trail once its own jobs have ended: then it is about others alone.
+CANCELLED = "run.cancel-requested"
 #: Acts of the host upon a tenant's runs and jobs that are disclosed, without who did them.
-VISIBLE_ACTS = ("run.created", "run.cancel-requested", JOB_FINISHED)
+VISIBLE_ACTS = ("run.created", CANCELLED, JOB_FINISHED)
 
 
 def visible_act(row: AuditRow, number: int, own: bool) -> AuditRow:

@@ -177,7 +177,8 @@ class Tenants(Repository[M_co]):
         A row's id is its number among the tenant's rows. All other actors appear as ``host``. The filter does not find
         the object of a job that ended, since its id would reveal something of others.
 
-        The tenant's rows are all acts of its people, and the named acts of others on its runs and their jobs.
+        The tenant's rows are all acts of its people, and the named acts of others on its runs and their jobs. What is
+        done to a run whose jobs there have ended is not about the tenant.
         """
         its_own = exists().where(users.c.name == audit.c.actor, users.c.tenant == tenant, users.c.sided <= audit.c.at)
         concerned = run_tenants.c.tenant == tenant
@@ -186,12 +187,17 @@ class Tenants(Repository[M_co]):
             run_tenants, and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station, concerned)
         )
         done_to = audit.c.object
+        going_on = exists().where(
+            and_(jobs.c.run == done_to, or_(jobs.c.finished.is_(None), jobs.c.finished >= audit.c.at)),
+            and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station, concerned),
+        )
+        on_runs = and_(done_to.in_(its_runs), or_(audit.c.action != disclosure.CANCELLED, going_on))
         in_its_place = select(run_tenants.c.run + f" {tenant}").where(concerned)
         number = func.row_number().over(order_by=audit.c.id).label("number")
         every = select(audit, its_own.label("own"), number).where(
             or_(
                 its_own,
-                and_(audit.c.action.in_(list(acts)), or_(done_to.in_(its_runs), done_to.in_(its_jobs))),
+                and_(audit.c.action.in_(list(acts)), or_(on_runs, done_to.in_(its_jobs))),
                 and_(audit.c.action.in_(disclosure.DONE_FOR_TENANT), done_to.in_(in_its_place)),
                 and_(audit.c.action.in_(disclosure.FREEZE_ACTS), done_to == f"tenant:{tenant}"),
             )

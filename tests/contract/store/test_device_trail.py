@@ -10,6 +10,7 @@ from controller.models.people import Person, Role
 from controller.models.run import AuditRow, Outcome
 from controller.ports.clock import VirtualClock
 from controller.store import AuditQuery, JobResult, Page, Store
+from controller.store.jobs.involvement import note_run
 from tests.support.records import make_network, start_run
 
 PAGE = Page(limit=1000)
@@ -109,3 +110,20 @@ def test_a_tenant_has_its_own_rows_and_runs_there_and_learns_of_no_others(store:
 
     assert acts("entel") == [("run.created", run.id), ("job.finished", claim.job.id), ("approval.approve", run.id)]
     assert acts("claro") == []
+
+
+def test_a_tenant_learns_of_no_cancel_after_its_own_jobs_have_ended(store: Store, clock: VirtualClock) -> None:
+    def acts(tenant: str) -> list[str]:
+        return [row.action for row, _own in store.tenants.audit(tenant, VISIBLE_ACTS, PAGE)[1]]
+
+    run = start_run(store, [ONE, OTHER])
+    store.database.run(lambda tx: note_run(tx, run.id, {ONE: ["claro"], OTHER: ["bitel"]}), "IMMEDIATE")
+    claims = {claim.job.station: claim for claim in store.claims.take(store.processes.register("w"), 2)}
+    store.claims.finish(claims[ONE], JobResult(Outcome.SUCCEEDED))
+    clock.pause(46)
+    store.runs.cancel(run.id, "ana")
+    assert acts("claro") == ["job.finished", "run.created"]
+    assert acts("bitel") == ["run.cancel-requested", "run.created"]
+    clock.pause(1)
+    store.claims.finish(claims[OTHER], JobResult(Outcome.SUCCEEDED))
+    assert acts("bitel") == ["job.finished", "run.cancel-requested", "run.created"], "it was cancelled before that"
