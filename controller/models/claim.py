@@ -43,6 +43,8 @@ class JobResult:
         restored: Whether the station carries all that was applied, as it was compared when the run was asked for.
         again: Whether a job that was ``withdrawn`` begins again once it may, since something came in its way that ends.
         unread: Whether it diverged since nobody could read the device back: the next reading tells what it carries.
+        operated: Whether it sent operations that nobody asked for twice (all but ``OperationKind.brings``): then it
+            never begins again.
     """
 
     outcome: Outcome
@@ -54,6 +56,7 @@ class JobResult:
     restored: bool = False
     again: bool = False
     unread: bool = False
+    operated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,11 @@ class OperationKind(StrEnum):
         return self in (OperationKind.RESET, OperationKind.RESET_UNIT)
 
     @property
+    def brings(self) -> bool:
+        """Whether it only brings software onto its device: whoever begins again finds it there."""
+        return self in (OperationKind.DOWNLOAD, OperationKind.INSTALL)
+
+    @property
     def outlasts(self) -> bool:
         """Whether something of it stays until somebody acts again: the next start takes other software."""
         return self is OperationKind.ACTIVATE

@@ -174,6 +174,7 @@ class Job(Noun):
             soaks and others of its unit come after it.
         gate_until: When the device at the gate reverts by itself; None if it has no such timer.
         choice: The decision there.
+        operated: Whether it ended after it had sent operations that nobody asked for twice: it never begins again.
         found: Where nobody could read the device back at its end: the state in which a later reading found it.
         found_at: When that reading began.
     """
@@ -192,6 +193,7 @@ class Job(Noun):
     choice: GateChoice | None = None
     outcome: Outcome | None = None
     detail: str = ""
+    operated: bool = False
     found: FoundState | None = None
     found_at: AwareDatetime | None = None
     deferred: AwareDatetime | None = None

@@ -35,6 +35,7 @@ class StepRecord(Noun):
         inputs: Inputs of the action, with expressions evaluated; secrets by the names of their credentials.
         change: The step's change of the device, if there is one; on record before it is sent.
         operations: Its operations on the device; on record before they are sent.
+        sent: Those that were sent, by this attempt and by all before it, whatever came of them.
         output: Output of the action.
         outcome: How the device transaction ended, if there was one.
         beyond: Whether it diverged in more than the change edits, such as nodes that are gone though nobody asked.
@@ -52,6 +53,7 @@ class StepRecord(Noun):
     inputs: dict[str, Any] = {}
     change: Change | None = None
     operations: tuple[Operation, ...] = ()
+    sent: tuple[Operation, ...] = ()
     output: dict[str, Any] = {}
     outcome: Outcome | None = None
     detail: str = ""

@@ -96,10 +96,12 @@ class StationJob:
             homes = await self._homes()
             came = bool(homes) and all(job.outcome not in (Outcome.UNCHANGED, Outcome.SKIPPED) for job in homes)
             await self._context.adopt(self._claim.run.requested_by, fresh=came)
+        # Of what is on record, all but the last has ended: it is taken back with what came after it, or not at all.
+        last = max((position for position, undo in steps.rows if not undo), default=0)
         for position, step in enumerate(self._playbook.steps):
             row = steps.rows.get((position, False))
-            if (row is None or not row.acts) and (reason := await self._cancelled()):
-                return await self._withdrawn(position - 1, reason)
+            if position >= last and await steps.has_yet_to_act(row) and (reason := await self._cancelled()):
+                return await self._cut(position, row, reason)
             row = await steps.run(position, step)
             if row.state is StepState.STARTED and steps.later is not None:
                 return await self._waits(position, row, steps.later)
@@ -125,9 +127,16 @@ class StationJob:
     async def _waits(self, position: int, row: StepRecord, later: Postponement) -> JobResult | Suspension:
         """The rest of a job whose step waits, or its end if its group was cancelled meanwhile."""
         if row.acts and (reason := await self._cancelled()):
-            await self._steps.end(row, StepState.FAILED, reason, outcome=Outcome.WITHDRAWN)
-            return await self._withdrawn(position, reason)
+            return await self._cut(position, row, reason)
         return Suspension(later.until, later.reason)
+
+    async def _cut(self, position: int, row: StepRecord | None, reason: str) -> JobResult | Suspension:
+        """The end of a job whose group was cancelled before the step at a position has acted."""
+        if row is None:
+            return await self._withdrawn(position - 1, reason)
+        if row.state is StepState.STARTED:
+            await self._steps.end(row, StepState.FAILED, reason, outcome=Outcome.WITHDRAWN)
+        return await self._withdrawn(position, reason)
 
     @property
     def _alone(self) -> bool:
@@ -275,12 +284,14 @@ class StationJob:
         done = self._steps.operated
         detail += "; what was done before was undone" if undone else ""
         detail += f"; this took place and is not taken back: {', '.join(done.values())}" if done else ""
+        before = self._steps.sent_before
+        detail += f"; sent before, by an attempt that failed: {', '.join(before.values())}" if before else ""
         if self._steps.outlasted:
             return self._result(Outcome.DIVERGED, f"{detail}; the next start takes other software than before")
         own_fault = failed.outcome not in (Outcome.WITHDRAWN, Outcome.CANCELLED)
         if undone or self._steps.evicted:
             return self._result(Outcome.ROLLED_BACK if own_fault else Outcome.WITHDRAWN, detail)
-        return self._result(_ended(failed.outcome, operated=bool(done)), detail)
+        return self._result(_ended(failed.outcome, operated=bool(done) or self._steps.has_operated), detail)
 
     def _needs_undoing(self, row: StepRecord) -> bool:
         """Whether a step left something: a change, or what its ``undo`` takes back."""
@@ -324,6 +335,7 @@ class StationJob:
             restored=plan is not None
             and plan.source is PlanSource.APPLIED
             and outcome in (Outcome.SUCCEEDED, Outcome.UNCHANGED),
+            operated=self._steps.has_operated,
         )
 
 

@@ -2,7 +2,8 @@
 
 A restart ends the session that asked for it, and an answer may be lost; neither says what happened. Whoever
 continues, this process or another, reads first: a restart shows in when the station started, an installation in
-the slot. Downloads leave nothing to read; their end is notified, and they are harmless to repeat.
+the slot. Once the job may not begin any more, nothing is sent again either. Downloads leave nothing to read; their end
+is notified, and they are harmless to repeat.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from controller.models.errors import (
     DeviceBusyError,
     DeviceError,
     DeviceRefusedError,
+    NotClearedError,
 )
 from controller.models.run import JournalStep, Outcome
 from controller.nrm.equipment import event_of
@@ -127,6 +129,8 @@ class _Operating:
         self._lock = Lock(target, record, clock, patience.busy)
         sent, begun = record.last(JournalStep.OPERATING, index), record.last(JournalStep.PREPARED, index)
         self._sends = record.count(JournalStep.OPERATING, index)
+        #: Whether the job may not begin any more: what is not answered is then not sent again.
+        self._barred = False
         #: Whether a session that we lost may still hold the lock.
         self._left_lock = sent is not None
         #: Whether the station said that it begins.
@@ -191,8 +195,8 @@ class _Operating:
 
         An eviction names its pods, so to send it again is harmless; and what was answered may never have been done.
         """
-        if not self._sends:
-            return True
+        if self._barred or not self._sends:
+            return not self._barred
         silent = self._clock.monotonic() - self._sent > self._patience.effect
         repeats = not self._begun or self._operation.kind is OperationKind.EVICT
         return silent and repeats and self._sends < _SENDS
@@ -208,9 +212,18 @@ class _Operating:
             self._left_lock = True
             await self._lock.take(session)
         deadline = self._clock.now() + timedelta(seconds=self._operation.seconds)
-        await self._record.write(
-            JournalStep.OPERATING, phase=self._index, deadline=deadline, detail=str(self._operation)
-        )
+        try:
+            await self._record.write(
+                JournalStep.OPERATING, phase=self._index, deadline=deadline, detail=str(self._operation)
+            )
+        except NotClearedError:
+            if not self._sends:
+                raise
+            # The job would be given back, and its operation done in another window, though it may come yet.
+            self._barred = True
+            if exclusive:
+                await self._leave(session)
+            return ""
         self._sends += 1
         self._sent = self._clock.monotonic()
         self._end = self._sent + self._operation.seconds
@@ -225,9 +238,12 @@ class _Operating:
             await self._record.write(JournalStep.PREPARED, phase=self._index, detail="the station begins it")
             self._begun = True
         if exclusive and (refusal or self._operation.kind is not OperationKind.RESET):
-            await self._lock.leave(session)
-            self._left_lock = False
+            await self._leave(session)
         return refusal
+
+    async def _leave(self, session: DeviceSession) -> None:
+        await self._lock.leave(session)
+        self._left_lock = False
 
     async def _operate(self, session: DeviceSession) -> str:
         known = equipped(session)

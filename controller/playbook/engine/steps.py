@@ -34,7 +34,7 @@ from controller.models.errors import (
 from controller.models.many import first_names
 from controller.models.network import Noun
 from controller.models.plan import Change, LedgerNode
-from controller.models.run import INSIDE, Holds, JournalStep, Outcome, RunState, restarted
+from controller.models.run import INSIDE, Holds, JournalEntry, JournalStep, Outcome, RunState, restarted
 from controller.models.sharing import ActionClass
 from controller.models.step import INVERSE, StepRecord, StepState
 from controller.nrm.profiles import root_spec
@@ -188,6 +188,18 @@ class JobSteps:
         return {one: f"{one} (step {row.name!r})" for row in left for one in row.operations}
 
     @property
+    def sent_before(self) -> dict[Operation, str]:
+        """Operations that an attempt sent which failed before the last one of its step, each with its step in words."""
+        rows = [row for _, row in sorted(self.rows.items())]
+        before = [(row, one) for row in rows for one in row.sent if one not in row.operations]
+        return {one: f"{one} (step {row.name!r})" for row, one in before if not one.kind.brings}
+
+    @property
+    def has_operated(self) -> bool:
+        """Whether an operation was sent that nobody asked for twice, by whatever attempt and whatever came of it."""
+        return any(not one.kind.brings for row in self.rows.values() for one in row.sent)
+
+    @property
     def outlasted(self) -> bool:
         """Whether something of these operations stays (``outlasts``), and no undo of the playbook came after them."""
         left = self.operated
@@ -328,13 +340,10 @@ class JobSteps:
                 await self._check_repair(row)
                 await self._check_consent(row)
             return await self._act_or_wait(row)
-        except (LeaseLostError, NotClearedError, StoreError):
+        except (LeaseLostError, StoreError):
             raise
-        except RepairStoppedError as error:
-            if error.sent:
-                detail = f"{error.message}; whether what was sent before had an effect is not known"
-                return await self.end(row, StepState.FAILED, detail, outcome=Outcome.DIVERGED)
-            return await self.end(row, StepState.FAILED, error.message, outcome=Outcome.CANCELLED)
+        except (NotClearedError, RepairStoppedError) as error:
+            return await self._forbidden(row, error)
         except MinkaError as error:
             return await self.end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
         except Exception as error:
@@ -342,6 +351,20 @@ class JobSteps:
             log.error("step.bug", job=row.job, step=row.name, exc_info=not self.mask, error=type(error).__name__)  # noqa: TRY400
             detail = f"an error in the action {action.name} itself: the worker's log says more"
             return await self.end(row, StepState.FAILED, detail, outcome=Outcome.BUG)
+
+    async def _forbidden(self, row: StepRecord, error: NotClearedError | RepairStoppedError) -> StepRecord:
+        """The end of a step that may not be begun now; raises the error where the job may begin with it later.
+
+        A further attempt of a job that has operated is none that waits for another window: it would do that again.
+        """
+        if isinstance(error, RepairStoppedError):
+            if error.sent:
+                detail = f"{error.message}; whether what was sent before had an effect is not known"
+                return await self.end(row, StepState.FAILED, detail, outcome=Outcome.DIVERGED)
+            return await self.end(row, StepState.FAILED, error.message, outcome=Outcome.CANCELLED)
+        if not self.has_operated or isinstance(error, OutOfTurnError):
+            raise error
+        return await self.end(row, StepState.FAILED, error.message, outcome=Outcome.WITHDRAWN)
 
     async def _ask(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
         """The action's result for a step that is on record, or that would change something and may."""
@@ -470,6 +493,8 @@ class JobSteps:
         if row.operations:
             target = tools.target_of(network, claim.job.station)
             result = await operate(row.operations, target, tools.devices, record, tools.clock, tools.patience)
+            sent = (one for index, one in enumerate(row.operations) if record.count(JournalStep.OPERATING, index))
+            row = row.model_copy(update={"sent": (*row.sent, *sent)})
         else:
             gate = None if row.undo else tools.gates.of(self._claim, row.position)
             result = await tools.transact(claim, network, record, gate, cuts=not row.undo)
@@ -594,10 +619,21 @@ class JobSteps:
         """Whether a failed step was not begun since a warning, freeze or window is in its way, and it may not wait."""
         return row.outcome is Outcome.WITHDRAWN and not await self._sent(row)
 
+    async def has_yet_to_act(self, row: StepRecord | None) -> bool:
+        """Whether nobody went to the device for a step, so that it may still be left out.
+
+        A session of a dead worker may still hold the lock there: whoever brings the step to its end takes it back.
+        """
+        if row is None or not row.acts:
+            return True
+        return row.state is StepState.STARTED and not await self._journal(row)
+
+    async def _journal(self, row: StepRecord) -> list[JournalEntry]:
+        return await self._tools.store.journal.find(f"{self._claim.transaction}.{row.transaction}")
+
     async def _sent(self, row: StepRecord) -> bool:
         """Whether the station may have received something of a step: then the step is brought to its end."""
-        rows = await self._tools.store.journal.find(f"{self._claim.transaction}.{row.transaction}")
-        return any(one.step in _BEGINNINGS for one in rows)
+        return any(one.step in _BEGINNINGS for one in await self._journal(row))
 
     async def _warned(self, row: StepRecord) -> Postponement | None:
         """The end of a public warning that a step waits for since it interrupts, or the time of the next check.

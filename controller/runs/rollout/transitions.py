@@ -79,7 +79,7 @@ def _within_wave(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | N
     postponed: list[str] = []
     for members in groups_of(run, jobs).values():
         unbegun = [job for job in members if job.state in _UNBEGUN and job.started is None]
-        away = [job for job in members if job.outcome is Outcome.DEFERRED]
+        away = [job for job in members if job.outcome is Outcome.DEFERRED and not job.operated]
         withdrawn += [job.id for job in unbegun if job.choice is GateChoice.CANCEL]
         postponed += [job.id for job in (*unbegun, *away) if job.choice is GateChoice.POSTPONE]
         unbegun = [job for job in unbegun if job.choice in (None, GateChoice.CONFIRM)]

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from sqlalchemy import (
     Column,
+    ColumnElement,
     ForeignKey,
     Integer,
     Row,
@@ -24,9 +24,7 @@ from sqlalchemy import (
 )
 
 from controller.models.claim import Claim, JobResult
-from controller.models.equipment import OperationKind
 from controller.models.run import Decision, GateChoice, JobState, Outcome, Run
-from controller.models.step import StepState
 from controller.models.waiting import WaitCode, WaitReason
 from controller.store.database.columns import Instant, long_text, metadata, string
 from controller.store.database.transaction import Tx
@@ -83,17 +81,12 @@ decisions = Table(
     long_text("reason"),
 )
 
-#: Operations that only bring software onto a device.
-_BRINGING = (OperationKind.DOWNLOAD, OperationKind.INSTALL)
 #: Why a job that is tried again may not begin yet; the next assessment says when it may (``ClearanceInput.away``).
 _AWAY = packed_reasons((WaitReason(code=WaitCode.AWAY),))
 _OF_WAVES = (
     select(decisions)
     .where(tuple_(decisions.c.run, decisions.c.wave).in_(bindparam("waves", expanding=True)))
     .order_by(*(decisions.c[name] for name in ("run", "wave", "unit", "round", "gate")))
-)
-_OPERATED = select(steps.c.job, steps.c.operations).where(
-    steps.c.operations != "", steps.c.state == StepState.DONE.value
 )
 
 
@@ -154,14 +147,13 @@ def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
     """Values of jobs that begin again instead of ending, by id.
 
     These are jobs whose group was postponed, jobs whose result says so, and jobs whose device was unreachable or busy
-    while their run is patient. A job that carried out operations on its device is left out: nobody asked for two
-    restarts. Downloads and installations do not count, since the next attempt finds the software there.
+    while their run is patient. A job that operated is left out: nobody asked for two restarts.
 
     Args:
         tx: The transaction.
         ends: Ends of jobs that left nothing on their devices.
     """
-    chosen = list(ends)
+    chosen = [end for end in ends if not end.result.operated]
     decided: dict[tuple[str, int, str], list[Decision]] = {}
     for one in load_decisions(tx, ((end.claim.job.run, end.claim.job.wave) for end in chosen)):
         decided.setdefault((one.run, one.wave, one.unit), []).append(one)
@@ -174,9 +166,6 @@ def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
             found[job.id] = again(end.result.detail) | away
         elif end.result.again or (decision is not None and decision.choice is GateChoice.POSTPONE):
             found[job.id] = again(end.result.detail)
-    for row in tx.rows(_OPERATED, steps.c.job, found):
-        if any(one["kind"] not in _BRINGING for one in orjson.loads(row.operations)):
-            found.pop(row.job, None)
     return found
 
 
@@ -189,7 +178,10 @@ def _away(tx: Tx, end: End) -> dict[str, Any]:
     return {} if again is None else {"deferred": since, "rests": again, "reasons": _AWAY}
 
 
-def put_back(tx: Tx, job: str, values: Mapping[str, Any]) -> None:
-    """Let a job wait that left nothing on its device. Its steps remain on the audit trail only."""
-    tx.execute(delete(steps).where(steps.c.job == job))
-    tx.execute(update(jobs).where(jobs.c.id == job).values(**values))
+def put_back(tx: Tx, which: ColumnElement[bool], values: Mapping[str, Any]) -> int:
+    """Let jobs wait that left nothing on their devices; returns how many. Their steps remain on the audit trail only.
+
+    One that began again with the steps that it had would end as it did before.
+    """
+    tx.execute(delete(steps).where(steps.c.job.in_(select(jobs.c.id).where(which))))
+    return tx.execute(update(jobs).where(which).values(**values)).rowcount

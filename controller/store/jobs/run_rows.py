@@ -117,6 +117,8 @@ jobs = Table(
     Column("gate_until", Instant),
     # Whether it diverged in more than its changes.
     Column("beyond", Boolean, nullable=False, server_default=false()),
+    # Whether it ended after it had sent operations that nobody asked for twice.
+    Column("operated", Boolean, nullable=False, server_default=false()),
     # Whether nobody could read its device back at its end; the state in which a later reading found it, and when.
     Column("unread", Boolean, nullable=False, server_default=false()),
     Column("found", String),

@@ -50,6 +50,7 @@ steps = Table(
     Column("change", LargeBinary),
     # JSON; empty if there are none.
     long_text("operations"),
+    long_text("sent"),
     Column("output", Text, nullable=False),
     Column("outcome", String),
     long_text("detail"),
@@ -138,20 +139,21 @@ def acting(tx: Tx, jobs: Collection[str]) -> Iterator[tuple[str, str, bool]]:
     Their jobs and transactions, and whether the device may not be reached meanwhile.
     """
     for row in tx.rows(_BEGUN, steps.c.job, jobs) if jobs else ():
-        operations = _OPERATIONS.validate_json(row.operations) if row.operations else ()
+        operations = _unpacked(row.operations)
         if row.changes or any(operation.kind.interrupts for operation in operations):
             restarts = any(operation.kind.restarts for operation in operations)
             yield row.job, transaction_of(row.position, row.attempt, undo=row.undo), restarts
 
 
 def _as_row(step: StepRecord) -> dict[str, Any]:
-    return step.model_dump(exclude={"change", "operations", "inputs", "output", "state", "outcome"}) | {
+    return step.model_dump(exclude={"change", "operations", "sent", "inputs", "output", "state", "outcome"}) | {
         "state": step.state.value,
         "outcome": step.outcome and step.outcome.value,
         "inputs": orjson.dumps(step.inputs, option=orjson.OPT_SORT_KEYS).decode(),
         "output": orjson.dumps(step.output, option=orjson.OPT_SORT_KEYS).decode(),
         "change": None if step.change is None else packed(step.change),
-        "operations": _OPERATIONS.dump_json(step.operations).decode() if step.operations else "",
+        "operations": _packed(step.operations),
+        "sent": _packed(step.sent),
     }
 
 
@@ -159,5 +161,13 @@ def as_step(row: Row[Any]) -> StepRecord:
     """A step from its row."""
     change = None if row.change is None else unpacked(Change, row.change)
     values = dict(row._mapping) | {"change": change, "inputs": orjson.loads(row.inputs)}
-    operations = _OPERATIONS.validate_json(row.operations) if row.operations else ()
-    return StepRecord(**values | {"output": orjson.loads(row.output), "operations": operations})
+    acts = {"operations": _unpacked(row.operations), "sent": _unpacked(row.sent)}
+    return StepRecord(**values | {"output": orjson.loads(row.output)} | acts)
+
+
+def _packed(operations: tuple[Operation, ...]) -> str:
+    return _OPERATIONS.dump_json(operations).decode() if operations else ""
+
+
+def _unpacked(content: str) -> tuple[Operation, ...]:
+    return _OPERATIONS.validate_json(content) if content else ()

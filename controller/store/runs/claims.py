@@ -106,7 +106,7 @@ _END = (
     .where(jobs.c.id == bindparam("ended"))
     .values(
         {"incarnation": None}
-        | {name: bindparam(name) for name in ("state", "outcome", "finished", "detail", "beyond", "unread")}
+        | {name: bindparam(name) for name in ("state", "outcome", "finished", "detail", "beyond", "unread", "operated")}
     )
 )
 _LEAVE = update(leases).where(leases.c.station == bindparam("device")).values(incarnation=None)
@@ -294,7 +294,8 @@ class Claims(Repository[M_co]):
 
         The store writes the journal's ``finished`` row itself. An equal second call changes nothing. A job does not end
         if it was ``withdrawn`` because its group was postponed or its result says ``again``, or ``deferred`` while its
-        run is patient. Then it left nothing on its device, and waits as if it had never begun. Raises LeaseLostError.
+        run is patient. Then it left nothing on its device, did not operate, and waits as if it had never begun. Raises
+        LeaseLostError.
         """
         return _finish(tx, ends)
 
@@ -456,7 +457,7 @@ def _finish(tx: Tx, ends: Sequence[End]) -> list[MinkaError | None]:
     _notify_diverged(tx, ended, now)
     for end in ours:
         if end.claim.job.id in again:
-            put_back(tx, end.claim.job.id, again[end.claim.job.id])
+            put_back(tx, jobs.c.id == end.claim.job.id, again[end.claim.job.id])
     if ours:
         came_to = ("postponed" if end.claim.job.id in again else end.result.outcome.value for end in ours)
         _close(tx, [(end, detail) for end, detail in zip(ours, came_to, strict=True)])
@@ -597,7 +598,7 @@ def _end_jobs(tx: Tx, ends: Sequence[End], now: datetime) -> None:
         _END,
         [
             {"ended": end.claim.job.id, "outcome": result.outcome.value, "detail": result.detail, **done}
-            | {"beyond": result.beyond, "unread": result.unread}
+            | {"beyond": result.beyond, "unread": result.unread, "operated": result.operated}
             for end, result in ((end, end.result) for end in ends)
         ],
     )

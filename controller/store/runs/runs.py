@@ -38,7 +38,7 @@ from controller.store.database.columns import Instant
 from controller.store.database.queries import chunks
 from controller.store.database.repository import M_co, Page, Repository, reads, writes
 from controller.store.database.transaction import Tx
-from controller.store.jobs.decisions import NewDecision, again, choice_of, decide_on, load_decisions
+from controller.store.jobs.decisions import NewDecision, again, choice_of, decide_on, load_decisions, put_back
 from controller.store.jobs.ended_jobs import ended_jobs
 from controller.store.jobs.involvement import note_run
 from controller.store.jobs.journal import journal
@@ -79,7 +79,8 @@ class Transition:
         decisions: New decisions at gates.
         ready: Ids of waiting jobs that become claimable.
         withdrawn: Ids of jobs not begun that end ``withdrawn``.
-        postponed: Ids of jobs not begun, or ended ``deferred``, whose unit or wave was postponed.
+        postponed: Ids of jobs not begun, or ended ``deferred``, whose unit or wave was postponed. Those that operated
+            stay as they ended.
         outdated: Ids of jobs not begun that end ``cancelled``, since what they should do does not follow any more from
             the network files in force.
     """
@@ -531,9 +532,9 @@ def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
     for ids in chunks(transition.withdrawn):
         moved += tx.execute(update(jobs).where(unbegun, jobs.c.id.in_(ids)).values(withdrawn)).rowcount
     # Devices that were away while their wave was postponed take part when it begins again.
-    postponed = or_(unbegun, and_(of_run, jobs.c.outcome == Outcome.DEFERRED.value))
+    postponed = or_(unbegun, and_(of_run, jobs.c.outcome == Outcome.DEFERRED.value, ~jobs.c.operated))
     for ids in chunks(transition.postponed):
-        moved += tx.execute(update(jobs).where(postponed, jobs.c.id.in_(ids)).values(again(transition.reason))).rowcount
+        moved += put_back(tx, and_(postponed, jobs.c.id.in_(ids)), again(transition.reason))
     return moved
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from controller.models.approval import PartyWindows
-from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import LeaseLostError
 from controller.models.run import INSIDE, GateChoice, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
@@ -92,20 +92,17 @@ def test_only_who_was_away_is_tried_again(store: Store, outcome: Outcome) -> Non
     assert store.runs.jobs(run.id)[0].outcome is outcome
 
 
-@pytest.mark.parametrize("kind", [None, OperationKind.DOWNLOAD, OperationKind.INSTALL, OperationKind.RESET])
-def test_a_playbook_is_tried_from_its_first_step_unless_it_operated(store: Store, kind: OperationKind | None) -> None:
-    """What was downloaded is found there."""
+@pytest.mark.parametrize("operated", [False, True])
+def test_a_playbook_is_tried_from_its_first_step_unless_it_operated(store: Store, operated: bool) -> None:
     run = begin(store)
     one, _ = store.claims.take(store.processes.register("w"), 10)
-    done = (Operation(kind=kind, since=START, seconds=60),) if kind else ()
     row = StepRecord(
-        job=one.job.id, position=0, name="look", action="read-state", state=StepState.DONE, inputs={}, started=START,
-        operations=done,
-    )  # fmt: skip
+        job=one.job.id, position=0, name="look", action="read-state", state=StepState.DONE, inputs={}, started=START
+    )
     store.steps.write(row, one)
-    store.claims.finish(one, AWAY)
+    store.claims.finish(one, replace(AWAY, operated=operated))
     job = store.runs.jobs(run.id)[0]
-    assert (job.outcome, len(store.steps.find(job.id))) == ((Outcome.DEFERRED, 1) if kind == "reset" else (None, 0))
+    assert (job.outcome, len(store.steps.find(job.id))) == ((Outcome.DEFERRED, 1) if operated else (None, 0))
 
 
 @pytest.mark.parametrize("unit", [False, True])

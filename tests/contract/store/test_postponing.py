@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -25,6 +26,18 @@ def waits_anew(job: Job) -> bool:
     fresh = (JobState.WAITING, 1, 0, None, None, None, None, None)
     now = (job.state, job.round, job.attempts, job.gate, job.gate_until, job.choice, job.outcome, job.started)
     return now == fresh
+
+
+def looked(claim: Claim) -> StepRecord:
+    return StepRecord(
+        job=claim.job.id,
+        position=0,
+        name="look",
+        action="read-state",
+        state=StepState.DONE,
+        inputs={},
+        started=START,
+    )
 
 
 def actions(store: Store, name: str) -> list[str]:
@@ -119,18 +132,35 @@ def test_what_was_confirmed_once_is_never_begun_anew(store: Store) -> None:
 def test_a_playbook_begins_anew_from_its_first_step_unless_it_operated(store: Store, operated: bool) -> None:
     run = begin(store, UNIT)
     one, *_ = store.claims.take(store.processes.register("w"), 1)
-    restart = (Operation(kind=OperationKind.RESET_UNIT, subject="ru-1", since=START, seconds=60),)
-    row = StepRecord(
-        job=one.job.id, position=0, name="look", action="read-state", state=StepState.DONE, inputs={}, started=START,
-        operations=restart if operated else (),
-    )  # fmt: skip
-    store.steps.write(row, one)
+    store.steps.write(looked(one), one)
     decide(store, run, LATER)
-    store.claims.finish(one, BACK)
+    store.claims.finish(one, replace(BACK, operated=operated))
     job = store.runs.jobs(run.id)[0]
     assert (job.outcome, len(store.steps.find(job.id))) == ((Outcome.WITHDRAWN, 1) if operated else (None, 0))
+    assert job.operated is operated
     # What it did stays on the audit trail.
     assert actions(store, "step.finished") == [f"{job.id}.0"]
+
+
+@pytest.mark.parametrize("operated", [False, True])
+def test_who_was_away_begins_with_its_wave_from_its_first_step_unless_it_operated(store: Store, operated: bool) -> None:
+    run = begin(store, WAVE)
+    one, *_ = store.claims.take(store.processes.register("w"), 1)
+    store.steps.write(looked(one), one)
+    store.claims.finish(one, JobResult(Outcome.DEFERRED, operated=operated))
+    store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, postponed=(one.job.id,), reason="postponed"))
+    job = store.runs.jobs(run.id)[0]
+    assert waits_anew(job) is not operated
+    assert (job.outcome, len(store.steps.find(job.id))) == ((Outcome.DEFERRED, 1) if operated else (None, 0))
+
+
+def test_what_was_sent_stays_with_its_step(store: Store) -> None:
+    begin(store, UNIT)
+    one, *_ = store.claims.take(store.processes.register("w"), 1)
+    restart = Operation(kind=OperationKind.RESET_UNIT, subject="ru-1", since=START, seconds=60)
+    row = looked(one).model_copy(update={"sent": (restart,)})
+    store.steps.write(row, one)
+    assert store.steps.find(one.job.id) == [row]
 
 
 def test_a_pause_finds_a_group_that_was_postponed_not_begun(store: Store) -> None:

@@ -24,7 +24,7 @@ from controller.runs.procedures import Tools
 from tests.support.soak import SOAK
 from tests.unit.plan import samples
 from tests.unit.runs.group_bench import GroupBench, Mortal, unit
-from tests.unit.runs.transaction_bench import TARGET, retune
+from tests.unit.runs.transaction_bench import retune
 
 HEAD = "name: own\ndescription: A playbook.\ntargets: '*'\nsteps:\n"
 LOCK = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}}\n"
@@ -32,6 +32,8 @@ LOCK_A = LOCK.replace("}}", "}, when: \"{{ target.station == 'A' }}\"}")
 UNLOCK = "  - {name: unlock, action: unlock-cell, with: {cells: ['L1']}}\n"
 NOT_B = "  - {name: look, action: read-state, checks: [\"{{ target.station != 'B' }}\"]}\n"
 LONG = NOT_B.replace("]}", "], retries: 9, retry_seconds: 3600}")
+#: Where software comes from.
+SOURCES = ("sftp://10.0.0.1/",)
 WAVE = Strategy(policy=Policy.WAVE, check_timeout=1, confirm_timeout=60, canary=0)
 
 
@@ -48,9 +50,11 @@ def network() -> Network:
 
 
 def procedure(tools: Tools) -> PlaybookProcedure:
-    planner = Planner(tools.store, tools.devices, tools.clock, lambda _network, _station: TARGET)
+    planner = Planner(tools.store, tools.devices, tools.clock, tools.target_of)
     planner.read = lambda _network, station, **_: _read(tools, station)  # type: ignore[method-assign]
-    return PlaybookProcedure(ActionServices(tools.store, planner, FakeWebhook(), tools.clock), registry())
+    return PlaybookProcedure(
+        ActionServices(tools.store, planner, FakeWebhook(), tools.clock, sources=SOURCES), registry()
+    )
 
 
 async def _read(tools: Tools, station: str) -> Observed:
