@@ -40,6 +40,7 @@ from controller.models.network import (
     Validity,
 )
 from controller.models.sharing import in_slice_order
+from controller.models.untrusted import natural
 from controller.nrm.containers import carries_its_own, elements_in_words, foreign_elements
 from controller.nrm.profiles import PROFILES, Rendered, broadcast_plmn, cell_of, is_reserved, render, root_spec
 from controller.nrm.profiles.readings import CellReading, RelationReading, ShareReading, StationReading, read_station
@@ -203,6 +204,9 @@ class _Import:
             if cell is not None:
                 self._notes.add(f"left out: no known band has its carrier (channel {cell.arfcn_dl})", name)
             return
+        for named in reading.strange:
+            text = f"its power is not known: {named!r}, its carrier, names no object of a ManagedElement"
+            self._notes.add(text, name)
         placed = self._planned(cell.model_copy(update={"band": band.name}), reading)
         self._cells.append(placed)
         self._relations += [(placed, one) for one in reading.relations]
@@ -219,8 +223,8 @@ class _Import:
         fields: dict[str, Any] = {"tenant": tenant, "station": station.id, "cell": reading.cell, **found.fields}
         if identity := fields.pop("cell_identity", ""):
             # The device has only the joined identity: it is split like the station's own.
-            length = station.enb_id_length
-            node_id, local_id = split_identity(reading.rat, int(identity), length)
+            length, joined = station.enb_id_length, natural(identity)
+            node_id, local_id = (identity,) * 2 if joined is None else split_identity(reading.rat, joined, length)
             fields |= {"node_id": node_id, "node_id_length": length, "local_id": local_id}
         own = _model(OwnCell, self._notes, f"{station.id}/{reading.cell}/{tenant}", fields)
         if own is not None:

@@ -7,7 +7,7 @@ not depend on their names.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from controller.models.alarm import ObjectClass
@@ -136,8 +136,13 @@ def links(tree: Tree) -> tuple[LinkEntry, ...]:
 
 def carriers_of(tree: Tree, cell: Path) -> tuple[Path, ...]:
     """Carriers that a cell of a tree names, whether they exist or not."""
+    return tuple(carrier_names(tree, cell).values())
+
+
+def carrier_names(tree: Tree, cell: Path) -> Mapping[str, Path]:
+    """Carriers that a cell names, by the distinguished name; empty for one that names no managed element."""
     named = tree.get(cell, {}).get(leaf_of(cell, LeafRole.CARRIERS), ())
-    return tuple(map(path_of, (named,) if isinstance(named, str) else named))
+    return {one: path_of(one) for one in ((named,) if isinstance(named, str) else named)}
 
 
 def is_carrier(path: Path) -> bool:
@@ -174,7 +179,7 @@ def link_of(path: Path) -> Path:
 
 def rat_of(path: Path) -> Rat | None:
     """Radio technology of the profile that declares the entry; None if it means nothing to the engine."""
-    profile, _ = declared(path) if path else (None, None)
+    profile, _ = declared(path)
     return None if profile is None else profile.rat
 
 
@@ -326,8 +331,11 @@ def _is_expected(name: str) -> bool:
 
 
 def declared(path: Path) -> tuple[Profile, NodeSpec] | tuple[None, None]:
-    """The profile that declares the entry at ``path``, and its spec; None if it means nothing to the engine."""
-    known = _NODES.get(class_of(path))
+    """The profile that declares the entry at ``path``, and its spec; None if it means nothing to the engine.
+
+    The empty path, which a reference of a device may lead to (``path_of``), is that of no entry.
+    """
+    known = _NODES.get(class_of(path)) if path else None
     if known is None:
         return None, None
     profile, node = known
@@ -336,6 +344,6 @@ def declared(path: Path) -> tuple[Profile, NodeSpec] | tuple[None, None]:
 
 
 def _node(path: Path) -> NodeSpec | None:
-    """The spec of the entry at ``path``; None if it means nothing to the engine."""
-    known = _NODES.get(class_of(path))
+    """The spec of the entry at ``path``; None if it means nothing to the engine, as the empty path."""
+    known = _NODES.get(class_of(path)) if path else None
     return None if known is None else known[1]

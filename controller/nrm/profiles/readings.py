@@ -13,7 +13,7 @@ from controller.inventory.radio import dbm_of
 from controller.models.network import Plmn, Rat, ResourceType, Snssai
 from controller.models.untrusted import natural
 from controller.nrm.profiles.externals import external_path, external_rat, identifying
-from controller.nrm.profiles.lookup import carriers_of, cell_of, declared, links
+from controller.nrm.profiles.lookup import carrier_names, carriers_of, cell_of, declared, links
 from controller.nrm.profiles.values import NO_SD
 from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, NodeRole, NodeSpec
 from controller.nrm.tree import Leaves, Path, Tree, Value, names_in, parent, path_of, step, steps
@@ -71,6 +71,7 @@ class CellReading:
         own: PLMNs with a tracking area and an identity of their own.
         shares: What its PLMNs have of its resources, and on NR of the user plane of the station.
         relations: Neighbours that somebody listed; those that the station found itself (ANR) are not among them.
+        strange: References to carriers that lead to no object of a managed element.
     """
 
     cell: str
@@ -81,6 +82,7 @@ class CellReading:
     shares: tuple[ShareReading, ...] = ()
     own: Mapping[Plmn, OwnReading] = field(default_factory=dict)
     relations: tuple[RelationReading, ...] = ()
+    strange: tuple[str, ...] = ()
 
     @property
     def on_air(self) -> dict[Plmn, tuple[Snssai, ...]]:
@@ -166,7 +168,7 @@ def read_station(tree: Tree, lte_power_in_a_db: int = 10) -> StationReading:
         elif node.is_cell:
             cells.append(_cell(profile.rat, node, path, tree, below, lte_power_in_a_db))
         elif LeafRole.HOST_CELLS in node.leaf_by_role:
-            for host in _host_cells(leaves[node.leaf(LeafRole.HOST_CELLS)]):
+            for host in _host_cells(leaves.get(node.leaf(LeafRole.HOST_CELLS), ())):
                 own[host] |= _own_cell(node, leaves, below.get(path, ()))
     whole = tuple(
         replace(
@@ -190,7 +192,7 @@ def _relations(tree: Tree) -> dict[str, list[RelationReading]]:
     """Relations that somebody listed, by cell."""
     found: dict[str, list[RelationReading]] = defaultdict(list)
     for path, leaves in tree.items():
-        _, cell = declared(parent(path)) if parent(path) else (None, None)
+        _, cell = declared(parent(path))
         node = None if cell is None else cell.child_by_name.get(step(path)[0])
         if node is not None and LeafRole.NEIGHBOUR in node.leaf_by_role:
             found[cell_of(path)] += _relation(node, leaves, tree)
@@ -277,6 +279,7 @@ def _cell(
         tdd=node.tdd,
         broadcasts=broadcasts,
         own=own,
+        strange=tuple(named for named, place in carrier_names(tree, path).items() if not place),
     )
 
 

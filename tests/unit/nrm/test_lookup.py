@@ -29,6 +29,7 @@ from controller.nrm.profiles import (
     share_parts,
     unreported,
 )
+from controller.nrm.profiles.lookup import declared
 from controller.nrm.tree import Observed
 from tests.unit.nrm import samples
 from tests.unit.nrm.samples import BOTH, LTE_CELLS, NR_CELLS, STATION
@@ -220,6 +221,11 @@ def test_only_what_is_known_to_serve_is_true() -> None:
 def test_the_radio_technology_is_that_of_the_profile(path: str, rat: Rat | None, of_broadcast: Rat | None) -> None:
     assert (rat_of(path), broadcast_rat(path)) == (rat, of_broadcast)
     assert rat_of("") is None
+
+
+def test_a_reference_that_names_no_element_leads_to_no_entry() -> None:
+    (nowhere,) = carriers_of({DU: {"nRSectorCarrierRef": "Tuf=Jy"}}, DU)
+    assert (nowhere, declared(nowhere), is_carrier(nowhere)) == ("", (None, None), False)
 
 
 def test_a_cell_names_its_carriers() -> None:

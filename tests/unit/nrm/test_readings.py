@@ -125,6 +125,20 @@ def test_the_power_of_a_cell_of_nr_is_that_of_its_only_carrier(powers: tuple[str
     assert cell.fields.get("max_tx_power_dbm") == dbm
 
 
+@pytest.mark.parametrize("named", ["Tuf=Jy", "", ("",), ("ManagedElement=",), ("GNBDUFunction=1,NRSectorCarrier=0",)])
+def test_no_power_is_known_of_a_carrier_that_is_named_without_its_element(named: str | tuple[str, ...]) -> None:
+    """Stations write such references, and the rest of what they say counts all the same."""
+    tree = {**carriers("1000"), CELL: {"nRSectorCarrierRef": named, "nRPCI": "7"}}
+    (cell,) = read_station(tree).cells
+    assert "max_tx_power_dbm" not in cell.fields
+    assert cell.fields["pci"] == "7"
+
+
+def test_an_operators_cell_that_names_no_host_is_in_no_cell() -> None:
+    tree = {**carriers("1000"), f"{DU}/NROperatorCellDU[9]": {"cellLocalId": "9"}}
+    assert [cell.own for cell in read_station(tree).cells] == [{}]
+
+
 def test_no_power_is_that_of_a_carrier_that_is_not_there() -> None:
     tree = {path: leaves for path, leaves in carriers("1000").items() if "Carrier[" not in path}
     assert "max_tx_power_dbm" not in read_station(tree).cells[0].fields

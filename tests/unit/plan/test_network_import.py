@@ -221,6 +221,38 @@ def test_cells_out_of_range_are_left_out(shipped: Network, leaf: str, value: str
     assert "B28-1" not in {cell.id for cell in made.network.cells}
 
 
+def test_a_carrier_named_without_its_element_is_a_note_and_the_import_goes_on(shipped: Network) -> None:
+    """No power is known of that cell; all else comes back."""
+    trees = carried(shipped)
+    nr = next(cell for cell in shipped.cells if cell.rat is Rat.NR)
+    seen, path = trees[nr.station], f"/ManagedElement[{nr.station}]/GNBDUFunction[1]/NRCellDU[{nr.id}]"
+    seen[path] = {**seen[path], "nRSectorCarrierRef": ("Tuf=Jy",)}
+    made = imported(shipped, trees)
+    cells = {cell.name: cell for cell in made.network.cells}
+    known = {cell.name: cell for cell in shipped.cells}
+    assert cells == {**known, nr.name: known[nr.name].model_copy(update={"max_tx_power_dbm": None})}
+    said = "its power is not known: 'Tuf=Jy', its carrier, names no object of a ManagedElement"
+    assert f"{nr.name}: {said}" in made.notes
+
+
+def test_an_own_cell_with_an_identity_that_is_no_number_is_left_out(shipped: Network) -> None:
+    tenant = shipped.tenant_by_id["claro"]
+    lte = next(
+        cell
+        for one in shipped.agreements_of(tenant.id)
+        for cell in shipped.cells_of(one)
+        if cell.rat is Rat.LTE and cell.primary_plmn not in tenant.plmns
+    )
+    own = OwnCell(tenant=tenant.id, station=lte.station, cell=lte.id, tac=7, node_id=1, node_id_length=20, local_id=9)
+    trees = carried(shipped.model_copy(update={"own_cells": (own,)}))
+    seen = trees[lte.station]
+    (path,) = (path for path in seen if "/cellAccessInfoList[" in path)
+    seen[path] = {**seen[path], "cellId": "x"}
+    made = imported(shipped, trees)
+    assert f"{lte.name}/{tenant.id}: left out: missing or out of range: local_id, node_id" in made.notes
+    assert made.network.own_cells == ()
+
+
 def test_stations_without_a_place_get_one(shipped: Network) -> None:
     bare = Frame(frame(shipped).network.model_copy(update={"sites": (), "routers": ()}), shipped.endpoints)
     made = import_network(bare, {STATION: Observed(carried(shipped)[STATION])}, DAY)
