@@ -182,7 +182,12 @@ class GuardInput:
     @property
     def is_patient(self) -> bool:
         """Whether it still waits for the repair of another fault, at most as long as a repair takes."""
-        return self.now - self.alarm.raised <= timedelta(seconds=self.repair.rule.verify.within_seconds)
+        return self.is_patient_since(self.alarm.raised)
+
+    def is_patient_since(self, begin: datetime) -> bool:
+        """Whether the alarm has stood no longer than a repair takes since a time: a freeze may have gone before."""
+        since = max(begin, self.alarm.raised)
+        return self.now - since <= timedelta(seconds=self.repair.rule.verify.within_seconds)
 
     @property
     def site(self) -> str:
@@ -392,7 +397,9 @@ def _busy(ask: GuardInput) -> _Denial | None:
     here = "the station" if station is not None else ask.device
     for one, name in ((ask.device, here), *((function, function) for function in functions)):
         if run := ask.store.runs.under_way(one, ask.now):
-            waits = () if ask.is_patient else ask.store.runs.waits([run]).get(run, ())
+            known = ask.store.runs.get(run)
+            patient = ask.is_patient_since(known.started or known.created)
+            waits = () if patient else ask.store.runs.waits([run]).get(run, ())
             still = f", and waits: {waits[0].what}" if waits else ""
             return _Denial(f"run {run} works on {name}{still}", final=bool(waits))
     return _Denial(f"a job works on {here}") if ask.store.claims.busy([ask.device, *functions]) else None

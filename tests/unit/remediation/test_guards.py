@@ -333,6 +333,19 @@ async def test_a_soak_holds_a_repair_up_while_the_rule_is_patient(bench: Bench) 
     assert (await scene.play()).state is AlarmState.RAISED
 
 
+async def test_a_run_that_only_just_began_calls_nobody_about_a_fault_that_a_freeze_kept_waiting(bench: Bench) -> None:
+    scene = Scene(bench, bench.breaks())
+    patience = scene.rule.verify.within_seconds
+    bench.clock.pause(4 * patience)
+    _busy(scene)
+    (claim,) = bench.store.claims.take(bench.store.processes.register("w"), 10)
+    bench.store.claims.release(claim, "soaks", keep_transaction=True, until=bench.clock.now() + timedelta(hours=2))
+    bench.clock.pause(patience / 4)
+    assert (await scene.play()).state is AlarmState.RAISED
+    bench.clock.pause(patience)
+    assert (await scene.play()).state is AlarmState.ESCALATED
+
+
 # --------------------------------------------------------------- one by one, pure
 
 
