@@ -8,12 +8,14 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import paramiko
 from netmiko.base_connection import log as netmiko_log
 from netmiko.cisco.cisco_ios import CiscoIosSSH
 from netmiko.exceptions import NetmikoAuthenticationException, NetmikoBaseException
+from paramiko.packet import Packetizer
 from pydantic import SecretStr
 
 from controller.models.errors import (
@@ -53,6 +55,8 @@ _PASTES = re.compile(r"\x1b\[\?2004[hl]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 #: Bytes of the longest answer, and of the longest prompt.
 _MOST, _LAST = 4 * 2**20, 256
+#: Bytes that are taken before the router proved its host key, and those of the longest message after that.
+_HEARD, _LONGEST = 32 * 1024, 256 * 1024
 _CLOCK = SystemClock()
 #: The name of all configuration lines in the metric of response times.
 _OF_CONFIGURATION = "configuration line"
@@ -91,10 +95,44 @@ def login_of(target: CliTarget, address: str, secrets: Secrets) -> Login:
     raise failure
 
 
+class _TooMuchSaidError(paramiko.SSHException):  # type: ignore[misc]
+    """The router sent more than is taken; the text is in our own words."""
+
+
+class _Bounded(Packetizer):  # type: ignore[misc]
+    """paramiko's reader of messages, which by itself takes lines without end and messages of up to 4 GiB."""
+
+    _unproved = 0
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        """Read so many bytes, if the router may send them."""
+        if n > _LONGEST:
+            raise _TooMuchSaidError(f"it sent a message of more than {_LONGEST} bytes")
+        if not self._initial_kex_done:
+            self._hear(n)
+        read: bytes = super().read_all(n, check_rekey)
+        return read
+
+    def _read_timeout(self, timeout: float) -> bytes:
+        """Read a part of a line, all of which come before the host key."""
+        read: bytes = super()._read_timeout(timeout)
+        self._hear(len(read))
+        return read
+
+    def _hear(self, size: int) -> None:
+        self._unproved += size
+        if self._unproved > _HEARD:
+            raise _TooMuchSaidError(f"it sent more than {_HEARD} bytes before it proved its host key")
+
+
 class _Pinned(CiscoIosSSH):  # type: ignore[misc]
-    """netmiko's driver, limited to one known host key."""
+    """netmiko's driver, limited to one known host key, and in what it takes."""
 
     pinned: ClassVar[tuple[str, paramiko.PKey]]
+
+    def _connect_params_dict(self) -> dict[str, Any]:
+        made: dict[str, Any] = super()._connect_params_dict()
+        return made | {"transport_factory": partial(paramiko.Transport, packetizer_class=_Bounded)}
 
     def _build_ssh_client(self) -> paramiko.SSHClient:
         client = paramiko.SSHClient()
@@ -319,4 +357,5 @@ def _explained(target: CliTarget, error: BaseException) -> DeviceError:
         return HostKeyError(f"{where} showed another host key than the network files pin; nothing was sent to it.")
     if any(isinstance(one, NetmikoAuthenticationException | paramiko.AuthenticationException) for one in chain):
         return AuthenticationError(f"{where} refused user {target.username} with credential {target.credential}.")
-    return UnreachableError(f"{where} opened no session ({in_words(chain[-1])}).")
+    why = next((str(one) for one in chain if isinstance(one, _TooMuchSaidError)), in_words(chain[-1]))
+    return UnreachableError(f"{where} opened no session ({why}).")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import asyncssh
+import paramiko
 import pytest
 
 from controller.device import AllDevices
+from controller.device.cli_line import _Bounded
 from controller.models.errors import AuthenticationError, DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.plan import Edit, Op
 from controller.ports.targets.cli import CliTarget
@@ -240,6 +243,47 @@ async def test_a_router_that_never_prompts(devices: AllDevices) -> None:
         with pytest.raises(UnreachableError, match="opened no session"):
             async with devices.session(target):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("once", "again"),
+    [
+        (b"", b"x" * 1000),
+        (b"SSH-2.0-x\r\n" + (2**31 + 4).to_bytes(4), bytes(1000)),
+        (b"SSH-2.0-x\r\n", bytes.fromhex("0000000c 06 02 00000000") + bytes(6)),
+    ],
+    ids=["a line without end", "a message of 2 GiB", "ignored messages"],
+)
+async def test_little_is_heard_before_the_host_key_is_proved(devices: AllDevices, once: bytes, again: bytes) -> None:
+    """The hostile side stops after 8 MiB, and waits for the other one to hang up."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            writer.write(once)
+            for _ in range(128):
+                writer.write(again * (65536 // len(again)))
+                await writer.drain()
+            await reader.read()
+        writer.close()
+
+    host_key = " ".join(asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().split()[:2])
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(UnreachableError, match=r"more than \d+ bytes"):
+            async with devices.session(CliTarget(NAME, ("cisco_ios",), "127.0.0.1", port, host_key, "minka", "device")):
+                pass
+
+
+def test_a_message_of_a_session_is_no_longer_than_routers_make_them() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reader = _Bounded(ours)
+        reader._initial_kex_done = True
+        theirs.sendall(bytes.fromhex("0000001c 04") + b"\x05" * 27)
+        assert len(reader.read_message()[1].asbytes()) == 22, "an ordinary one is read"
+        theirs.sendall((2**31 + 4).to_bytes(4) + bytes(1000))
+        with pytest.raises(paramiko.SSHException, match="a message of more than 262144 bytes"):
+            reader.read_message()
 
 
 async def test_a_session_that_nobody_waits_for_any_more_is_closed(devices: AllDevices) -> None:
