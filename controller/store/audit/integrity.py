@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import column, func, literal, select, table, update
+from sqlalchemy import func, literal, select, update
 
 from controller.models.alarm import RECORD_DOUBTED
 from controller.models.enums import RecordChoice
@@ -23,6 +23,7 @@ from controller.store.database.columns import Instant
 from controller.store.database.epochs import doubts
 from controller.store.database.repository import M_co, Repository, writes
 from controller.store.database.transaction import Tx
+from controller.store.jobs.journal import journal
 from controller.store.network.devices import devices, healths, missing_times, observed_times
 from controller.store.network.holds import holds
 from controller.store.network.leases import leases
@@ -32,8 +33,7 @@ from controller.store.network.ledger import LedgerChange, change_ledger, end_car
 _LEAP = 1_000_000
 
 _ALARMS = select(alarms.c.id).where(alarms.c.probable_cause == RECORD_DOUBTED, STANDING).order_by(alarms.c.number)
-#: ``controller.store.jobs.journal`` itself imports this module.
-_LAST_DEADLINE = select(func.max(table("journal", column("deadline", Instant())).c.deadline, type_=Instant()))
+_LAST_DEADLINE = select(func.max(journal.c.deadline, type_=Instant()))
 _OPEN = select(doubts).where(doubts.c.decided.is_(None)).order_by(doubts.c.number).limit(1)
 
 
