@@ -501,15 +501,17 @@ def put_first_definitions(store: Store, settings: Settings) -> None:
 def _evidence(settings: Settings, store: Store) -> Evidence:
     head, signed = store.audit.head(), bool(store.audit.newest_key())
     resolve = EnvironmentSecrets(settings.home).resolve
-    if settings.audit_keys.startswith("env:"):
-        keys = AuditKeys.parsed(resolve(settings.audit_keys).get_secret_value(), settings.audit_keys)
-    else:
-        keys = AuditKeys.kept_in(settings.key_file, head.number + 1, signed)
+
+    def keys(signed: bool = True) -> AuditKeys:
+        if settings.audit_keys.startswith("env:"):
+            return AuditKeys.parsed(resolve(settings.audit_keys).get_secret_value(), settings.audit_keys)
+        return AuditKeys.kept_in(settings.key_file, head.number + 1, signed)
+
     if settings.signing_keys.startswith("env:"):
         signing = SigningKeys.parsed(resolve(settings.signing_keys).get_secret_value(), settings.signing_keys)
     else:
         signing = SigningKeys.kept_in(settings.signing_file, settings.signing_name, bool(store.trail.public_keys()))
-    return Evidence(keys, settings.home, last_anchors(settings.anchor_file), signing)
+    return Evidence(keys(signed), settings.home, last_anchors(settings.anchor_file), signing, read_keys=keys)
 
 
 def open_database(url: str) -> Store:

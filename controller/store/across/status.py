@@ -135,7 +135,7 @@ class Status(Repository[M_co]):
             "minka_deliveries_failing": _failing(tx),
             "minka_alerts_refused_total": _REFUSED | _refused(tx),
             "minka_automatic_repair_stopped": _repair_stopped(tx),
-            "minka_record_in_doubt": {(): float(epochs.noted(tx.connection, tx.evidence)[1])},
+            "minka_record_in_doubt": {(): float(epochs.noted(tx.connection, tx.evidence, tx.notes)[1])},
             "minka_leases": _leases(tx),
             "minka_runs_waiting": _waiting(tx),
             "minka_reports": _reports(tx),

@@ -11,7 +11,7 @@ from controller.store.database.transaction import Tx
 
 def doubted(tx: Tx) -> str:
     """Why nothing may begin on stations, empty if nothing is in doubt; puts a doubt that arises just now on record."""
-    reason, number = epochs.doubt_of(tx.connection, tx.evidence)
+    reason, number = epochs.doubt_of(tx.connection, tx.evidence, tx.notes)
     if number is not None:
         _open(tx, number, reason)
     return reason
@@ -19,7 +19,7 @@ def doubted(tx: Tx) -> str:
 
 def doubt(tx: Tx, reason: str) -> None:
     """Doubt the record because of what stations say, unless a doubt is already open."""
-    number = epochs.new_doubt(tx.connection, tx.evidence)
+    number = epochs.new_doubt(tx.connection, tx.evidence, tx.notes)
     if number is not None:
         tx.evidence.doubt(reason)
         _open(tx, number, reason)

@@ -87,13 +87,13 @@ class Audit(Repository[M_co]):
 
         Ignores anchors from before a person's decision that an older record is right.
         """
-        return audit_chain.first_unanchored(tx.connection, anchors)
+        return audit_chain.first_unanchored(tx.connection, anchors, tx.evidence)
 
     @reads
     def head(self, tx: Tx) -> AuditAnchor:
         """The newest audit row, to be published outside of the database."""
         number, digest = audit_chain.newest(tx.connection)
-        epoch, _ = epochs.noted(tx.connection, tx.evidence)
+        epoch, _ = epochs.noted(tx.connection, tx.evidence, tx.notes)
         return AuditAnchor(epoch=epoch, number=number, hash=digest)
 
     @reads

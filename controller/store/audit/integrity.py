@@ -18,7 +18,7 @@ from controller.store.alarms.alarm_rows import STANDING, alarms
 from controller.store.alarms.alarms import clear_alarm
 from controller.store.alarms.doubts import doubt, doubted
 from controller.store.database import epochs
-from controller.store.database.audit_chain import DECIDED
+from controller.store.database.audit_chain import DECIDED, RECORD
 from controller.store.database.columns import Instant
 from controller.store.database.epochs import doubts
 from controller.store.database.repository import M_co, Repository, writes
@@ -109,29 +109,29 @@ class Integrity(Repository[M_co]):
             raise ConflictError("the record is not in doubt: there is nothing to decide")
         if choice is RecordChoice.DEVICES:
             _check_settled(carried, read or tx.now, _state(tx).settles)
-        before = epochs.epoch_of(tx.connection, tx.evidence)
+        before = epochs.epoch_of(tx.connection, tx.evidence, tx.notes)
         since = tx.execute(select(func.min(doubts.c.since)).where(doubts.c.decided.is_(None))).scalar_one()
         tx.execute(update(doubts).where(doubts.c.decided.is_(None)).values(decided=tx.now, choice=choice.value))
         change_ledger(tx, [LedgerChange(one.station, one.nodes, one.lost) for one in carried])
         end_carried(tx, _last_known(tx, [one.station for one in carried if one.lost], since))
         for station in unread:
             _hold(tx, station, actor)
-        state = _state(tx)
-        _leap(tx, state.epoch - before)
+        epoch = tx.execute(select(func.max(doubts.c.number))).scalar_one()
+        _leap(tx, epoch - before)
         for alarm in tx.execute(_ALARMS).scalars():
             clear_alarm(tx, alarm, actor, reason)
         tx.note(
             actor,
             DECIDED,
-            "record",
+            RECORD,
             choice=choice.value,
             reason=reason,
             doubt=doubt,
-            epoch=state.epoch,
+            epoch=epoch,
             stations=len(carried) or None,
             held=" ".join(unread),
         )
-        return state
+        return _state(tx)
 
 
 def _last_known(tx: Tx, stations: Collection[str], doubted: datetime) -> dict[str, datetime]:
@@ -189,7 +189,7 @@ def _hold(tx: Tx, station: str, actor: str) -> None:
 
 def _state(tx: Tx) -> RecordState:
     row = tx.execute(_OPEN).one_or_none()
-    epoch = epochs.epoch_of(tx.connection, tx.evidence)
+    epoch = epochs.epoch_of(tx.connection, tx.evidence, tx.notes)
     if row is None:
         return RecordState(epoch=epoch)
     # A lost record can have begun a commit until the doubt; what went on since is on this record.

@@ -14,13 +14,28 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Index, Row, RowMapping, String, Table, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Row,
+    RowMapping,
+    String,
+    Table,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.expression import ColumnCollection
 
 from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.run import AuditRow
 from controller.store.database.columns import Instant, long_text, metadata, string
-from controller.store.database.evidence import AuditKeys
+from controller.store.database.evidence import AuditKeys, Evidence, Head
+from controller.store.database.failures import is_away, is_passing
 from controller.store.database.queries import INSERTS, chunks
 
 
@@ -90,8 +105,18 @@ audit_head = Table(
 GENESIS = "0" * 64
 #: Action of the row for a person's decision which of two records is right.
 DECIDED = "record.decided"
+#: Object of that row: the record itself.
+RECORD = "record"
 _CHAIN = "audit"
-_HEAD = select(audit_head.c.last, audit_head.c.hash)
+#: Number of the newest row by the head of the chain. Other rows of the table count for nothing.
+LAST = select(audit_head.c.last).where(audit_head.c.chain == literal_column(f"'{_CHAIN}'"))
+_HEAD = LAST.add_columns(audit_head.c.hash)
+_HEADS = select(func.count()).select_from(audit_head)
+_DECISIONS = select(audit.c.id).where(audit.c.object == RECORD, audit.c.action == DECIDED).order_by(audit.c.id.desc())
+#: What databases, their drivers and our types raise at a value that nobody here can have written.
+_UNREADABLE = (SQLAlchemyError, ValueError, AttributeError, OverflowError)
+_UNREAD = "it can't be read: it was changed"
+_TEXTS = ("actor", "action", "object", "detail", "previous", "hash", "key")
 _NEW, _NEW_ABOUT = audit.insert(), audit_devices.insert()
 _NEW_HEAD = {
     dialect: (row := insert(audit_head)).on_conflict_do_update(
@@ -158,14 +183,31 @@ def first_broken(connection: Connection, keys: AuditKeys) -> AuditBreak | None:
     """The first row that was changed, removed or cut off, or None."""
     expected, previous = 1, GENESIS
     query = select(audit).order_by(audit.c.id)
-    for row in connection.execute(query.execution_options(yield_per=1000)):
-        if wrong := _wrong(row, expected, previous, keys):
-            return AuditBreak(number=expected, reason=wrong)
-        expected, previous = expected + 1, row.hash
-    last, digest = newest(connection)
-    if (last, digest) == (expected - 1, previous):
-        return None
-    return AuditBreak(number=min(expected, last + 1), reason="the chain does not end where its head says")
+    try:
+        with connection.execute(query.execution_options(yield_per=1000)) as rows:
+            for row in rows:
+                if wrong := _wrong(row, expected, previous, keys):
+                    return AuditBreak(number=expected, reason=wrong)
+                expected, previous = expected + 1, row.hash
+    except _UNREADABLE as error:
+        _pass_on(error)
+        return _broken_one_by_one(connection, expected, previous, keys)
+    return _broken_end(connection, expected, previous)
+
+
+def last_decision(connection: Connection, evidence: Evidence) -> Head:
+    """The row of a person's last decision which of two records is right, by rows that are proved; else an empty one.
+
+    Where there are keys, a row without a signature proves nothing: anybody who can write to the database can make one.
+    """
+    for number in connection.execute(_DECISIONS).scalars().all():
+        row = _read(connection, number)
+        if isinstance(row, str) or not _is_typed(row):
+            continue
+        keys = evidence.keys_for(row.key)
+        if (row.key or keys.newest is None) and not _wrong(row, row.id, row.previous, keys):
+            return Head(_epoch_in(row.detail), row.id, row.hash)
+    return Head()
 
 
 def wrong_in(connection: Connection, row: Row[Any], keys: AuditKeys) -> str:
@@ -178,13 +220,12 @@ def wrong_in(connection: Connection, row: Row[Any], keys: AuditKeys) -> str:
     return _wrong(row, row.id, expected, keys) or ("" if following == row.hash else "no row follows from it")
 
 
-def first_unanchored(connection: Connection, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
+def first_unanchored(connection: Connection, anchors: Iterable[AuditAnchor], evidence: Evidence) -> AuditBreak | None:
     """The first anchored row that is not on the trail as it was anchored, or None.
 
-    Anchors from before a person's decision that an older record is right are passed over.
+    Anchors from before a person's decision that an older record is right are passed over, if its row is proved.
     """
-    decided = select(audit.c.detail).where(audit.c.action == DECIDED)
-    epoch = max((int(orjson.loads(detail)["epoch"]) for detail in connection.execute(decided).scalars()), default=0)
+    epoch = last_decision(connection, evidence).epoch
     for part in chunks(sorted((anchor for anchor in anchors if anchor.number), key=lambda anchor: anchor.number)):
         query = select(audit.c.id, audit.c.hash).where(audit.c.id.in_([anchor.number for anchor in part]))
         hashes = {row.id: row.hash for row in connection.execute(query)}
@@ -202,17 +243,81 @@ def as_noun(row: Row[Any]) -> AuditRow:
     )
 
 
+def _pass_on(error: Exception) -> None:
+    """Raise an error that says nothing of what is on record: the database is away, or has to be asked again."""
+    if isinstance(error, DBAPIError) and (is_away(error) or is_passing(error)):
+        raise error
+
+
+def _read(connection: Connection, number: int) -> Row[Any] | str:
+    """A row, or why there is none."""
+    try:
+        return connection.execute(select(audit).where(audit.c.id == number)).one_or_none() or "it is missing"
+    except _UNREADABLE as error:
+        _pass_on(error)
+        # This fails too where the database could not do any statement, and then says nothing about the row.
+        connection.execute(select(audit.c.id).where(audit.c.id == number)).all()
+        return _UNREAD
+
+
+def _broken_one_by_one(connection: Connection, number: int, previous: str, keys: AuditKeys) -> AuditBreak:
+    """The first row from ``number`` on that was changed, where one of them can't be read."""
+    while True:
+        row = _read(connection, number)
+        wrong = row if isinstance(row, str) else _wrong(row, number, previous, keys)
+        if isinstance(row, str) or wrong:
+            return AuditBreak(number=number, reason=wrong)
+        number, previous = number + 1, row.hash
+
+
+def _broken_end(connection: Connection, following: int, previous: str) -> AuditBreak | None:
+    """What is wrong with the head of the chain, by the row that would follow from its end; None if nothing is."""
+    try:
+        last, digest = newest(connection)
+    except _UNREADABLE as error:
+        _pass_on(error)
+        return AuditBreak(number=following, reason="the head of the chain can't be read: it was changed")
+    if (last, digest) != (following - 1, previous):
+        number = min(following, last + 1) if isinstance(last, int) else following
+        return AuditBreak(number=number, reason="the chain does not end where its head says")
+    if connection.execute(_HEADS).scalar_one() > 1:
+        return AuditBreak(number=following, reason="the chain has more than one head")
+    return None
+
+
+def _epoch_in(detail: str) -> int:
+    """The epoch that a decision began, by the detail of its row; 0 if that names none, as without keys anybody can."""
+    try:
+        return int(orjson.loads(detail)["epoch"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+def _is_typed(row: Row[Any]) -> bool:
+    """Whether a row holds values of the types that were written; SQLite keeps others too."""
+    values = row._mapping
+    return (
+        isinstance(values["id"], int)
+        and isinstance(values["at"], datetime)
+        and all(isinstance(values[name], str) for name in _TEXTS)
+    )
+
+
 def _wrong(row: Row[Any], expected: int, previous: str, keys: AuditKeys) -> str:
     """What is wrong with a row after the one before; empty if nothing is."""
     if row.id != expected:
         return "it is missing"
+    if not _is_typed(row):
+        return _UNREAD
     if not row.key and keys.sign(row.id):
         return "it is not signed, and rows before it were"
     if row.key and keys.secret(row.key) is None:
         return f"its key {row.key} is not among those that are known here"
     if row.previous != previous:
         return "it does not follow the row before it"
-    return "" if hmac.compare_digest(row.hash, _digest(row._mapping, keys)) else "it was changed"
+    # As bytes: of texts, it takes only such as are ASCII.
+    digest = _digest(row._mapping, keys)
+    return "" if hmac.compare_digest(row.hash.encode(), digest.encode()) else "it was changed"
 
 
 def _digest(row: Mapping[str, Any] | RowMapping, keys: AuditKeys) -> str:

@@ -277,6 +277,7 @@ class Evidence:
         folder: Folder of the file; None to keep no head.
         anchors: Heads that were anchored elsewhere.
         signing: Keys that sign what others keep.
+        read_keys: Reads the keys as they are kept by now; raises InputError.
     """
 
     def __init__(
@@ -285,12 +286,26 @@ class Evidence:
         folder: Path | None = None,
         anchors: Sequence[Head] = (),
         signing: SigningKeys = SigningKeys(),
+        read_keys: Callable[[], AuditKeys] | None = None,
     ) -> None:
         self.keys = keys
+        self._read_keys = read_keys
         self.signing = signing
         self._file = None if folder is None else folder / HEAD_FILE
         self._known = max((Head(), *anchors), key=lambda head: head.order)
         self._lock = threading.Lock()
+
+    def keys_for(self, key: str) -> AuditKeys:
+        """Keys to prove a row with that was signed with ``key``, maybe by a process that began after this one.
+
+        Such a process signs with a key that was added since. This one goes on signing with its own.
+        """
+        if self._read_keys is None or not key or self.keys.secret(key) is not None:
+            return self.keys
+        try:
+            return self._read_keys()
+        except InputError:
+            return self.keys  # none of which proves the row
 
     def newest(self) -> Head:
         """The newest head."""

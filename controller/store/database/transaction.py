@@ -220,7 +220,7 @@ class Tx:
         if self.notes:
             self.guard("audit")
             # Rows after an older record than the known one must never look like its continuation.
-            epoch = epochs.epoch_of(self.connection, self.evidence)
+            epoch = epochs.epoch_of(self.connection, self.evidence, self.notes)
             number, digest = audit_chain.append(self.connection, self.notes, self.evidence.keys)
             self.head = Head(epoch, number, digest)
 

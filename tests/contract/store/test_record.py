@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 
 from controller.models.alarm import RECORD_DOUBTED
 from controller.models.enums import RecordChoice
@@ -16,6 +16,8 @@ from controller.models.run import JournalStep, RunState
 from controller.ports.clock import VirtualClock
 from controller.store import Page, Store, Transition, open_store
 from controller.store.alarms import doubts
+from controller.store.database import audit_chain
+from controller.store.database.audit_chain import DECIDED, Note
 from controller.store.database.evidence import AuditKey, AuditKeys, Evidence, Head
 from tests.support.records import make_entry, start_run, stations
 
@@ -224,3 +226,189 @@ def test_what_others_commit_while_one_only_reads_raises_no_doubt(
         one.database.evidence.__class__ = Busy
         reads(one)
         assert not other.integrity.check().doubt
+
+
+# ------------------------------------------------------- somebody who can write to the database, and to nothing else
+
+
+def _run(store: Store, *statements: str) -> None:
+    """Do so in one transaction, beside all processes."""
+    with store.database.engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def _cut(left: int) -> tuple[str, str]:
+    return (
+        f"DELETE FROM audit WHERE id > {left}",
+        f"UPDATE audit_head SET last = {left}, hash = (SELECT hash FROM audit WHERE id = {left})",
+    )
+
+
+def _decide(number: int) -> str:
+    now = "'2026-12-02 09:00:00.000000'"
+    values = f"{number}, 'x', {now}, {now}, 'database'"
+    return f"INSERT INTO doubts (number, reason, since, decided, choice) VALUES ({values})"
+
+
+@pytest.fixture
+def watched(machines: tuple[Store, Store]) -> Store:
+    """A process that saw thirty rows, and knows the last of them."""
+    store, _ = machines
+    for number in range(30):
+        store.audit.append("ana", "did", str(number))
+    assert not store.integrity.check().doubt
+    return store
+
+
+@pytest.mark.parametrize("keys", [None, AuditKeys(), AuditKeys((AuditKey.new(1),))], ids=["none", "plain", "other key"])
+def test_a_decision_that_nobody_made_hides_no_cut(watched: Store, tmp_path: Path, keys: AuditKeys | None) -> None:
+    known = watched.database.evidence.newest()
+    _run(watched, *_cut(known.number - 20), _decide(999))
+    if keys is not None:
+        note = Note(watched.database.clock.now(), "ana", DECIDED, "record", {"epoch": "999"})
+        with watched.database.engine.begin() as connection:
+            audit_chain.append(connection, [note], keys)
+    assert watched.audit.head().epoch == 0
+    assert watched.status.figures()["minka_record_in_doubt"] == {(): 1.0}
+    watched.audit.append("ana", "did", "more")
+    assert "no audit row proves decision 999" in watched.integrity.check().doubt
+    begun = Evidence(_KEYS, tmp_path / "one").newest()
+    assert (begun.epoch, begun.number, begun.hash) == (0, known.number, known.hash)
+    assert begun.doubt, "the next start knows of it too"
+    assert watched.claims.take(watched.processes.register("w"), 1) == []
+    assert watched.integrity.decide(RecordChoice.RECORD, "ana", "INC-77").doubt == ""
+    watched.audit.append("ana", "did", "more")
+    assert not watched.integrity.check().doubt
+    assert watched.database.evidence.newest().epoch == watched.audit.head().epoch > 999
+
+
+def test_a_decision_that_nobody_made_hides_no_cut_from_an_anchor(watched: Store) -> None:
+    anchor = watched.audit.head()
+    _run(watched, *_cut(anchor.number - 20))
+    rows = audit_chain.audit
+    for detail in ("{}", '{"epoch": "x"}', '{"epoch": "999"}', "[", "5"):
+        forged = update(rows).where(rows.c.id == 1).values(action=DECIDED, object="record", detail=detail)
+        with watched.database.engine.begin() as connection:
+            connection.execute(forged)
+        found = watched.audit.verify_anchors([anchor])
+        assert found is not None
+        assert found.number == anchor.number
+
+
+def test_a_doubt_that_somebody_ends_in_the_database_goes_on(watched: Store) -> None:
+    _lose(watched, watched.audit.head().number - 1)
+    reason = watched.integrity.check().doubt
+    assert reason
+    _run(watched, "UPDATE doubts SET decided = since, choice = 'record'")
+    assert watched.integrity.check().doubt == reason
+    assert watched.status.figures()["minka_record_in_doubt"] == {(): 1.0}
+    assert watched.integrity.decide(RecordChoice.RECORD, "ana", "INC-77").epoch == 2
+
+
+def _decided_elsewhere(store: Store, folder: Path, keys: AuditKeys) -> None:
+    """Rows are lost, and a person decides by a process on another machine, which alone noticed."""
+    folder.mkdir()
+    last = store.audit.head()
+    _run(store, *_cut(last.number - 3))
+    anchors = [Head(last.epoch, last.number, last.hash)]
+    with closing(
+        open_store(
+            store.database.engine.url.render_as_string(hide_password=False),
+            store.database.clock,
+            evidence=lambda _store: Evidence(keys, folder, anchors),
+        )
+    ) as other:
+        assert other.integrity.check().doubt
+        assert other.integrity.decide(RecordChoice.RECORD, "ana", "INC-77").epoch == 1
+
+
+def test_a_decision_is_proved_once_by_whoever_did_not_see_it(
+    watched: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _decided_elsewhere(watched, tmp_path / "three", _KEYS)
+    asked: list[str] = []
+    keys_for = Evidence.keys_for
+
+    def counted(evidence: Evidence, key: str) -> AuditKeys:
+        asked.append(key)
+        return keys_for(evidence, key)
+
+    monkeypatch.setattr(Evidence, "keys_for", counted)
+    assert watched.status.figures()["minka_record_in_doubt"] == {(): 0.0}
+    assert watched.audit.head().epoch == 1
+    assert not watched.integrity.check().doubt
+    watched.audit.append("ana", "did", "more")
+    assert not watched.integrity.check().doubt
+    assert len(asked) == 1
+    _run(watched, *_cut(watched.audit.head().number - 1))
+    assert watched.integrity.check().doubt, "rows since the decision count"
+
+
+@pytest.mark.parametrize("added", [True, False])
+def test_a_decision_signed_with_a_newer_key_is_proved_by_the_file_of_keys(
+    watched: Store, tmp_path: Path, added: bool
+) -> None:
+    """Processes sign with a new key from their next start on, and this one began before."""
+    newer = AuditKeys((*_KEYS.keys, AuditKey.new(watched.audit.head().number)))
+    evidence = watched.database.evidence
+    watched.database.evidence = Evidence(
+        evidence.keys, tmp_path / "one", read_keys=lambda: newer if added else evidence.keys
+    )
+    _decided_elsewhere(watched, tmp_path / "three", newer)
+    assert bool(watched.integrity.check().doubt) is not added
+    assert watched.database.evidence.keys == _KEYS
+
+
+def test_an_audit_row_of_a_decision_that_was_changed_proves_nothing(watched: Store, tmp_path: Path) -> None:
+    _decided_elsewhere(watched, tmp_path / "three", _KEYS)
+    rows = audit_chain.audit
+    with watched.database.engine.begin() as connection:
+        changed = select(rows.c.id).where(rows.c.action == DECIDED)
+        connection.execute(update(rows).where(rows.c.id.in_(changed)).values(actor="eva"))
+    assert "no audit row proves decision 1" in watched.integrity.check().doubt
+
+
+def test_a_machine_that_knows_nothing_takes_the_epoch_of_the_database(watched: Store, tmp_path: Path) -> None:
+    """Also where the key is lost that signed the decision."""
+    _decided_elsewhere(watched, tmp_path / "three", AuditKeys((AuditKey.new(1),)))
+    (tmp_path / "four").mkdir()
+    watched.database.evidence = Evidence(_KEYS, tmp_path / "four")
+    assert not watched.integrity.check().doubt
+    watched.audit.append("ana", "did", "more")
+    assert watched.database.evidence.newest().epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("tampering", "broken"),
+    [
+        ("UPDATE audit SET hash = 'é' || hash, actor = 'eve' WHERE id = 3", 3),
+        ("UPDATE audit SET previous = 'é' WHERE id = 3", 3),
+        ("UPDATE audit SET key = 'é' WHERE id = 3", 3),
+        ("INSERT INTO audit_head SELECT 'other', last, hash FROM audit_head", 31),
+    ],
+)
+def test_what_nobody_can_have_written_is_named(watched: Store, tampering: str, broken: int) -> None:
+    _run(watched, tampering)
+    found = watched.audit.verify()
+    assert found is not None
+    assert found.number == broken
+
+
+def test_a_time_that_can_not_be_read_is_named_and_so_is_a_row_missing_before_it(watched: Store) -> None:
+    never = "infinity" if watched.database.engine.dialect.name == "postgresql" else "never"
+    _run(watched, f"UPDATE audit SET at = '{never}' WHERE id IN (7, 9)")
+    found = watched.audit.verify()
+    assert found is not None
+    assert (found.number, found.reason) == (7, "it can't be read: it was changed")
+    _run(watched, "DELETE FROM audit WHERE id = 5")
+    found = watched.audit.verify()
+    assert found is not None
+    assert (found.number, found.reason) == (5, "it is missing")
+
+
+def test_a_second_head_stops_no_writing(watched: Store) -> None:
+    _run(watched, "INSERT INTO audit_head SELECT 'a', last, hash FROM audit_head")
+    watched.audit.append("ana", "did", "more")
+    assert watched.audit.head().number == 31
+    assert not watched.integrity.check().doubt
