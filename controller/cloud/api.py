@@ -11,11 +11,11 @@ import math
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -44,12 +44,18 @@ from controller.ports.clock import Clock
 from controller.ports.secrets import Secrets
 from controller.ports.targets.kubernetes import PoolTarget
 
+_T = TypeVar("_T")
+
 #: Largest answer in bytes: an object has at most 1.5 MiB (etcd), and lists come in pages.
 LARGEST = 8 * 1024 * 1024
 #: Objects of a page, and most pages of a list: a list has to end.
 PAGE, MOST_PAGES = 250, 400
 #: Most bytes of all pages of a list, and most values in them: 2,000 pods of 10 kB have 20 MB and 600,000 values.
 MOST_LISTED, MOST_VALUES = 32 * 1024 * 1024, 2 * MOST_MEMBERS
+#: Time for all requests of a list, or of an O2 IMS, in times of one: a silent server is then told by the one request.
+_TOGETHER = 2
+#: Longest mark of the next page of a list, in characters.
+_LONGEST_MARK = 4096
 #: Longest name of an object (RFC 1123, a subdomain).
 _LONGEST_NAME = 253
 #: Most characters of a server's error message.
@@ -83,8 +89,6 @@ _WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]*)"')
 _WEBHOOK_LATER = 2.0
 #: Reasons of TLS errors where the server speaks something else.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "UNSUPPORTED_PROTOCOL")
-#: Key for the address of the next page, beside the items of an array.
-_NEXT = "next"
 
 
 class ExpiredError(DeviceRefusedError):
@@ -161,6 +165,14 @@ class Sent:
     content: bytes | None
     headers: Mapping[str, str]
     room: Room | None
+
+
+class _Array(dict[str, Any]):
+    """The items of an array, as an object has them, and the address of the next page: a body can't name one."""
+
+    def __init__(self, items: Sequence[Any], following: str) -> None:
+        super().__init__(items=items)
+        self.following = following
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,16 +266,33 @@ class PoolApi:
         self._expect(place, answer.body)
         return answer.body
 
-    async def list(self, place: Place) -> list[Object]:
-        """All objects of a place, read page by page; raises as ``get``.
-
-        If the server has forgotten the position, the list is read from the start once more.
-        """
+    async def _from_the_start(self, place: Place) -> list[Object]:
         try:
             return [one async for one in self._pages(place)]
         except ExpiredError:
             pass
         return [one async for one in self._pages(place)]
+
+    async def list(self, place: Place) -> list[Object]:
+        """All objects of a place, read page by page; raises as ``get``, also where its pages come too slowly.
+
+        If the server has forgotten the position, the list is read from the start once more.
+        """
+        return await self.in_time(self._from_the_start(place), f"the list of {place.kind.plural}")
+
+    async def in_time(self, asked: Coroutine[Any, Any, _T], what: str) -> _T:
+        """What requests come to that are made one after the other: each may take its time, but not all of them.
+
+        Raises:
+            SessionLostError: They take too long together.
+        """
+        seconds = _TOGETHER * self._timeout
+        try:
+            async with asyncio.timeout(seconds):
+                return await asked
+        except TimeoutError:
+            pass
+        raise SessionLostError(f"{self._where} took more than {seconds:g} s for {what}.")
 
     async def _pages(self, place: Place) -> AsyncIterator[Object]:
         limit = PAGE
@@ -296,7 +325,7 @@ class PoolApi:
             again = _part(answer.body, "metadata").get("continue")
             if not again:
                 return
-            query["continue"] = str(again)
+            query["continue"] = self._mark(str(again))
         raise self._not_whole(f"the list of {place.kind.plural} does not end")
 
     async def items(self, path: str, room: Room | None = None) -> Sequence[Object]:
@@ -314,10 +343,24 @@ class PoolApi:
             if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
                 raise self._not_whole(f"{path} is no list of objects")
             found += items
-            if not body.get(_NEXT):
+            if not isinstance(body, _Array) or not body.following:
                 return found
-            query = dict(parse_qsl(urlsplit(body[_NEXT]).query))
+            query = self._following(body.following)
         raise self._not_whole(f"{path} does not end")
+
+    def _following(self, address: str) -> dict[str, str]:
+        """The query of the address of a next page."""
+        try:
+            return dict(parse_qsl(urlsplit(self._mark(address)).query))
+        except ValueError:
+            pass
+        raise self._not_whole("the address of its next page is none")
+
+    def _mark(self, mark: str) -> str:
+        """The mark of a next page, which goes into an address."""
+        if len(mark) > _LONGEST_MARK:
+            raise self._not_whole(f"the mark of its next page has more than {_LONGEST_MARK} characters")
+        return mark
 
     async def version(self, place: Place) -> str:
         """Version of a list, from which a watch can start; raises as ``get``."""
@@ -404,7 +447,7 @@ class PoolApi:
                     else:
                         async for event in self._events(response):
                             yield event
-            except (httpx.HTTPError, ssl.SSLError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
                 failure = self._lost(error)
             if failure is not None:
                 failure = await self._judged(failure, opened)
@@ -529,7 +572,7 @@ class PoolApi:
                 failure = self._refused(status, body)
             except TimeoutError:
                 failure = SessionLostError(f"{self._where} did not answer within {self._timeout:g} s.")
-            except (httpx.HTTPError, ssl.SSLError, OSError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
                 failure = self._lost(error)
             failure = await self._judged(failure, opened)
         raise failure
@@ -559,7 +602,7 @@ class PoolApi:
         except HostileJsonError:
             found = None
         if isinstance(found, list):
-            found = {"items": found, _NEXT: following}
+            return _Array(found, following)
         if not isinstance(found, dict):
             raise self._not_whole(
                 "it is no JSON object, too large, or nested too deep; is that its API server, and no proxy before it"
@@ -691,6 +734,8 @@ class PoolApi:
             below = below.__cause__ or below.__context__
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return not_reached(self.target, TimeoutError() if isinstance(error, httpx.TimeoutException) else error)
+        if isinstance(error, httpx.InvalidURL):
+            return self._not_whole("it named what no address can hold")
         broke = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
         return (_BrokenError if broke else SessionLostError)(f"{self._where} did not answer: {in_words(error)}.")
 

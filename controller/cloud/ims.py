@@ -30,7 +30,7 @@ _MOST_POOLS = 100
 
 
 async def hardware_alarms(api: PoolApi, nodes: Collection[str]) -> tuple[HardwareAlarm, ...]:
-    """Standing alarms, the worst first.
+    """Standing alarms, the worst first, of an O2 IMS that tells all of them in time.
 
     Args:
         api: The O2 IMS.
@@ -38,8 +38,12 @@ async def hardware_alarms(api: PoolApi, nodes: Collection[str]) -> tuple[Hardwar
             are left out.
 
     Raises:
-        DeviceError: It does not answer, refuses, or names more than any O-Cloud has.
+        DeviceError: It does not answer, refuses, takes too long, or names more than any O-Cloud has.
     """
+    return await api.in_time(_standing(api, nodes), "its alarms")
+
+
+async def _standing(api: PoolApi, nodes: Collection[str]) -> tuple[HardwareAlarm, ...]:
     room = Room()
     records = [_lower(one) for one in await api.items(_ALARMS, room)]
     standing = [one for one in records if _severity(one) != "CLEARED" and not one.get("alarmclearedtime")]
@@ -70,7 +74,9 @@ def _lower(one: Object) -> dict[str, Any]:
 
 def _severity(one: Mapping[str, Any]) -> str:
     value = one.get("perceivedseverity")
-    return _SEVERITIES[value] if isinstance(value, int) and 0 <= value < len(_SEVERITIES) else "INDETERMINATE"
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(_SEVERITIES):
+        return "INDETERMINATE"
+    return _SEVERITIES[value]
 
 
 def _nodes(resource: Mapping[str, Any], nodes: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -79,7 +85,8 @@ def _nodes(resource: Mapping[str, Any], nodes: Collection[str]) -> Iterator[tupl
     node = next((str(name) for name in names if isinstance(name, str) and name in nodes), "")
     if node:
         yield str(resource.get("resourceid", "")), node
-        for part in resource.get("elements") or ():
+        parts = resource.get("elements")
+        for part in parts if isinstance(parts, list) else ():
             if isinstance(part, dict):
                 yield str(_lower(part).get("resourceid", "")), node
 

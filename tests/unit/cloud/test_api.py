@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from controller.cloud import api as under_test
-from controller.cloud.api import BusyError, ExpiredError, ForeignWriterError
+from controller.cloud.api import MOST_PAGES, BusyError, ExpiredError, ForeignWriterError
 from controller.cloud.session import CloudSession
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import (
@@ -26,7 +26,7 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.metrics import Observations, sums_and_states
-from controller.nrm.kube import NAMESPACE, Place
+from controller.nrm.kube import NAMESPACE, POD, Place
 from controller.ports.clock import SystemClock
 from controller.ports.secrets import FakeSecrets
 from controller.ports.targets.kubernetes import KubernetesTarget
@@ -717,3 +717,31 @@ async def test_a_pod_whose_name_another_one_has_is_evicted(there: str, evictions
         session = CloudSession(target, {POOL: server.api(clock)}, clock, 1.0)
         assert await session.operate(Operation(kind=OperationKind.EVICT, subject=f"{POOL}/n1", seconds=60)) == ""
     assert len([one for one in server.asked if one.method == "POST"]) == evictions
+
+
+async def test_a_list_whose_pages_come_too_slowly_is_lost() -> None:
+    async def endless(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.05)
+        writer.write(wire(200, {"metadata": {"continue": "again"}, "items": []}))
+
+    async with serving(endless) as server:
+        api = server.api(timeout=1)
+        with pytest.raises(SessionLostError, match=r"took more than 2 s for the list of pods|did not answer") as lost:
+            await api.list(Place(POOL, POD, "", ""))
+        assert lost.value.__context__ is None, "requests have the token in them"
+        assert len(server.asked) < MOST_PAGES
+        await api.close()
+
+
+async def test_a_mark_that_no_address_can_hold_is_no_mark() -> None:
+    body = {"metadata": {"continue": "x" * 100_000, "resourceVersion": "x" * 100_000}, "items": []}
+    async with serving(reply(200, body)) as server:
+        api = server.api()
+        place = Place(POOL, POD, "", "")
+        with pytest.raises(SessionLostError, match="more than 4096 characters"):
+            await api.list(place)
+        with pytest.raises(SessionLostError, match="no address can hold"):
+            _ = [one async for one in api.watch(place, await api.version(place), 1)]
+        with pytest.raises(SessionLostError, match="no address can hold"):
+            await api.get(place._replace(namespace="n", name="x" * 100_000))
+        await api.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +18,7 @@ from controller.cloud.ims import hardware_alarms
 from controller.cloud.session import CloudSession
 from controller.models.alarm import AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.cloud import HardwareAlarm
-from controller.models.errors import DeviceRefusedError, SessionLostError
+from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError
 from controller.models.health import Health
 from controller.models.network import DeviceKind
 from controller.ports.clock import SystemClock
@@ -176,5 +178,132 @@ async def test_an_alarm_stands_while_nobody_knows_and_that_nobody_does_is_an_ala
         cleared = await seen.look(standing, ("pool", "ims-unreachable"))
         assert {one.severity for one in cleared.values()} == {PerceivedSeverity.CLEARED}
         assert set(cleared) == {standing, ("pool", "ims-unreachable")}
+        for api in apis:
+            await api.close()
+
+
+#: An alarm of a part of a server, with all fields that are read: values of the answers of one O2 IMS, each of which is
+#: replaced in turn. What is not read of them is left out, or the whole is refused.
+GOOD: dict[str, Any] = {
+    ALARMS: [
+        {
+            "resourceId": "r-fan",
+            "perceivedSeverity": 1,
+            "alarmClearedTime": None,
+            "alarmDefinitionId": "d-1",
+            "extensions": {"alertname": "FanFailed", "summary": "s", "description": "t", "instance": "node-1"},
+        }
+    ],
+    INVENTORY: [{"resourcePoolId": "p"}],
+    f"{INVENTORY}/p/resources": [
+        {
+            "resourceId": "r-0",
+            "description": "node-0",
+            "globalAssetId": "node-0",
+            "extensions": {"hostname": "node-0"},
+            "elements": [{"resourceId": "r-fan"}],
+        }
+    ],
+}
+NOTHINGS: tuple[Any, ...] = (None, "", [], [[]], {})
+ODD_VALUES = (
+    *NOTHINGS,
+    True,
+    5,
+    -1,
+    1.7e308,
+    "x" * 5000,
+    "node-0",
+    "\x00\x1b",
+    "..",
+    ["a"],
+    [5],
+    {"a": {}},
+    {"next": 5},
+)
+
+
+def places(value: object, *above: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Where values are within a value, itself included."""
+    yield above
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in inner:
+        yield from places(one, *above, name)
+
+
+def replaced(value: Any, where: tuple[str | int, ...], odd: object) -> Any:
+    """A copy with another value at one place."""
+    if not where:
+        return odd
+    copy = value.copy()
+    copy[where[0]] = replaced(value[where[0]], where[1:], odd)
+    return copy
+
+
+async def test_of_an_odd_value_in_any_field_it_says_so_or_leaves_it_out() -> None:
+    asked = [where for where in places(GOOD) if where]
+    assert len(asked) == 24
+    refused = 0
+    async with serving(told(GOOD)) as server:
+        api = server.api()
+        (good,) = await hardware_alarms(api, NODES)
+        assert (good.node, good.severity, good.text) == ("node-1", "MAJOR", "FanFailed: s: t")
+        for where in asked:
+            for odd in ODD_VALUES:
+                server.answer = told(replaced(GOOD, where, odd))
+                try:
+                    found = await hardware_alarms(api, NODES)
+                except DeviceError:
+                    refused += 1
+                else:
+                    assert {one.node for one in found} <= set(NODES)
+                    assert all(len(one.text) <= 300 and one.text.isprintable() for one in found)
+        await api.close()
+    assert 0 < refused < len(asked) * len(ODD_VALUES) / 2, "most of it says nothing, and hides nothing"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["<http://[>", "<http://a?m=%zz\xff>", "<http://a?" + "a=b&" * 12_000 + ">", "http://[", "<>", "<//[]?m=1>", "<?>"],
+    ids=lambda header: header[:12],
+)
+async def test_an_odd_address_of_a_next_page_is_the_reason_why_it_is_not_read(header: str) -> None:
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        link = {} if asked.query else {"Link": f'{header}; rel="next"'}
+        writer.write(wire(200, [], **link))
+
+    async with serving(answer) as server:
+        api = server.api()
+        with suppress(SessionLostError):
+            assert await hardware_alarms(api, NODES) == ()
+        await api.close()
+
+
+async def test_a_next_page_is_named_by_the_header_alone() -> None:
+    for odd in (5, ["a"], "http://[", "https://elsewhere/?m=1"):
+        async with serving(told({ALARMS: {"items": [], "next": odd}})) as server:
+            api = server.api()
+            assert await hardware_alarms(api, NODES) == ()
+            assert len(server.asked) == 1
+            await api.close()
+
+
+async def test_a_pool_is_judged_whose_o2_ims_never_ends() -> None:
+    bench = PoolBench()
+
+    async def endless(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.05)
+        writer.write(wire(200, [], Link='<https://x/?m=1>; rel="next"'))
+
+    async with serving(twin(bench)) as kubernetes, serving(endless) as ims:
+        apis = kubernetes.api(), ims.api(timeout=1)
+        target = KubernetesTarget(POOL, ("pool",), pools=(apis[0].target,), ims=apis[1].target)
+        seen = await CloudSession(target, {POOL: apis[0]}, SystemClock(), 1.0, apis[1]).read()
+        assert seen.cluster is not None
+        assert [node.id for node in seen.cluster.nodes] == list(NODES)
+        assert seen.cluster.hardware is None
+        # On a busy machine a single page may take too long as well.
+        assert re.search(r"took more than 2 s for its alarms|did not answer", seen.cluster.ims)
+        assert len(ims.asked) < 400
         for api in apis:
             await api.close()
