@@ -127,7 +127,8 @@ class Provider:
             found = jwt.decode(token, await self._key(header.get("kid")), algorithms=list(ALGORITHMS))
             registry.validate(found.claims)
             self._check_party(found.claims)
-        except (JoseError, ValueError, TypeError) as error:  # joserfc raises TypeError for headers of a wrong type
+        # joserfc raises TypeError for headers of a wrong type, and RecursionError for JSON that is nested too deep.
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise SignInError(f"the identity provider's token is not valid: {in_words(error)}") from error
         return found.claims
 

@@ -52,7 +52,7 @@ _DAEMONS = {"zebra": 0, "staticd": 0, "mgmtd": 9}
 _CLIENTS = {"staticd": 9, "zebra": 10}
 #: A daemon under watchfrr, and its state.
 _WATCHED = re.compile(r"^ {2}(\w+) +(\w+)", re.MULTILINE)
-_FRR_VERSION = re.compile(r"^frr version (\d+)", re.MULTILINE)
+_FRR_VERSION = re.compile(r"^frr version (\d{1,9})", re.MULTILINE)
 _SHOW_RUNNING, _SHOW_STARTUP = "show running-config", "show startup-config"
 
 

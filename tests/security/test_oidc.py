@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from joserfc import jws
 from joserfc.jwk import RSAKey
 from pydantic import ValidationError
 
@@ -201,6 +202,16 @@ def with_other_claims(idp: IdentityProvider) -> str:
     return f"{header}.{other}.{signature}"
 
 
+def nested(idp: IdentityProvider, *, header: bool) -> str:
+    """A token with JSON that is nested very deeply, as header or as claims that the provider signed."""
+    deep = b"[" * 3000
+    if header:
+        return f"{base64.urlsafe_b64encode(deep).rstrip(b'=').decode()}.{idp.token().partition('.')[2]}"
+    key = idp.keys[0]
+    assert isinstance(key, RSAKey)
+    return jws.serialize_compact({"alg": "RS256", "kid": "one"}, deep, key)
+
+
 ODD_CRIT: tuple[object, ...] = (5, None, "b64", {}, [5], [["b64"]], [{}], ["x"])
 ODD_KEYS: tuple[object, ...] = (5, ["one"], {})
 FORGED: list[Callable[[IdentityProvider], str]] = [
@@ -228,6 +239,8 @@ FORGED: list[Callable[[IdentityProvider], str]] = [
     *(partial(unsigned, alg="RS256", kid=odd) for odd in ODD_KEYS),
     with_public_key_as_secret,
     with_other_claims,
+    partial(nested, header=True),
+    partial(nested, header=False),
     lambda idp: idp.token(email_verified=False),
     lambda idp: idp.token(email=None),
     lambda idp: idp.token(email="eva\nadmin"),

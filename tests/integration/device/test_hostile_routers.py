@@ -128,6 +128,15 @@ async def test_an_answer_that_is_none_is_given_up(devices: AllDevices, answer: A
             await asyncio.wait_for(session.read(), 20)
 
 
+async def test_a_version_of_thousands_of_digits_is_no_bug_of_ours(devices: AllDevices) -> None:
+    async def boasts(_: Process, line: str) -> str | None:
+        return CONFIG.replace("!", "frr version " + "9" * 5000, 1) if line == "show running-config" else None
+
+    async with router(boasts) as target, devices.session(replace(target, profiles=("frr",))) as session:
+        with pytest.raises(SessionLostError, match="zebra"):
+            await session.read()
+
+
 @pytest.mark.parametrize(
     "greeting", ["Welcome to\nR-9#\nR-9>\nthis one #\n", "\x1b[2J\x07 keep out\n%  rejected\n", "end\n" * 50]
 )
