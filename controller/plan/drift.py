@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from controller.models.network import HOST
 from controller.models.plan import Change, DiffRow, LedgerNode
 from controller.models.run import LedgerEntry
 from controller.nrm.containers import foreign_elements
 from controller.nrm.diff import diff, plmn_part
-from controller.nrm.profiles import Rendered
+from controller.nrm.profiles import Rendered, broadcast_plmn
 from controller.nrm.schema import LeafSpec, NodeSpec, list_of, spec_of
 from controller.nrm.tree import Observed, Path, child, parent
-from controller.plan.edits import find_edits, first_entries
+from controller.plan.edits import displaced, find_edits, first_entries
 from controller.plan.inputs import (
     StationView,
     at_what_cells_name,
@@ -20,7 +21,7 @@ from controller.plan.inputs import (
     with_given,
     with_reservations,
 )
-from controller.plan.rows import NOTHING, contents, leaf_texts, placed_name, row
+from controller.plan.rows import NOTHING, contents, entry_name, leaf_texts, placed_name, row
 
 NO_LEDGER: Mapping[Path, LedgerNode] = {}
 
@@ -46,6 +47,8 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
     for path, leaves in difference.changed.items():
         for texts in leaf_texts(root, path, leaves.before, leaves.after, observed.writers):
             yield row(path, rendered.owners[path], *texts)
+    for path, instead in displaced(root, observed.tree, rendered.primaries).items():
+        yield _primary_row(root, path, instead, ours=instead in rendered.tree)
     edits = find_edits(root, observed, rendered, view.ledger, ())
     for new, old in {**edits.replaced, **edits.kept}.items():
         has = contents(root, old, observed.tree[old])
@@ -60,10 +63,18 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
         yield row(path, (), placed_name(root, path), contents(root, path, observed.tree[path]), "unknown, left alone")
 
 
+def _primary_row(root: NodeSpec, path: Path, instead: Path, *, ours: bool) -> DiffRow:
+    """Another primary PLMN, with the way back: no repair changes a global cell identity, and a person has to."""
+    plmn, first = broadcast_plmn(path), broadcast_plmn(instead)
+    way = "change-primary-plmn puts it first" if ours else f"once {first}, which is not ours, is gone"
+    return row(path, (HOST,), f"{entry_name(root, parent(path))}: primary PLMN", first, f"{plmn}; {way}")
+
+
 def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[Path, ...]:
-    """Desired nodes that are missing or differ, which ``Health.drift`` counts."""
+    """Desired nodes that are missing or differ, or primary PLMNs that stand first no more, all of which are counted."""
     difference = diff(root, observed.tree, where_it_stands(root, rendered, observed).tree)
-    return (*(path for path in difference.missing if not observed.unseen(path)), *difference.changed)
+    missing = (path for path in difference.missing if not observed.unseen(path))
+    return tuple(dict.fromkeys((*missing, *difference.changed, *displaced(root, observed.tree, rendered.primaries))))
 
 
 def applied(ledger: Mapping[Path, LedgerNode]) -> Rendered:
@@ -73,16 +84,17 @@ def applied(ledger: Mapping[Path, LedgerNode]) -> Rendered:
     nobody applied yet neither counts as drift nor reaches a station by a repair. PLMNs on air come in the order that
     intent gives them: the primary with its slices, then the others by their owners.
     """
-    primaries = {list_of(node.path): plmn_part(node.path) for node in ledger.values() if node.first}
+    leading = {list_of(node.path): plmn_part(node.path) for node in ledger.values() if node.first}
 
     def order(node: LedgerNode) -> tuple[object, ...]:
-        primary = primaries.get(list_of(node.path))
+        primary = leading.get(list_of(node.path))
         behind = primary is not None and plmn_part(node.path) != primary
         return parent(node.path), behind, not node.first, node.owners, node.path
 
     ordered = sorted(ledger.values(), key=order)
     tree = {node.path: dict(node.leaves) for node in ordered}
-    return Rendered(tree, {node.path: node.owners for node in ordered}, ())
+    primaries = frozenset(node.path for node in ordered if node.first)
+    return Rendered(tree, {node.path: node.owners for node in ordered}, (), primaries)
 
 
 def ledger_after(
@@ -152,7 +164,10 @@ def adopted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tup
     """
     wanted = with_reservations(root, with_given(root, rendered, observed), StationView(observed, adopted=True))
     wanted = at_what_cells_name(root, wanted, observed.tree, NO_LEDGER)
-    differing = set(drifted_nodes(root, wanted, observed))
+    differing, nodes = set(drifted_nodes(root, wanted, observed)), tuple(ledger_nodes(root, wanted))
+    late = displaced(root, observed.tree, [node.path for node in nodes if node.first])
     return tuple(
-        node for node in ledger_nodes(root, wanted) if node.path in observed.tree and node.path not in differing
+        node.model_copy(update={"first": node.first and node.path not in late})
+        for node in nodes
+        if node.path in observed.tree and node.path not in differing
     )

@@ -400,6 +400,23 @@ def first_entries(root: NodeSpec, tree: Tree) -> dict[str, Path]:
     return first
 
 
+def displaced(root: NodeSpec, observed: Tree, primaries: Collection[Path]) -> dict[Path, Path]:
+    """Primary PLMNs that are on the device and stand first no more, each with the entry that does.
+
+    The first one forms the global cell identity. The place of one that is missing is no difference of its own.
+    """
+    there: dict[str, list[Path]] = {list_of(path): [] for path in primaries}
+    for path in _ordered_plmns(root, observed) if there else ():
+        if (name := list_of(path)) in there:
+            there[name].append(path)
+    found: dict[Path, Path] = {}
+    for path in sorted(primaries):
+        names = [plmn_part(one) for one in there[list_of(path)]]
+        if plmn_part(path) in names[1:] and plmn_part(path) != names[0]:
+            found[path] = there[list_of(path)][0]
+    return found
+
+
 def _ordered_plmns(root: NodeSpec, tree: Tree) -> Iterator[Path]:
     """Entries of lists of PLMNs on air that are ordered by user, each list in device order."""
     for step_of in root.ordered_broadcasts:

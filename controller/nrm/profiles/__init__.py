@@ -111,11 +111,13 @@ class Rendered:
         tree: The device tree, without leaves at their default.
         owners: Owners of every entry of the tree.
         findings: What the profiles can't express (``unenforceable``) or left out.
+        primaries: Of what was applied, PLMNs on air that stood first in their cell's list.
     """
 
     tree: dict[Path, dict[LeafName, Value]]
     owners: dict[Path, Owners]
     findings: tuple[Finding, ...]
+    primaries: frozenset[Path] = frozenset()
 
 
 def root_spec(profiles: tuple[str, ...]) -> NodeSpec:

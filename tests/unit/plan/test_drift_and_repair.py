@@ -23,6 +23,7 @@ from controller.plan import (
     recreate_endpoints_change,
 )
 from controller.plan.edits import first_entries
+from controller.plan.inputs import StationView
 from controller.runs.transaction.effects import effects
 from tests.unit.plan.samples import LTE, LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network, rendered, view
 
@@ -49,6 +50,54 @@ def test_what_was_applied_names_plmns_on_air_in_the_order_of_intent_and_not_of_t
     on_air = [[plmn_part(path) for path in tree if any(one in path for one in lists)] for tree in (wanted, known)]
     first, then = (list(dict.fromkeys(order)) for order in on_air)
     assert first == then == ["716,01", "716,08", "716,09", "716,00"]
+
+
+def _beta_first(there: StationView, by: tuple[str, str] = ("716,02", "716,02,000002,1")) -> StationView:
+    """What a foreign client leaves that puts another PLMN first in the lists of both cells (RFC 6020 §7.8.6)."""
+    assert there.observed
+    seen = there.observed.tree
+    paths = (f"{LTE_CELL}/plmnIdList[{by[0]}]", f"{NR_CELL}/pLMNInfoList[{by[1]}]")
+    moved = {path: seen.get(path, {}) for path in paths}
+    tree = {**moved, **{path: leaves for path, leaves in seen.items() if path not in moved}}
+    return replace(there, observed=replace(there.observed, tree=tree))
+
+
+def test_another_primary_plmn_is_drift_with_the_way_back() -> None:
+    """It forms the global cell identity, so that no repair changes it: a person has to."""
+    there = _beta_first(view(TWO))
+    assert there.observed
+    known = applied(there.ledger)
+    assert set(drifted_nodes(ROOT, known, there.observed)) == {
+        f"{LTE_CELL}/plmnIdList[716,01]",
+        f"{NR_CELL}/pLMNInfoList[716,01,000001,1]",
+    }
+    after = "716-01; change-primary-plmn puts it first"
+    assert {(one.cell, one.what, one.before, one.after) for one in drift(ROOT, known, there)} == {
+        ("L1", "cell L1: primary PLMN", "716-02", after),
+        ("N1", "cell N1: primary PLMN", "716-02", after),
+    }
+
+
+def test_a_primary_plmn_behind_one_of_nobody_waits_until_that_has_gone() -> None:
+    there = _beta_first(view(TWO), ("999,99", "999,99,000001,1"))
+    rows = {(one.what, one.before, one.after) for one in drift(ROOT, applied(there.ledger), there)}
+    assert ("cell L1: primary PLMN", "999-99", "716-01; once 999-99, which is not ours, is gone") in rows
+
+
+def test_the_place_of_a_primary_plmn_that_is_missing_is_no_drift_of_its_own() -> None:
+    gone = f"{LTE_CELL}/plmnIdList[716,01]"
+    there = view(TWO, edit={gone: None})
+    assert there.observed
+    assert drifted_nodes(ROOT, applied(there.ledger), there.observed) == (gone,)
+
+
+def test_a_station_that_is_adopted_with_another_primary_plmn_has_no_drift() -> None:
+    """What the files say of it was never applied."""
+    there = _beta_first(view(TWO))
+    assert there.observed
+    ledger = {node.path: node for node in adopted_nodes(ROOT, rendered(TWO), there.observed)}
+    assert f"{LTE_CELL}/plmnIdList[716,01]" in ledger
+    assert drifted_nodes(ROOT, applied(ledger), there.observed) == ()
 
 
 def test_drift_lists_missing_changed_unknown_and_orphaned_nodes() -> None:

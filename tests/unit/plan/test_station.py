@@ -267,6 +267,7 @@ def test_a_primary_plmn_changes_on_locked_cells_where_identities_may(lacking: tu
         assert siblings(after.observed.tree, entry)[0] == entry
         assert after.ledger[entry].first
         assert not after.ledger[entry.replace("716,02,000002", "716,01,000001").replace("716,02", "716,01")].first
+    assert drifted_nodes(root_spec(PROFILES), applied(after.ledger), after.observed) == ()
     assert plan(beta, {"S1": after}).is_empty
     assert effect_of(change).asks == {("alfa", ActionClass.INTERRUPT), ("beta", ActionClass.INTERRUPT)}
 
@@ -283,6 +284,7 @@ def test_a_changed_primary_plmn_is_undone_to_the_same_order() -> None:
     assert undone.observed
     for entry in (f"{LTE_CELL}/plmnIdList[716,01]", f"{NR_CELL}/pLMNInfoList[716,01,000001,1]"):
         assert siblings(undone.observed.tree, entry) == siblings(before.observed.tree, entry)
+    assert drifted_nodes(root_spec(PROFILES), applied(before.ledger), undone.observed) == ()
 
 
 def test_what_a_changed_primary_plmn_amounts_to_follows_from_the_order() -> None:
