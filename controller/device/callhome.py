@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hasha
 from contextlib import ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any, Protocol
 
 import asyncssh
@@ -32,6 +33,8 @@ from controller.ports.targets.netconf import NetconfTarget
 
 #: Backlog of connections that the system holds until we accept them.
 BACKLOG = 4096
+#: Most connections that are accepted before others have their turns.
+_ACCEPTED = 64
 #: Seconds until the next accept after the system refused one.
 _PAUSE = 1.0
 #: Seconds between two looks at who may call, where nobody calls.
@@ -307,7 +310,10 @@ class CallHome:
 
     async def _accept(self, listener: socket.socket, transport: str) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        for accepted in count(1):
+            if not accepted % _ACCEPTED:
+                # Where callers wait, accepting them gives nobody else a turn.
+                await asyncio.wait([loop.create_future()], timeout=0)
             try:
                 caller, peer = await loop.sock_accept(listener)
             except OSError as error:

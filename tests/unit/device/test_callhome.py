@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Hashable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
+from itertools import pairwise
 
+from controller.device import callhome
 from controller.device.callhome import CallHome, Visit
 from controller.ports.targets.netconf import NetconfTarget
 from tests.support.waiting import until
@@ -83,4 +87,17 @@ async def test_stations_that_change_keys_with_each_other_one_after_the_other_are
             bench.calls.expect(one)
         assert await bench.may_call() == {"other": "S1", "old": "S2"}
     finally:
+        await bench.calls.close()
+
+
+async def test_callers_that_wait_in_great_numbers_leave_others_their_turns() -> None:
+    bench = _Bench()
+    with ExitStack() as callers:
+        for _ in range(200):
+            callers.enter_context(socket.create_connection(("127.0.0.1", bench.port)))
+        taken = [len(bench.door.noted)]
+        while taken[-1] < 200:
+            await asyncio.sleep(0)
+            taken.append(len(bench.door.noted))
+        assert max(now - before for before, now in pairwise(taken)) <= callhome._ACCEPTED
         await bench.calls.close()
