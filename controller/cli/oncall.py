@@ -74,6 +74,7 @@ def list_calls(
         Column("side", 3, tells=True),
         Column("kind", 2),
         Column("call"),
+        Column("message", 1),
         Column("contact", tells=True),
         Column("duty", 4, tells=True),
         Column("at", time=True),
@@ -87,24 +88,35 @@ def list_calls(
 def _call(one: dict[str, Any]) -> tuple[str, ...]:
     known = f"{one['acknowledged_by']} {when(one['acknowledged'])}" if one["acknowledged"] else ""
     whom = f"{one['contact']} (for {one['instead_of']})" if one["instead_of"] else one["contact"]
+    # The id of a message is of use where it tells of more than this call.
+    alone = "call-{alarm}-{escalation}-{side}-{number}".format_map(one)
+    message = "" if one["message"] == alone else one["message"]
     following = "all were called" if one["used_up"] else when(one["next"])
     return (
-        *(one["alarm"], one["side"], one["kind"], str(one["number"]), whom, one["duty"]),
+        *(one["alarm"], one["side"], one["kind"], str(one["number"]), message, whom, one["duty"]),
         *(when(one["at"]), when(one["sent"]), following, known),
     )
 
 
-@oncall.command("acknowledge", epilog="Example: minka oncall acknowledge a-1f2e3d4c5b")
+@oncall.command("acknowledge", epilog="Example: minka oncall acknowledge m-1f2e3d4c5b")
 def acknowledge(
-    alarm: Annotated[
-        str, typer.Argument(help="Id of the alarm that you were called for.", autocompletion=completion.alarms)
+    about: Annotated[
+        str,
+        typer.Argument(
+            metavar="MESSAGE_OR_ALARM",
+            help="Id of the message that you got, or of an alarm that you were called for.",
+            autocompletion=completion.alarms,
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Acknowledge the calls of your side for an alarm: nobody else is called. The first acknowledgement stays."""
-    found = client().post(f"/v1/oncall/calls/{alarm}/acknowledge")
+    """Acknowledge the calls of your side for an alarm, or for all that a message told of: nobody else is called.
+
+    What the message did not tell stays as it is. The first acknowledgement stays.
+    """
+    found = client().post(f"/v1/oncall/calls/{about}/acknowledge")
     last = found["results"][-1]
-    words = f"{counted(found['count'], 'call')} for {alarm} acknowledged by {last['acknowledged_by']}"
+    words = f"{counted(found['count'], 'call')} for {about} acknowledged by {last['acknowledged_by']}"
     print_result(found, f"{words} {when(last['acknowledged'])}", as_json=as_json)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime
 
-from controller.models.alarm import PAGE
+from controller.models.alarm import PAGE, PerceivedSeverity
+from controller.models.approval import GatheredCause, GatheredPlaces
 from controller.models.scalars import Noun
 
 
 class Call(Noun):
-    """A message to the contact on call on a side, about an escalation; on record before it is sent.
+    """A call of the contact on call on a side, about an escalation; on record before it is sent.
 
     Attributes:
         alarm: Id of the alarm.
@@ -25,6 +26,7 @@ class Call(Noun):
         at: When it was made.
         next: When the next call follows, unless somebody acknowledges; None if none follows this one.
         used_up: Whether all contacts were called, as often as the schedule says, and nobody acknowledged.
+        message: Id of the message that it is part of; empty until it is gathered.
         attempts: How often sending began.
         claimed: Whether an attempt to send it is under way.
         sent: When the contact's mail server or webhook took it; None if it did not yet.
@@ -44,6 +46,7 @@ class Call(Noun):
     at: AwareDatetime
     next: AwareDatetime | None = None
     used_up: bool = False
+    message: str = ""
     attempts: int = 0
     claimed: bool = False
     sent: AwareDatetime | None = None
@@ -52,18 +55,98 @@ class Call(Noun):
 
     @property
     def key(self) -> str:
-        """Key of all attempts, by which the receiver recognises a repetition."""
+        """Its name among all calls; the id of its message where that is this call alone."""
         return f"call-{self.alarm}-{self.escalation}-{self.side}-{self.number}"
+
+
+class CallMessage(Noun):
+    """A message on its way to a contact on call: one call, or several that were due to it together.
+
+    Attributes:
+        message: Its id: the key of its call, or an id of its own where it lists several.
+        call: Its call; the gravest of several.
+        attempts: How often sending began.
+        claimed: Whether an attempt to send it is under way.
+    """
+
+    message: str
+    call: Call
+    attempts: int = 0
+    claimed: bool = False
+
+    @property
+    def key(self) -> str:
+        """Key of all attempts, by which the receiver recognises a repetition."""
+        return self.message
+
+    @property
+    def lists(self) -> bool:
+        """Whether it lists several calls."""
+        return self.message != self.call.key
 
     @property
     def receiver(self) -> str:
         """Who gets it."""
-        return f"{self.side}/{self.contact}"
+        return f"{self.call.side}/{self.call.contact}"
 
     @property
     def about(self) -> str:
-        """The alarm that it is about: a receiver gets what is about the same in order."""
-        return self.alarm
+        """What it is about: the alarm, or calls of many; a receiver gets what is about the same in order."""
+        return self.message if self.lists else self.call.alarm
+
+
+class CalledAlarm(Noun):
+    """An alarm in a message that lists several calls; for a tenant as the tenant is told of it.
+
+    Attributes:
+        number: Number of the call among those of the escalation on this side.
+        reason: Why people are called; empty for a tenant.
+    """
+
+    alarm: str
+    incident: str
+    what: str
+    severity: PerceivedSeverity
+    station: str
+    object: str
+    cells: tuple[str, ...] = ()
+    since: AwareDatetime
+    number: int
+    duty: str
+    instead_of: str = ""
+    reason: str = ""
+
+
+class GatheredCalls(Noun):
+    """A message to a contact on call that lists several calls of its side.
+
+    Attributes:
+        id: Id of the message, by which all of it is acknowledged.
+        side: The host, or a tenant.
+        contact: Id of the contact that gets it.
+        severity: The worst of all.
+        places: Where all of them are.
+        causes: The alarms by cause, the gravest first.
+        incidents: Ids of all incidents, the gravest first.
+        alarms: Ids of all alarms, the gravest first.
+        first: The first of these alarms.
+        more: How many it does not repeat.
+        listing: The command that lists all calls.
+        text: All of it for people.
+    """
+
+    id: str
+    side: str
+    contact: str
+    severity: PerceivedSeverity | None
+    places: GatheredPlaces
+    causes: tuple[GatheredCause, ...]
+    incidents: tuple[str, ...]
+    alarms: tuple[str, ...]
+    first: tuple[CalledAlarm, ...]
+    more: int = 0
+    listing: str
+    text: str
 
 
 class HandOver(Noun):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
 from controller.access.disclosure import TenantAlarm
+from controller.intent.gathering import gather_calls
 from controller.models.alarm import Alarm, Escalation
-from controller.models.errors import MinkaError, NotFoundError
+from controller.models.errors import MessageRefusedError, MinkaError, NotFoundError
 from controller.models.network import Network
-from controller.models.on_call import Call
+from controller.models.on_call import Call, CalledAlarm, CallMessage
 from controller.models.scalars import HOST
 from controller.ports.clock import Clock
 from controller.ports.webhook import Contacts
@@ -25,6 +26,8 @@ log = structlog.get_logger()
 
 #: Until somebody is asked for again on a side that has nobody on call at this hour.
 _NOBODY = timedelta(minutes=1)
+#: Calls that are made in one transaction, and how often a round asks for more that are due.
+_AT_ONCE, _ROUNDS = 50, 25
 #: Why nobody else is called.
 _ALL_CALLED = "all of the schedule were called"
 _NO_SCHEDULE = "the side has no schedule any more"
@@ -61,7 +64,7 @@ class Caller:
         self._store = store
         self._contacts = contacts
         self._clock = clock
-        self._deliveries: Deliveries[Call] = Deliveries(store.calls, self._post, clock)
+        self._deliveries: Deliveries[CallMessage] = Deliveries(store.calls, self._post, clock)
 
     async def take(self, one: Escalation) -> bool:
         """Make the first calls of an escalation; whether the host has somebody on call for it.
@@ -71,13 +74,19 @@ class Caller:
         return await self._store.transaction(self._begin, one)
 
     async def step(self) -> None:
-        """One round: makes the calls that are due, and sends all that are not sent.
+        """One round: makes the calls that are due, gathers them, and sends all that is not sent.
 
         Raises:
             StoreError: The database is away; the next round tries again.
         """
-        for call in await self._store.calls.due():
-            await self._store.transaction(self._go_on, call)
+        # What is due together is on record before it is gathered, so that it is one message.
+        for _ in range(_ROUNDS):
+            due = await self._store.calls.due()
+            for start in range(0, len(due), _AT_ONCE):
+                await self._store.transaction(self._go_on_with, due[start : start + _AT_ONCE])
+            if not due:
+                break
+        await self._store.calls.gather()
         await self._deliveries.step()
 
     async def settle(self) -> None:
@@ -95,18 +104,23 @@ class Caller:
             store.calls.begin(one, first)
         return any(call.side == HOST for call in first)
 
-    def _go_on(self, store: Store, before: Call) -> None:
-        """Make the call that follows another, or decide that none does."""
+    def _go_on_with(self, store: Store, due: Sequence[Call]) -> None:
+        """Make the calls that follow others, or decide that none does."""
+        who = on_call(store, self._clock.now())
+        for call in due:
+            self._go_on(store, call, who.get(call.side))
+
+    def _go_on(self, store: Store, before: Call, who: OnCall | None) -> None:
         now, alarm = self._clock.now(), store.alarms.get(before.alarm)
         if alarm.cleared is not None or not _concerns(store, alarm.id, before.side):
             store.calls.follow(before, None)
         elif alarm.shelved_until is not None and alarm.shelved_until > now:
             store.calls.postpone(before, alarm.shelved_until)
         else:
-            self._repeat(store, before, alarm, now)
+            self._repeat(store, before, alarm, who)
 
-    def _repeat(self, store: Store, before: Call, alarm: Alarm, now: datetime) -> None:
-        one, who = store.escalations.get(alarm.id, before.escalation), on_call(store, now).get(before.side)
+    def _repeat(self, store: Store, before: Call, alarm: Alarm, who: OnCall | None) -> None:
+        now, one = self._clock.now(), store.escalations.get(alarm.id, before.escalation)
         if who is not None and who.duty(now, one.severity, one.kind) is None:
             store.calls.postpone(before, now + _NOBODY)
             return
@@ -115,13 +129,30 @@ class Caller:
         if store.calls.follow(before, after, why) and why:
             log.error("call.nobody_acknowledged", alarm=alarm.id, side=before.side, calls=before.number, reason=why)
 
-    async def _post(self, call: Call) -> None:
-        _, network = await self._store.networks.get()
+    async def _post(self, message: CallMessage) -> None:
+        try:
+            await self._tell(message)
+        except MessageRefusedError as error:
+            await self._store.calls.refuse(message, error.message)
+            raise
+        except MinkaError:
+            raise
+        except Exception:
+            # A bug at one call keeps no others from their receiver.
+            await self._store.calls.refuse(message, "it can't be made")
+            raise
+
+    async def _tell(self, message: CallMessage) -> None:
+        call, (_, network) = message.call, await self._store.networks.get()
         contact = next((one for one in network.contacts_of(call.side) if one.id == call.contact), None)
         if contact is None:
             raise MinkaError(f"the network files have no contact {call.contact} of {call.side}")
-        content = await self._store.transaction(self._content, call)
-        await self._contacts.notify(contact, content, call.key)
+        if message.lists:
+            made = gather_calls(message, await self._store.transaction(_called, message), network)
+            content = {"kind": call.kind, "calls": made.model_dump(mode="json"), "text": made.text}
+        else:
+            content = await self._store.transaction(self._content, call)
+        await self._contacts.notify(contact, content, message.key)
 
     def _content(self, store: Store, call: Call) -> dict[str, Any]:
         """The message of a call. A tenant gets its own part of the alarm, and nothing of what the host does."""
@@ -142,6 +173,43 @@ class Caller:
             *([f"cells: {', '.join(alarm.cells)}"] if alarm.cells else []),
         ]
         return about | {"alarm": alarm.model_dump(mode="json"), "text": _words(call, lines)}
+
+
+def _called(store: Store, message: CallMessage) -> list[CalledAlarm]:
+    """The alarms of a message that lists several calls, each once; for a tenant as it is told of them."""
+    calls: dict[str, Call] = {}
+    for one in store.calls.listed(message):
+        calls.setdefault(one.alarm, one)
+    side = message.call.side
+    if side != HOST:
+        told = {one.id: one for one in store.tenants.find(side, calls)}
+        if not told:
+            raise NotFoundError(f"no alarm of message {message.message} concerns {side} any more")
+        return [
+            _listed(TenantAlarm.of(told[id_]), told[id_].incident, call) for id_, call in calls.items() if id_ in told
+        ]
+    made = []
+    for alarm in store.alarms.find(calls):
+        why = store.escalations.get(alarm.id, calls[alarm.id].escalation)
+        said = {"severity": why.severity, "reason": why.reason}
+        made.append(_listed(alarm, alarm.incident, calls[alarm.id]).model_copy(update=said))
+    return made
+
+
+def _listed(alarm: Alarm | TenantAlarm, incident: str, call: Call) -> CalledAlarm:
+    return CalledAlarm(
+        alarm=alarm.id,
+        incident=incident,
+        what=alarm.probable_cause,
+        severity=alarm.severity,
+        station=alarm.station,
+        object=alarm.object,
+        cells=alarm.cells,
+        since=alarm.raised,
+        number=call.number,
+        duty=call.duty,
+        instead_of=call.instead_of,
+    )
 
 
 def _about(one: Escalation, side: str, now: datetime) -> Call:

@@ -62,8 +62,8 @@ DISCLOSED: dict[str, str] = {
     "AskedStep": "action consent outage off_air",
     "AuditRow": "id at actor action object detail",
     "Call": (
-        "alarm escalation side number kind duty place nth contact instead_of at next used_up attempts claimed sent "
-        "acknowledged acknowledged_by"
+        "alarm escalation side number kind duty place nth contact instead_of at next used_up message attempts claimed "
+        "sent acknowledged acknowledged_by"
     ),
     "CellTenant": "tenant agreements agreed configured",
     "Comment": "id about at by side to text",

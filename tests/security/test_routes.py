@@ -100,7 +100,7 @@ NEEDED: dict[str, str | None] = {
     "POST /v1/statements/{kind}/{tenant}/{month}": "run",
     "GET /v1/oncall": "read",
     "GET /v1/oncall/calls": "read",
-    "POST /v1/oncall/calls/{alarm_id}/acknowledge": "on-call",
+    "POST /v1/oncall/calls/{about}/acknowledge": "on-call",
     "POST /v1/oncall/hand-overs": "on-call",
     "DELETE /v1/oncall/hand-overs/{hand_over_id}": "on-call",
     "GET /v1/works": "read",

@@ -59,15 +59,16 @@ def calls(
     return listing(total, found, paging)
 
 
-@router.post("/calls/{alarm_id}/acknowledge")
-def acknowledge(alarm_id: str, backend: Backend, who: Annotated[Person, needs(Permission.ON_CALL)]) -> Listing[Call]:
-    """Acknowledge all calls of the caller's side about an alarm: nobody else of that side is called for them.
+@router.post("/calls/{about}/acknowledge")
+def acknowledge(about: str, backend: Backend, who: Annotated[Person, needs(Permission.ON_CALL)]) -> Listing[Call]:
+    """Acknowledge all calls of the caller's side about an alarm, or all that a message (``m-…``) told of.
 
-    The first acknowledgement stays on record.
+    Nobody else of that side is called for them. What the message did not tell is not acknowledged: no other alarm, and
+    no graver escalation of one that it tells of. The first acknowledgement stays on record.
     """
-    found = backend.store.calls.acknowledge(alarm_id, who.side, who.name)
+    found = backend.store.calls.acknowledge(about, who.side, who.name)
     if not found:
-        raise NotFoundError(f"nobody of {who.side} was called for alarm {alarm_id}")
+        raise NotFoundError(f"nobody of {who.side} was called for alarm {about}, nor by a message of that id")
     return Listing(count=len(found), next=None, results=found)
 
 

@@ -113,6 +113,11 @@ class Tenants(Repository[M_co]):
         return as_told(row)
 
     @reads
+    def find(self, tx: Tx, tenant: str, alarm_ids: Iterable[str]) -> list[ToldAlarm]:
+        """Those of these alarms that concern or concerned a tenant, as it is told of them."""
+        return [as_told(row) for row in tx.rows(told_alarms(tenant), alarms.c.id, alarm_ids)]
+
+    @reads
     def incidents(
         self, tx: Tx, tenant: str, page: Page, like: IncidentFilter | None = None
     ) -> tuple[int, list[tuple[str, list[ToldAlarm]]]]:

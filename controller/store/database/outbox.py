@@ -5,6 +5,7 @@ What is gravest goes first, and what is about the same in order of time.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -26,7 +27,7 @@ from sqlalchemy.sql.expression import ColumnOperators
 
 from controller.models.alarm import Escalation, PerceivedSeverity
 from controller.models.approval import Delivery
-from controller.models.on_call import Call
+from controller.models.on_call import CallMessage
 from controller.store.database.transaction import Tx
 
 _WORST_FIRST = {severity.value: place for place, severity in enumerate(PerceivedSeverity)}
@@ -35,7 +36,7 @@ _WORST_FIRST = {severity.value: place for place, severity in enumerate(Perceived
 _AT_ONCE = 20
 
 
-Message = TypeVar("Message", Escalation, Delivery, Call)
+Message = TypeVar("Message", Escalation, Delivery, CallMessage)
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class Outbox(Generic[Message]):
         """An update of a message, provided that it is not delivered, and still as it was seen."""
         known = self.table.c
         return self._open(seen).where(known.attempts == seen.attempts, known.claimed == seen.claimed)
+
+
+def message_id(together: Sequence[str]) -> str:
+    """Id of a message of what has these ids: that id itself where it is one alone."""
+    return together[0] if len(together) == 1 else f"m-{secrets.token_hex(5)}"
 
 
 def gravity(severity: ColumnOperators) -> ColumnElement[int]:

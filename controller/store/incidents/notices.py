@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -49,7 +48,7 @@ from controller.plan import left_locked
 from controller.store.alarms.alarm_rows import alarms, as_alarm
 from controller.store.alarms.alarms import sharing_of
 from controller.store.database.columns import Instant, metadata
-from controller.store.database.outbox import Outbox, first_ones, gravest_first, gravity
+from controller.store.database.outbox import Outbox, first_ones, gravest_first, gravity, message_id
 from controller.store.database.repository import M_co, Page, Repository, method, reads, writes
 from controller.store.database.transaction import Tx
 from controller.store.incidents import incident_notices
@@ -348,8 +347,13 @@ def _gather(tx: Tx) -> None:
 
 def _put_together(tx: Tx, to: str, together: Sequence[str]) -> None:
     """Make one message of these notices, which nobody tried to send yet."""
-    message = together[0] if len(together) == 1 else f"m-{secrets.token_hex(5)}"
-    new = {"by": to, "new_message": message, "new_gathered": tx.now, "new_attempts": 0, "new_claimed": False}
+    new = {
+        "by": to,
+        "new_message": message_id(together),
+        "new_gathered": tx.now,
+        "new_attempts": 0,
+        "new_claimed": False,
+    }
     tx.execute(_GATHER, [new | {"of": one} for one in together])
 
 

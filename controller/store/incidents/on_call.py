@@ -1,4 +1,4 @@
-"""Calls to who is on call, and hand-overs."""
+"""Calls to who is on call, gathered into messages, and hand-overs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -19,8 +20,11 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    case,
     exists,
+    false,
     func,
+    not_,
     or_,
     select,
     text,
@@ -29,23 +33,27 @@ from sqlalchemy import (
 
 from controller.models.alarm import Escalation
 from controller.models.errors import ConflictError, NotFoundError
-from controller.models.on_call import Call, HandOver
+from controller.models.on_call import Call, CallMessage, HandOver
 from controller.models.scalars import HOST
 from controller.store.alarms.alarm_rows import STANDING, alarms
 from controller.store.alarms.alarms import escalations
 from controller.store.database.columns import Instant, long_text, metadata, string
-from controller.store.database.outbox import Outbox, first_ones, gravest_first, gravity
+from controller.store.database.outbox import Outbox, first_ones, gravest_first, gravity, message_id
 from controller.store.database.queries import as_noun
-from controller.store.database.repository import M_co, Page, Repository, reads, writes
+from controller.store.database.repository import M_co, Page, Repository, method, reads, writes
 from controller.store.database.transaction import Tx
 
+_KEY = ("alarm", "escalation", "side", "number")
 #: How long each call is tried, and the most that follow in one round.
 _TRIED, _MOST_DUE = timedelta(days=1), 200
 #: The most hand-overs of a side within a day: each leaves permanent rows.
 MOST_A_DAY, _DAY = 100, timedelta(days=1)
 _GUARD = "calls"
+#: For how long calls to a contact that are no graver wait after a message to it that nobody acknowledges; or until a
+#: call of that message is repeated or passed on, if that is earlier.
+HOLD = timedelta(minutes=5)
 
-#: Calls about escalations. Each is claimed before it is sent, as an escalation is.
+#: Calls about escalations. All of a message are claimed before it is sent, at once, as an escalation is.
 calls = Table(
     "calls",
     metadata,
@@ -63,6 +71,13 @@ calls = Table(
     # Time of the next call, which is claimed by taking it away; none once nothing follows.
     Column("next", Instant),
     Column("used_up", Boolean, nullable=False),
+    # The message that it is part of; empty until it is gathered. It is the call's own key where the message is that
+    # alone.
+    string("message"),
+    # Until when calls to the same contact that are no graver wait for it, unless somebody acknowledges it.
+    Column("holds", Instant),
+    # Whether its receiver refuses it for its content, alone.
+    Column("refused", Boolean, nullable=False, server_default=false()),
     Column("attempts", Integer, nullable=False),
     Column("claimed", Boolean, nullable=False),
     Column("sent", Instant),
@@ -70,6 +85,8 @@ calls = Table(
     long_text("acknowledged_by"),
     ForeignKeyConstraint(["alarm", "escalation"], ["escalations.alarm", "escalations.number"]),
     Index("ix_calls_at", "at"),
+    Index("ix_calls_message", "message"),
+    Index("ix_calls_holds", "holds"),
     Index("ix_calls_pending", "at", sqlite_where=text("sent IS NULL"), postgresql_where=text("sent IS NULL")),
     Index("ix_calls_next", "next", sqlite_where=text("next IS NOT NULL"), postgresql_where=text("next IS NOT NULL")),
 )
@@ -100,15 +117,69 @@ _OPEN = (
     or_(calls.c.number == 1, _OF_ALARM),
 )
 _OF_ESCALATION = and_(escalations.c.alarm == calls.c.alarm, escalations.c.number == calls.c.escalation)
+_GRAVITY = gravity(escalations.c.severity)
+_messages = (
+    select(
+        calls,
+        func.min(_GRAVITY).over(partition_by=calls.c.message).label("gravity"),
+        func.row_number()
+        .over(partition_by=calls.c.message, order_by=(_GRAVITY, calls.c.at, calls.c.alarm, calls.c.number))
+        .label("turn"),
+        func.count().over(partition_by=calls.c.message).label("open"),
+    )
+    .join(escalations, _OF_ESCALATION)
+    .where(*_OPEN, calls.c.message != "")
+    .subquery()
+)
 #: The first ones of each contact: who takes nothing keeps no other contact waiting.
 _first = first_ones(
-    select(calls, calls.c.alarm.label("about"), gravity(escalations.c.severity).label("gravity"))
-    .join(escalations, _OF_ESCALATION)
-    .where(*_OPEN),
+    select(_messages, case((_messages.c.open > 1, _messages.c.message), else_=_messages.c.alarm).label("about")).where(
+        _messages.c.turn == 1
+    ),
     ("side", "contact"),
     ("at", "escalation", "number"),
 )
 _PENDING = select(_first).order_by(*gravest_first(_first))
+#: All calls of a message, the gravest first.
+_LISTED = (
+    select(calls)
+    .join(escalations, _OF_ESCALATION)
+    .where(calls.c.message == bindparam("message"))
+    .order_by(_GRAVITY, calls.c.at, calls.c.alarm, calls.c.escalation.desc(), calls.c.number)
+)
+_ungathered = calls.c.message == ""
+#: Whose calls are gathered together: a page waits for no ticket.
+_RECEIVER = (calls.c.side, calls.c.contact, calls.c.kind)
+#: The gravest that waits for each receiver to be gathered, and the gravest that is on its way there.
+_READY = (
+    select(
+        *_RECEIVER,
+        func.min(case((_ungathered, _GRAVITY))).label("gravest"),
+        func.min(case((not_(_ungathered), _GRAVITY))).label("under_way"),
+    )
+    .join(escalations, _OF_ESCALATION)
+    .where(*_OPEN, not_(calls.c.refused))
+    .group_by(*_RECEIVER)
+    .having(func.sum(case((_ungathered, 1), else_=0)) > 0)
+)
+#: The gravest that each receiver was told of lately, and nobody acknowledged.
+_TOLD = (
+    select(*_RECEIVER, func.min(_GRAVITY).label("gravest"))
+    .join(escalations, _OF_ESCALATION)
+    .where(calls.c.holds > bindparam("now", type_=Instant()), calls.c.acknowledged.is_(None), not_(calls.c.refused))
+    .group_by(*_RECEIVER)
+)
+_WAITING = (
+    select(calls)
+    .join(escalations, _OF_ESCALATION)
+    .where(*_OPEN, _ungathered, *(column == bindparam(f"of_{column.name}") for column in _RECEIVER))
+    .order_by(_GRAVITY, calls.c.at, calls.c.alarm, calls.c.number)
+)
+_GATHER = (
+    update(calls)
+    .where(*(calls.c[name] == bindparam(f"of_{name}") for name in _KEY))
+    .values({name: bindparam(f"new_{name}") for name in ("message", "holds", "next", "attempts", "claimed")})
+)
 _DUE = (
     select(calls)
     .join(escalations, _OF_ESCALATION)
@@ -175,20 +246,70 @@ class Calls(Repository[M_co]):
         """Let the next call wait, unless somebody made it meanwhile."""
         tx.execute(_unfollowed(before).values(next=until))
 
-    @writes
-    def acknowledge(self, tx: Tx, alarm_id: str, side: str, by: str) -> list[Call]:
-        """Acknowledge all calls of a side for an alarm: nobody else is called. Returns them, the oldest first.
+    @method
+    def gather(self) -> None:
+        """Gather calls that are due to a contact together into messages.
 
-        The first acknowledgement stays on record.
+        All that wait for a contact become one message (``CallMessage``): at once where the contact was told of nothing
+        before, or of nothing as grave as the gravest of them. Else they wait until somebody acknowledges that, until
+        it is repeated or passed on, or for a time (``HOLD``). Their own next calls wait as much longer, so that people
+        have as much time as ever to acknowledge.
         """
-        _acknowledge(tx, [alarm_id], side, by)
-        return _of(tx, calls.c.alarm == alarm_id, calls.c.side == side)
+        if self._database.run(_ripe, "DEFERRED"):
+            self._database.run(_gather)
+
+    @reads
+    def listed(self, tx: Tx, one: CallMessage) -> list[Call]:
+        """All calls of a message, the gravest first; of an alarm, those of the latest escalation first."""
+        return _listed(tx, one)
+
+    @writes
+    def refuse(self, tx: Tx, seen: CallMessage, why: str) -> None:
+        """Put on record that a contact refuses a message for its content, and why.
+
+        One that lists several is sent in two halves from then on, so that in the end only what it refuses waits.
+
+        Args:
+            seen: The message as it was before it was claimed for the attempt that was refused.
+            why: The reason, for people.
+        """
+        same = (calls.c.message == seen.message, calls.c.sent.is_(None))
+        claimed = (calls.c.claimed, calls.c.attempts == seen.attempts + 1)
+        if not seen.lists:
+            tx.execute(update(calls).where(*same, *claimed).values(refused=True))
+        elif tx.execute(select(calls.c.alarm).where(*same, *claimed).limit(1)).first() is not None:
+            _note_unsent(tx, seen, why)
+            every = tx.execute(_LISTED, {"message": seen.message}).all()
+            for half in (every[: len(every) // 2], every[len(every) // 2 :]):
+                _put_together(tx, half, again=True)
+
+    @writes
+    def acknowledge(self, tx: Tx, about: str, side: str, by: str) -> list[Call]:
+        """Acknowledge calls of a side: all for an alarm, or all that a message told of. Nobody else is called for them.
+
+        Of what the message did not tell, nothing is acknowledged: neither an alarm that is not in it, nor a graver
+        escalation of one that is. The first acknowledgement stays on record.
+
+        Args:
+            about: Id of the alarm, or of a message.
+            side: The side.
+            by: Who acknowledges.
+
+        Returns:
+            The calls for the alarm, the oldest first; or those of the message.
+        """
+        of_message = (calls.c.message == about, calls.c.side == side)
+        if about and tx.execute(select(calls.c.alarm).where(*of_message).limit(1)).first() is not None:
+            _acknowledge(tx, _told_in(about), side, by)
+            return _of(tx, *of_message)
+        _acknowledge(tx, calls.c.alarm == about, side, by)
+        return _of(tx, calls.c.alarm == about, calls.c.side == side)
 
     @writes
     def acknowledge_incident(self, tx: Tx, incident: str, by: str) -> None:
         """Acknowledge the calls of the host for all alarms of an incident."""
-        found = select(alarms.c.id).where(alarms.c.incident == incident, exists().where(calls.c.alarm == alarms.c.id))
-        _acknowledge(tx, tx.execute(found).scalars().all(), HOST, by)
+        of_incident = select(alarms.c.id).where(alarms.c.incident == incident)
+        _acknowledge(tx, calls.c.alarm.in_(of_incident), HOST, by)
 
     @reads
     def page(
@@ -253,31 +374,35 @@ class Calls(Repository[M_co]):
         return [as_noun(HandOver, row) for row in tx.execute(_IN_FORCE, {"now": at})]
 
     @reads
-    def pending(self, tx: Tx) -> list[Call]:
-        """Calls of the last day that are not delivered, the gravest first; the first ones of each contact.
+    def pending(self, tx: Tx) -> list[CallMessage]:
+        """Messages of the last day that are not delivered, the gravest first; the first ones of each contact.
 
-        Without those that somebody acknowledged, and later ones whose alarm is over.
+        Without those of which somebody acknowledged all, and later ones whose alarms are over.
         """
-        return [as_noun(Call, row) for row in tx.execute(_PENDING, {"since": tx.now - _TRIED})]
+        return [
+            CallMessage(message=row.message, call=as_noun(Call, row), attempts=row.attempts, claimed=row.claimed)
+            for row in tx.execute(_PENDING, {"since": tx.now - _TRIED})
+        ]
 
     @writes
-    def claim(self, tx: Tx, seen: Call) -> Call | None:
-        """Claim a call before it is sent, as ``Escalations.claim`` does."""
+    def claim(self, tx: Tx, seen: CallMessage) -> CallMessage | None:
+        """Claim a message before it is sent, as ``Escalations.claim`` does."""
         return _OUTBOX.claim(tx, seen)
 
     @writes
-    def release(self, tx: Tx, claimed: Call, why: str = "") -> None:
+    def release(self, tx: Tx, claimed: CallMessage, why: str = "") -> None:
         """Give a claim back, with the reason why it was not delivered. A claim that somebody else took over stays."""
         if _OUTBOX.release(tx, claimed) and why:
-            said = {"side": claimed.side, "contact": claimed.contact, "reason": why}
-            tx.note("remediation", "alarm.people-not-notified", claimed.alarm, key=claimed.key, **said)
+            _note_unsent(tx, claimed, why)
 
     @writes
-    def delivered(self, tx: Tx, claimed: Call) -> None:
+    def delivered(self, tx: Tx, claimed: CallMessage) -> None:
         """Put on record that it was delivered."""
-        if _OUTBOX.delivered(tx, claimed):
-            said = {"side": claimed.side, "contact": claimed.contact, "attempts": claimed.attempts}
-            tx.note("remediation", "alarm.people-notified", claimed.alarm, key=claimed.key, **said)
+        if not _OUTBOX.delivered(tx, claimed):
+            return
+        said = {"side": claimed.call.side, "contact": claimed.call.contact, "attempts": claimed.attempts}
+        for alarm in dict.fromkeys(one.alarm for one in _listed(tx, claimed)):
+            tx.note("remediation", "alarm.people-notified", alarm, key=claimed.key, **said)
 
 
 def unacknowledged(tx: Tx) -> dict[tuple[str, ...], float]:
@@ -290,10 +415,60 @@ def unacknowledged(tx: Tx) -> dict[tuple[str, ...], float]:
 
 
 def failing(tx: Tx) -> float:
-    """Number of calls that are to be sent, and that the contact did not take when it was tried."""
+    """Number of messages that are to be sent, and that the contact did not take when it was tried."""
     failed = or_(calls.c.attempts > 1, and_(calls.c.attempts == 1, calls.c.claimed.is_(False)))
-    number = select(func.count()).select_from(calls).where(*_OPEN, failed)
+    number = select(func.count(calls.c.message.distinct())).where(*_OPEN, failed)
     return float(tx.execute(number, {"since": tx.now - _TRIED}).scalar_one())
+
+
+def _ripe(tx: Tx) -> list[dict[str, Any]]:
+    """Whose waiting calls are gathered now: side, contact and kind."""
+    ready = tx.execute(_READY, {"since": tx.now - _TRIED}).all()
+    if not ready:
+        return []
+    told = {(row.side, row.contact, row.kind): row.gravest for row in tx.execute(_TOLD, {"now": tx.now})}
+    ripe = []
+    for row in ready:
+        known = [one for one in (row.under_way, told.get((row.side, row.contact, row.kind))) if one is not None]
+        if all(row.gravest < one for one in known):
+            ripe.append({"side": row.side, "contact": row.contact, "kind": row.kind})
+    return ripe
+
+
+def _gather(tx: Tx) -> None:
+    """Make one message of all that waits for each receiver."""
+    tx.guard(_GUARD)
+    for receiver in _ripe(tx):
+        whose = {f"of_{name}": value for name, value in receiver.items()}
+        _put_together(tx, tx.execute(_WAITING, {"since": tx.now - _TRIED} | whose).all())
+
+
+def _put_together(tx: Tx, together: Sequence[Row[Any]], *, again: bool = False) -> None:
+    """Make one message of these calls, which nobody tried to send yet.
+
+    Args:
+        tx: The transaction.
+        together: The calls.
+        again: Whether they were part of a message before: then their next calls wait no longer than they do.
+    """
+    message = message_id([as_noun(Call, row).key for row in together])
+    rows, holds = [], tx.now + HOLD
+    for row in together:
+        late = timedelta() if again else min(tx.now - row.at, HOLD)
+        follows = None if row.next is None else row.next + late
+        holds = holds if follows is None else min(holds, follows)
+        rows.append({f"of_{name}": getattr(row, name) for name in _KEY} | {"new_next": follows})
+    new = {"new_message": message, "new_holds": holds, "new_attempts": 0, "new_claimed": False}
+    tx.execute(_GATHER, [new | row for row in rows])
+
+
+def _listed(tx: Tx, one: CallMessage) -> list[Call]:
+    return [as_noun(Call, row) for row in tx.execute(_LISTED, {"message": one.message})]
+
+
+def _note_unsent(tx: Tx, one: CallMessage, why: str) -> None:
+    said = {"side": one.call.side, "contact": one.call.contact, "reason": why}
+    tx.note("remediation", "alarm.people-not-notified", one.call.alarm, key=one.key, **said)
 
 
 def _insert(tx: Tx, call: Call) -> None:
@@ -302,12 +477,23 @@ def _insert(tx: Tx, call: Call) -> None:
     tx.note("remediation", "call.made", call.alarm, key=call.key, **said)
 
 
-def _acknowledge(tx: Tx, alarm_ids: Sequence[str], side: str, by: str) -> None:
-    for alarm_id in alarm_ids:
-        open_ones = and_(calls.c.alarm == alarm_id, calls.c.side == side, calls.c.acknowledged.is_(None))
+def _told_in(message: str) -> ColumnElement[bool]:
+    """The condition that a call is about an escalation that a message told of, or an earlier one of that alarm."""
+    told = calls.alias()
+    same = and_(told.c.side == calls.c.side, told.c.alarm == calls.c.alarm, calls.c.escalation <= told.c.escalation)
+    return exists().where(told.c.message == message, same)
+
+
+def _acknowledge(tx: Tx, chosen: ColumnElement[bool], side: str, by: str) -> None:
+    tx.guard(_GUARD)
+    open_ones = (chosen, calls.c.side == side, calls.c.acknowledged.is_(None))
+    counts = select(calls.c.alarm, func.count().label("calls")).where(*open_ones).group_by(calls.c.alarm)
+    found = tx.execute(counts.order_by(calls.c.alarm)).all()
+    if found:
         said = {"acknowledged": tx.now, "acknowledged_by": by, "next": None, "used_up": False}
-        if number := tx.execute(update(calls).where(open_ones).values(said)).rowcount:
-            tx.note(by, "call.acknowledged", alarm_id, side=side, calls=number)
+        tx.execute(update(calls).where(*open_ones).values(said))
+    for row in found:
+        tx.note(by, "call.acknowledged", row.alarm, side=side, calls=row.calls)
 
 
 def _of(tx: Tx, *chosen: Any) -> list[Call]:
@@ -318,7 +504,7 @@ def _of(tx: Tx, *chosen: Any) -> list[Call]:
 
 
 def _is(seen: Call) -> Any:
-    return and_(*(calls.c[name] == getattr(seen, name) for name in ("alarm", "escalation", "side", "number")))
+    return and_(*(calls.c[name] == getattr(seen, name) for name in _KEY))
 
 
 def _unfollowed(before: Call) -> Update:
@@ -326,4 +512,4 @@ def _unfollowed(before: Call) -> Update:
     return update(calls).where(_is(before), calls.c.next == before.next, calls.c.acknowledged.is_(None))
 
 
-_OUTBOX = Outbox[Call](calls, "sent", _is)
+_OUTBOX = Outbox[CallMessage](calls, "sent", lambda one: calls.c.message == one.message)

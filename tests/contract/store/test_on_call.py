@@ -12,6 +12,7 @@ from controller.models.errors import NotFoundError
 from controller.models.on_call import Call
 from controller.ports.clock import VirtualClock
 from controller.store import Page, Store
+from controller.store.incidents.on_call import HOLD
 
 MINUTE = timedelta(minutes=1)
 
@@ -54,7 +55,25 @@ def call(one: Escalation, clock: VirtualClock, side: str = "host", **changes: An
 
 
 def pending(store: Store) -> list[str]:
+    """Keys of the messages that wait, once what is due is gathered."""
+    store.calls.gather()
     return [one.key for one in store.calls.pending()]
+
+
+def listed(store: Store) -> list[list[str]]:
+    """Alarms of each message that waits, once what is due is gathered."""
+    store.calls.gather()
+    return [[call.alarm for call in store.calls.listed(one)] for one in store.calls.pending()]
+
+
+def send(store: Store) -> list[list[str]]:
+    """Send all that waits; the alarms of each message."""
+    found = listed(store)
+    for one in store.calls.pending():
+        claimed = store.calls.claim(one)
+        assert claimed is not None
+        store.calls.delivered(claimed)
+    return found
 
 
 async def test_a_call_takes_over_its_escalation_and_is_followed_once(store: Store, clock: VirtualClock) -> None:
@@ -117,6 +136,7 @@ async def test_what_nobody_acknowledged_is_listed_with_the_gravest_first(store: 
 async def test_a_call_is_claimed_by_one_and_sent_once(store: Store, clock: VirtualClock) -> None:
     alarm, one = escalated(store, clock)
     store.calls.begin(one, [call(one, clock)])
+    assert pending(store) == [f"call-{alarm.id}-1-host-1"]
     (seen,) = store.calls.pending()
     claimed = store.calls.claim(seen)
     assert claimed is not None
@@ -139,8 +159,9 @@ async def test_only_the_first_call_is_sent_about_what_is_over_and_none_after_a_d
 ) -> None:
     alarm, one = escalated(store, clock)
     store.calls.begin(one, [call(one, clock)])
+    assert len(pending(store)) == 1
     (first,) = store.calls.page(Page())[1]
-    store.calls.follow(first, call(one, clock, number=2))
+    store.calls.follow(first, call(one, clock, number=2, contact="rider"))
     assert len(pending(store)) == 2
     report(store, clock, severity=PerceivedSeverity.CLEARED)
     assert pending(store) == [f"call-{alarm.id}-1-host-1"]
@@ -152,8 +173,148 @@ async def test_a_contact_that_takes_nothing_keeps_no_other_waiting(store: Store,
     for number in range(25):
         _, one = escalated(store, clock, number)
         store.calls.begin(one, [call(one, clock, contact="rider" if number == 24 else "noc")])
-    contacts = [known.contact for known in store.calls.pending()]
-    assert (contacts.count("noc"), contacts.count("rider")) == (20, 1)
+        store.calls.gather()
+    waiting = {known.call.contact: known for known in store.calls.pending()}
+    assert waiting.keys() == {"noc", "rider"}
+    claimed = store.calls.claim(waiting["noc"])
+    assert claimed is not None
+    store.calls.release(claimed, "noc is away")
+    await clock.advance(HOLD.total_seconds())
+    assert len(pending(store)) == 2, "what comes while a message is on its way is the next one"
+
+
+async def test_what_is_due_to_a_contact_together_is_one_message_of_its_side_and_kind(
+    store: Store, clock: VirtualClock
+) -> None:
+    found: dict[str, set[str]] = {"host noc page": set(), "host noc ticket": set(), "entel noc page": set()}
+    for number in range(30):
+        alarm, one = escalated(store, clock, number)
+        kind = "ticket" if number % 3 == 0 else "page"
+        made = [call(one, clock, kind=kind), *([call(one, clock, "entel")] if kind == "page" else [])]
+        store.calls.begin(one, made)
+        for known in made:
+            found[f"{known.side} {known.contact} {known.kind}"].add(alarm.id)
+    store.calls.gather()
+    messages = store.calls.pending()
+    told = {
+        f"{one.call.side} {one.call.contact} {one.call.kind}": {known.alarm for known in store.calls.listed(one)}
+        for one in messages
+    }
+    assert told == found
+    assert len({one.key for one in messages}) == len(messages) == 3
+    again = {one.key: one for one in store.calls.pending()}
+    assert again == {one.key: one for one in messages}, "the same until it is sent"
+
+
+async def test_after_a_message_only_what_is_graver_calls_at_once_until_somebody_acknowledges(
+    store: Store, clock: VirtualClock
+) -> None:
+    def comes(number: int, severity: PerceivedSeverity = PerceivedSeverity.MAJOR, **changes: Any) -> str:
+        alarm = report(store, clock, number, severity)
+        store.alarms.escalate(alarm, "it stands", actor="remediation")
+        one = store.escalations.get(alarm.id, 1)
+        store.calls.begin(one, [call(one, clock, **changes)])
+        return alarm.id
+
+    first = comes(1)
+    assert send(store) == [[first]], "a first call goes at once"
+    await clock.advance(1)
+    waits = [comes(number) for number in range(2, 6)]
+    assert send(store) == []
+    ticket = comes(6, kind="ticket")
+    assert send(store) == [[ticket]], "neither of pages and tickets waits for the other"
+    await clock.advance(1)
+    grave = comes(7, PerceivedSeverity.CRITICAL)
+    (told,) = send(store)
+    assert told[0] == grave
+    assert sorted(told) == sorted([*waits, grave]), "with all that waits"
+    equal = comes(8, PerceivedSeverity.CRITICAL)
+    assert send(store) == []
+    known = store.calls.page(Page(limit=100))[1]
+    (message,) = {one.message for one in known if one.alarm == grave}
+    later = comes(9)
+    done = store.calls.acknowledge(message, "host", "rosa")
+    assert {one.alarm for one in done} == set(told)
+    assert store.calls.acknowledge(message, "entel", "eva") == [], "each side for itself"
+    standing = {one.alarm for one in store.calls.page(Page(limit=100), unacknowledged=True)[1]}
+    assert standing == {first, ticket, equal, later}, "nothing is acknowledged that was not told in it"
+    assert send(store) == [[equal, later]], "who acknowledged is told at once of what waited"
+    last = comes(10)
+    await clock.advance(HOLD.total_seconds() - 1)
+    assert send(store) == []
+    await clock.advance(1)
+    assert send(store) == [[last]], "and who does not, after a time"
+
+
+async def test_a_call_that_waited_is_followed_as_much_later_and_a_repetition_takes_along_what_waits(
+    store: Store, clock: VirtualClock
+) -> None:
+    minute = MINUTE.total_seconds()
+    _, one = escalated(store, clock, 1)
+    store.calls.begin(one, [call(one, clock, next=clock.now() + 2 * MINUTE)])
+    assert len(send(store)) == 1
+    await clock.advance(minute)
+    _, other = escalated(store, clock, 2)
+    store.calls.begin(other, [call(other, clock)])
+    await clock.advance(minute)
+    (due,) = store.calls.due()
+    assert store.calls.follow(due, call(one, clock, number=2, nth=2))
+    assert sorted(send(store)[0]) == sorted([one.alarm, other.alarm])
+    (known,) = [call for call in store.calls.page(Page())[1] if call.alarm == other.alarm]
+    assert known.next == clock.now() + 10 * MINUTE, "people have as long as ever to acknowledge it"
+
+
+async def test_of_a_message_a_graver_escalation_of_its_alarm_is_not_acknowledged(
+    store: Store, clock: VirtualClock
+) -> None:
+    found = [escalated(store, clock, number) for number in range(2)]
+    for _, one in found:
+        store.calls.begin(one, [call(one, clock)])
+    (told,) = send(store)
+    (message,) = {one.message for one in store.calls.page(Page())[1]}
+    graver = report(store, clock, 0, PerceivedSeverity.CRITICAL)
+    assert store.alarms.escalate(graver, "it is dark", actor="remediation")
+    second = store.escalations.get(graver.id, 2)
+    store.calls.begin(second, [call(second, clock)])
+    assert {one.alarm for one in store.calls.acknowledge(message, "host", "rosa")} == set(told)
+    assert pending(store) == [f"call-{graver.id}-2-host-1"]
+    store.calls.acknowledge(f"call-{graver.id}-2-host-1", "host", "rosa")
+    assert store.status.figures()["minka_calls_unacknowledged"] == {("calling",): 0.0, ("used-up",): 0.0}
+
+
+async def test_a_message_that_is_refused_is_sent_by_halves_until_one_call_is_left(
+    store: Store, clock: VirtualClock
+) -> None:
+    for number in range(16):
+        _, one = escalated(store, clock, number)
+        store.calls.begin(one, [call(one, clock)])
+    assert store.status.figures()["minka_calls_unacknowledged"]["calling",] == 16.0
+    store.calls.gather()
+    (first,) = store.calls.pending()
+    bad = store.calls.listed(first)[5].alarm
+    sent: list[str] = []
+    keys: list[str] = []
+    for _ in range(12):
+        for message in [waiting for waiting in store.calls.pending() if not waiting.attempts]:
+            found = [known.alarm for known in store.calls.listed(message)]
+            claimed = store.calls.claim(message)
+            assert claimed is not None
+            keys.append(message.key)
+            if bad in found:
+                store.calls.refuse(message, "it says too much")
+                store.calls.release(claimed, "it says too much")
+            else:
+                store.calls.delivered(claimed)
+                sent += found
+    assert len(sent) == len(set(sent)) == 15
+    assert len(keys) == len(set(keys)) <= 2 * 5
+    assert store.status.figures()["minka_deliveries_failing"]["call",] == 1.0
+    assert [one.call.alarm for one in store.calls.pending()] == [bad]
+    store.calls.acknowledge_incident(store.alarms.get(sent[0]).incident, "rosa")
+    await clock.advance(HOLD.total_seconds())
+    _, one = escalated(store, clock, 99)
+    store.calls.begin(one, [call(one, clock)])
+    assert f"call-{one.alarm}-1-host-1" in pending(store), "what is refused holds up nothing"
 
 
 async def test_hand_overs_hold_until_their_end(store: Store, clock: VirtualClock) -> None:

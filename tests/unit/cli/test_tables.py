@@ -93,6 +93,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
     ],
     "oncall list": [
         {"alarm": "a-5d2f9cb1e0", "side": "host", "kind": "page", "number": 2, "contact": "manager", "duty": "nights"}
+        | {"message": "m-1f2e3d4c5b", "escalation": 1}
         | {"instead_of": "ana", "at": AT, "sent": AT, "next": LATER, "used_up": False}
         | {"acknowledged": AT, "acknowledged_by": "manager"}
     ],

@@ -185,6 +185,7 @@ async def test_a_scheduler_that_dies_with_a_call_is_followed_by_another(bench: B
     alarm = escalated(bench)
     (one,) = bench.store.escalations.pending()
     assert await dies._caller.take(one)  # type: ignore[union-attr]
+    bench.store.calls.gather()
     (call,) = bench.store.calls.pending()
     assert bench.store.calls.claim(call), "it dies before it sends"
     successor = bench.scheduler(contacts=people)

@@ -1006,6 +1006,9 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("next", sa.DateTime(timezone=True), nullable=True),
         sa.Column("used_up", sa.Boolean(), nullable=False),
+        sa.Column("message", sa.String(), nullable=False),
+        sa.Column("holds", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refused", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("claimed", sa.Boolean(), nullable=False),
         sa.Column("sent", sa.DateTime(timezone=True), nullable=True),
@@ -1017,6 +1020,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("alarm", "escalation", "side", "number", name=op.f("pk_calls")),
     )
     op.create_index("ix_calls_at", "calls", ["at"], unique=False)
+    op.create_index("ix_calls_message", "calls", ["message"], unique=False)
+    op.create_index("ix_calls_holds", "calls", ["holds"], unique=False)
     op.create_index(
         "ix_calls_pending",
         "calls",
@@ -1377,6 +1382,8 @@ def downgrade() -> None:
         sqlite_where=sa.text("sent IS NULL"),
         postgresql_where=sa.text("sent IS NULL"),
     )
+    op.drop_index("ix_calls_holds", table_name="calls")
+    op.drop_index("ix_calls_message", table_name="calls")
     op.drop_index("ix_calls_at", table_name="calls")
     op.drop_table("calls")
     op.drop_index(
