@@ -34,8 +34,9 @@ from controller.models.ended_job import EVER, EndedJob, changed_since
 from controller.store.across.networks import Networks
 from controller.store.across.status import Status
 from controller.store.across.tenants import Tenants
-from controller.store.alarms.alarms import Alarms, Escalations, Repairs, StartedRepair
+from controller.store.alarms.alarms import Alarms, Escalations
 from controller.store.alarms.heartbeats import Heartbeats
+from controller.store.alarms.repairs import Repairs, StartedRepair
 from controller.store.alarms.reports import Reports
 from controller.store.alarms.rules import Rules
 from controller.store.alarms.works import Works

@@ -31,9 +31,10 @@ from controller.models.rule import ProposalState
 from controller.models.run import JobState, Outcome, RunState
 from controller.models.waiting import COUNTED, WaitCode
 from controller.store.alarms.alarm_rows import STANDING, alarm_tenants, alarms
-from controller.store.alarms.alarms import escalations, refused_alerts, repairs
+from controller.store.alarms.alarms import escalations, refused_alerts
 from controller.store.alarms.concerns import CONCERNS
 from controller.store.alarms.incident_rows import OPEN_INCIDENT, incidents
+from controller.store.alarms.repairs import repairs
 from controller.store.alarms.reports import reports
 from controller.store.alarms.rules import proposals
 from controller.store.database import epochs

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     and_,
     or_,
+    select,
     text,
 )
 from sqlalchemy.sql.expression import ColumnCollection
@@ -150,6 +151,9 @@ def stands(columns: ColumnCollection[str, Any]) -> ColumnElement[bool]:
 
 
 STANDING = stands(alarms.c)
+#: All alarms, and those that stand, oldest first.
+OLDEST = select(alarms).order_by(alarms.c.number)
+UNCLEARED = OLDEST.where(STANDING)
 
 
 def as_alarm(row: Row[Any]) -> Alarm:

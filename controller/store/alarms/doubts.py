@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from controller.models.alarm import RECORD_DOUBTED, AlarmReport, PerceivedSeverity
-from controller.store.alarms.alarms import escalate, take_reports
+from controller.store.alarms.alarms import escalate
+from controller.store.alarms.receiving import take_reports
 from controller.store.database import epochs
 from controller.store.database.epochs import doubts
 from controller.store.database.transaction import Tx

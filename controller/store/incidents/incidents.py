@@ -53,8 +53,8 @@ from controller.models.incident import (
 from controller.models.network import Network
 from controller.models.run import AuditRow
 from controller.store.alarms.alarm_rows import STANDING, alarm_tenants, alarms, as_alarm
-from controller.store.alarms.alarms import put_into, reassessed, uncorrelated
 from controller.store.alarms.concerns import CONCERNS, GUARD
+from controller.store.alarms.correlation import put_into, reassessed, uncorrelated
 from controller.store.alarms.incident_rows import OPEN_INCIDENT, incident_alarms, incidents, known_of, touch, write
 from controller.store.alarms.works import works_during
 from controller.store.database import audit_chain

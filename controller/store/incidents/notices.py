@@ -46,7 +46,7 @@ from controller.models.outage import NO_OUTAGE, UNKNOWN_OUTAGE, UNTIL_UNLOCKED, 
 from controller.models.run import JobState, Outcome, RunState
 from controller.plan import left_locked
 from controller.store.alarms.alarm_rows import alarms, as_alarm
-from controller.store.alarms.alarms import sharing_of
+from controller.store.alarms.correlation import sharing_of
 from controller.store.database.columns import Instant, metadata
 from controller.store.database.outbox import Outbox, first_ones, gravest_first, gravity, message_id
 from controller.store.database.repository import M_co, Page, Repository, method, reads, writes

@@ -34,8 +34,9 @@ from controller.models.run import (
 from controller.models.step import StepRecord, StepState
 from controller.plan import carried
 from controller.store.alarms.alarm_rows import alarms
-from controller.store.alarms.alarms import escalate, take_reports
+from controller.store.alarms.alarms import escalate
 from controller.store.alarms.doubts import doubted
+from controller.store.alarms.receiving import take_reports
 from controller.store.database.columns import Instant
 from controller.store.database.repository import M_co, Repository, grouped, reads, writes
 from controller.store.database.transaction import Tx

@@ -30,8 +30,8 @@ from controller.models.run import (
 )
 from controller.nrm.tree import Path
 from controller.store.alarms.alarm_rows import alarms, as_alarm
-from controller.store.alarms.alarms import take_reports
 from controller.store.alarms.doubts import doubted
+from controller.store.alarms.receiving import take_reports
 from controller.store.database.transaction import Tx
 from controller.store.jobs.decisions import load_decisions
 from controller.store.jobs.divergences import unresolved

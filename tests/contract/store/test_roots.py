@@ -250,7 +250,7 @@ def test_a_flood_of_roots_is_correlated_at_a_cost_in_proportion_to_it(
         read.append(row.id)
         return as_alarm(row)
 
-    monkeypatch.setattr("controller.store.alarms.alarms.as_alarm", counted)
+    monkeypatch.setattr("controller.store.alarms.correlation.as_alarm", counted)
 
     def cost(number: int) -> int:
         read.clear()
@@ -270,7 +270,7 @@ def test_what_many_follow_from_is_placed_in_parts_with_the_same_outcome(
     store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reports that come meanwhile wait for one part at most; what is not placed yet is known."""
-    monkeypatch.setattr("controller.store.alarms.alarms._PIECE", 2)
+    monkeypatch.setattr("controller.store.alarms.correlation._PIECE", 2)
     symptoms = [store.alarms.report(link(station)) for station in ("S1", "S3", "S6")]
     alone = store.alarms.report(link("S1", tenant="entel"))
     root = store.alarms.report(lost())

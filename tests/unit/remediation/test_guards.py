@@ -30,7 +30,7 @@ from controller.remediation.rules import Match, Rule, RuleGuards, Rung
 from controller.runs.procedures import Disturbance
 from controller.store import JobResult, NewJob, Page, PreparedRun, RunRequest, Transition
 from controller.store.alarms.alarm_rows import alarms
-from controller.store.alarms.alarms import uncorrelated
+from controller.store.alarms.correlation import uncorrelated
 from tests.support.launch import prepared
 from tests.support.records import make_change, make_plan
 from tests.unit.plan.samples import LTE_CELL
