@@ -198,9 +198,10 @@ def tell_unanswered(tx: Tx, run_id: str, constraints: RunConstraints, asked: Col
     for side in sorted({HOST, *(one.side for one in asked)}):
         if not _was_told(tx, run_id, side, NoticeKind.UNANSWERED):
             mine = sorted(constraints.stations) if side == HOST else constraints.concerning(side)
-            where = f"{len(mine)} devices" if side == HOST else serving(mine)
+            number = "1 device" if len(mine) == 1 else f"{len(mine)} devices"
+            where = number if side == HOST else serving(mine)
             said = "; ".join(unanswered(one for one in asked if side in (HOST, one.side)))
-            words = f"work on {where} {said}: the host can enable a user, or give one the role that approves"
+            words = f"work on {where} waits: {said}. The host can enable a user, or give one the role that approves"
             notify(tx, run_id, side, NoticeKind.UNANSWERED, mine, words, None)
 
 
