@@ -7,10 +7,11 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from controller.models.alarm import ActiveAlarm, AlarmRecord
 from controller.models.health import ServiceState
 from controller.models.many import first_names
-from controller.models.plan import Change, WaitFor
-from controller.nrm.profiles import cell_state, link_state, unreported
+from controller.models.plan import Change, PhaseKind, WaitFor
+from controller.nrm.profiles import cell_of, cell_state, link_state, unreported
 from controller.nrm.profiles.function import is_stalled, not_ready_because, ready_as_asked
 from controller.nrm.tree import Observed, Path, class_of, is_below
+from controller.plan.phases import was_failed
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
 from controller.runs.transaction.remote_links import state_behind
@@ -39,8 +40,9 @@ Excuse = str
 def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
     """Faults that this change did not cause.
 
-    Core links that were down before and that the change does not edit; alarms that stood; cells and links of which
-    the station has others of their class (``EP_NgC``) and reports no state of them: nobody waits for it.
+    Core links that were down before and that the change does not edit; cells that had failed before, where the change
+    is about more than their administrative state; alarms that stood; cells and links of which the station has others of
+    their class (``EP_NgC``) and reports no state of them: nobody waits for it. The plan may be older than such a fault.
     """
     edited = [edit.path for phase in change.phases for edit in phase.edits]
     waits = _waits(change)
@@ -49,8 +51,14 @@ def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
     own = {wait.path: class_of(wait.path) for wait in waits if wait.kind in _SERVES and not wait.behind}
     silent = unreported(before, own.values())
     unknown = {path for path, name in own.items() if name in silent}
+    edits = any(phase.kind is PhaseKind.EDIT for phase in change.phases)
+    failed = {wait.path for wait in waits if edits and wait.kind == "cell-on-air" and was_failed(before, wait.path)}
     kept = () if before.records is None else (_RECORDS,)
-    return (*sorted(down | unknown), *sorted({alarm.name for alarm in _alarms_of(before) if alarm.grave}), *kept)
+    return (
+        *sorted(down | failed | unknown),
+        *sorted({alarm.name for alarm in _alarms_of(before) if alarm.grave}),
+        *kept,
+    )
 
 
 def _alarms_of(observed: Observed) -> tuple[ActiveAlarm | AlarmRecord, ...]:
@@ -172,6 +180,17 @@ def _not_checked(change: Change, observed: Observed) -> str:
 
 
 def _down_as_before(change: Change, observed: Observed) -> str:
+    return "; ".join(filter(None, (_cells_off_as_before(change, observed), _links_down_as_before(change, observed))))
+
+
+def _cells_off_as_before(change: Change, observed: Observed) -> str:
+    """Cells that had failed before the change, and are off the air still."""
+    own = [wait.path for wait in _waits(change) if wait.kind == "cell-on-air"]
+    off = [cell_of(path) for path in own if was_failed(observed, path)]
+    return f"off the air, as before: {first_names(off)}" if off else ""
+
+
+def _links_down_as_before(change: Change, observed: Observed) -> str:
     behind = {check.path: state_behind(check.path, observed) for check in change.checks if check.behind}
     down = [path for path, state in behind.items() if state is ServiceState.DOWN]
     return f"{len(down)} of {len(behind)} core links behind it are down, as before: {first_names(down)}" if down else ""

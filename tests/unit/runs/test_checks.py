@@ -227,6 +227,24 @@ def test_links_behind_a_device_that_are_down_as_before_are_counted_and_named() -
     assert remark(change, links(BEHIND, operationalState="ENABLED")[0]) == ""
 
 
+async def test_a_cell_that_failed_before_the_transaction_is_excused_where_the_change_is_about_something_else() -> None:
+    off, on = seen(on_air=False, link=True), seen(on_air=True, link=True)
+    lock = Phase(kind=PhaseKind.LOCK, edits=(), inverse=())
+    unlock = Phase(kind=PhaseKind.UNLOCK, edits=(), inverse=(), wait=BOTH[:1])
+    edit = Phase(kind=PhaseKind.EDIT, edits=(), inverse=())
+    other = make_change("S").model_copy(update={"phases": (lock, edit, unlock), "checks": BOTH})
+    assert excused(other, off) == (CELL,)
+    assert excused(other, on) == ()
+    assert (await waited(Script(off), 5, *excused(other, off)))[0] == ""
+    assert (await waited(Script(off), 5, *excused(other, on)))[0] == f"not reached within 5 s: cell-on-air {CELL}"
+    assert remark(other, off) == "off the air, as before: 1"
+    assert remark(other, on) == ""
+    locked = replace(off, tree=TREE | {CELL: {"administrativeState": "LOCKED"}})
+    assert excused(other, locked) == (), "it is unlocked by the change"
+    cycle = other.model_copy(update={"phases": (lock, unlock)})
+    assert excused(cycle, off) == (), "to bring it back on air is all that it is for"
+
+
 @pytest.mark.parametrize(
     ("edited", "behind", "state", "excuse"),
     [
