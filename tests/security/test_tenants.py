@@ -29,9 +29,9 @@ from controller.models.people import Person, Role
 from controller.models.run import JobState, Outcome, RunState
 from controller.performance.statements import files_of
 from controller.store import Page, open_store
-from controller.store.across import networks
 from controller.store.database.transaction import WorkedOut
 from controller.store.jobs.run_rows import jobs, runs
+from controller.store.network import versions
 from controller.store.performance import measurements
 from tests.security.app_requests import Answer, ask
 from tests.security.tenants_bench import STATIONS, TOKENS, Private, TenantsBench, network, privates, tenants_bench
@@ -151,7 +151,7 @@ async def costs(made: TenantsBench, token: str, asked: list[tuple[str, str]]) ->
 
     event.listen(made.store.database.engine, "before_cursor_execute", counted)
     try:
-        with patch.object(networks, "_known", WorkedOut(kept=4)):
+        with patch.object(versions, "_known", WorkedOut(kept=4)):
             found = []
             for path, query in asked:
                 before = next(count)
