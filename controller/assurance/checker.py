@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
+from operator import eq
 from types import MappingProxyType
 from typing import Literal
 
@@ -63,7 +64,7 @@ from controller.models.plan import Change
 from controller.models.run import LedgerEntry
 from controller.models.settings import Settings
 from controller.nrm.generation import generation_of
-from controller.nrm.profiles import cells, plmn_lists, root_spec
+from controller.nrm.profiles import cells, root_spec
 from controller.nrm.tree import Path, parent
 from controller.plan import applied, drifted_nodes, ledger_after
 from controller.ports.clock import Clock
@@ -133,6 +134,11 @@ class _Basis:
     silent: bool
     units: frozenset[str] | None
 
+    def stays(self, now: _Basis) -> bool:
+        """Whether it is the same by now, in the same order: the first PLMN of a cell is its primary one."""
+        here, there = self.observed.tree, now.observed.tree
+        return self == now and (here is there or all(map(eq, here, there)))
+
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
@@ -161,11 +167,8 @@ class _Judged:
 
     def again(self, check: Check) -> _Judged:
         """The same result, for another check that read the same."""
-        at, health = check.at, self.health
-        if check.observed is not None and self.basis is not None and check.observed is not self.basis.observed:
-            # The same nodes in another order are equal.
-            health = health.model_copy(update={"plmns": plmn_lists(check.observed.tree)})
-        health = health.model_copy(update={"at": at, "read": at, "lasted": {}}).in_turn(check.turn, self.health)
+        at = check.at
+        health = self.health.model_copy(update={"at": at, "read": at, "lasted": {}}).in_turn(check.turn, self.health)
         listed = {source: _again(one, at) for source, one in self.listed.items()}
         return replace(self, health=health, listed=listed, returned=frozenset(), list_read=None)
 
@@ -553,7 +556,7 @@ class Checker:
         After a time in which nobody looked it is not: what stood meanwhile by the station's list is still to be told.
         """
         last, basis = self._last.get(check.station), bases.get(check.station)
-        valid = last is not None and basis is not None and last.basis == basis
+        valid = last is not None and basis is not None and last.basis is not None and last.basis.stays(basis)
         return last if last is not None and valid and check.at - last.health.at <= OBSERVED_AFTER else None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from controller.models.alarm import CONFIGURATION_DRIFT, AlarmSource
 from controller.models.errors import InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Agreement, Network, Tenant
 from controller.models.plan import Plan
@@ -141,6 +142,27 @@ async def test_a_primary_plmn_changes_on_locked_cells_and_comes_back(system: Pla
     assert (await system.planner.plan(PlanRequest("*"), "ana")).is_empty
     await apply(system, await undo_plan(system.planner, run.id, {}, "ana"))
     assert all_running(system) == before
+
+
+async def test_a_listener_that_looks_on_sees_that_another_plmn_was_put_first_and_that_it_is_back(
+    system: PlaybookSystem,
+) -> None:
+    """The nodes stay the same: their order alone says which PLMN is the primary one."""
+    checker = system.checker(frozenset(AlarmSource))
+
+    async def drift() -> tuple[int, bool]:
+        _, network = system.store.networks.get()
+        await checker.record([await checker.check(network, STATION)])
+        stands = [one for one in system.alarms() if one.probable_cause == CONFIGURATION_DRIFT and one.cleared is None]
+        return system.store.healths.find([STATION])[STATION].drift, bool(stands)
+
+    assert [await drift() for _ in range(2)] == [(0, False)] * 2
+    put_first = "<EUtranCellFDD><id>1</id><attributes><plmnIdList"
+    put_first += ' xmlns:yang="urn:ietf:params:xml:ns:yang:1" yang:insert="first">'
+    for (mcc, mnc), found in ((("999", "02"), (1, True)), (("999", "01"), (0, False))):
+        keys = f"<mcc>{mcc}</mcc><mnc>{mnc}</mnc></plmnIdList></attributes></EUtranCellFDD>"
+        system.edit(STATION, put_first + keys)
+        assert [await drift() for _ in range(2)][1] == found
 
 
 # ---------------------------------------------------------------------------- rehome-core

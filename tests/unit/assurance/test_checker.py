@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from controller.assurance.checker import Check, _Basis, _Judged, _own_reports
+from controller.assurance.checker import _Basis, _own_reports
 from controller.assurance.health import STATION
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health
@@ -51,17 +52,17 @@ def test_a_tenants_alarm_hides_no_fault_of_the_station() -> None:
     assert said(2, "", "claro") == []
 
 
-def test_the_same_nodes_in_another_order_are_another_list_of_plmns() -> None:
-    """Judged by what is equal, the last judgement of the station stands; the order is what was read."""
+def test_the_same_nodes_in_another_order_are_judged_anew() -> None:
+    """They are equal, but the first PLMN of a cell is its primary one."""
     cell = "/ManagedElement[S1]/ENBFunction[1]/EUtranCellFDD[1]"
     paths = ["/ManagedElement[S1]", parent(cell), cell, f"{cell}/plmnIdList[716,06]", f"{cell}/plmnIdList[716,15]"]
     before = Observed({path: {} for path in paths})
     after = Observed({path: {} for path in (*paths[:3], *reversed(paths[3:]))})
     assert before == after
     basis = _Basis(before, 0, "d", (), frozenset(), (), False, None)
-    judged = _Judged(seen(0).model_copy(update={"plmns": plmn_lists(before.tree)}), basis=basis)
-    found = [judged.again(Check("S1", AT, one)).health.plmns for one in (before, after)]
-    assert found == [{"1": ("716-06", "716-15")}, {"1": ("716-15", "716-06")}]
+    assert basis.stays(replace(basis, observed=Observed({path: {} for path in paths})))
+    assert not basis.stays(replace(basis, observed=after))
+    assert not basis.stays(replace(basis, ledger=1))
 
 
 def test_of_several_plmns_without_an_order_none_has_a_position() -> None:
