@@ -56,7 +56,7 @@ from controller.remediation.guards import (
 )
 from controller.remediation.on_call import Caller
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Verify, rule_for, rules_in_force
-from controller.remediation.trust import demote, judge, mode_for, region_of
+from controller.remediation.trust import NOT_AS_PROMOTED, demote, judge, mode_for, region_of
 from controller.remediation.turns import Turns
 from controller.runs.approval.deliveries import Deliveries
 from controller.runs.launch import Launcher
@@ -471,7 +471,7 @@ class Remediator:
         if grant is None:
             return mode, EVERYWHERE
         if grant.mode is not mode:
-            demote(store, rule, "it, or one of its playbooks, is not as it was promoted", self._clock.now())
+            demote(store, rule, NOT_AS_PROMOTED, self._clock.now())
         return mode, grant.scope
 
     async def _answered(self, repair: Repair, latest: Proposal, no: Refusal | None) -> float | None:

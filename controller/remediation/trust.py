@@ -20,6 +20,9 @@ from controller.store import Store
 
 log = structlog.get_logger()
 
+#: Why a rule is demoted that was promoted with other content, or with other playbooks.
+NOT_AS_PROMOTED = "it, or one of its playbooks, is not as it was promoted"
+
 
 def region_of(alarm: Alarm, network: Network) -> str:
     """The region of an alarm's device; empty if the network does not have it."""
@@ -41,7 +44,7 @@ def promote(store: Store, rule: Rule, scope: str, mode: RuleMode, now: datetime,
     """
     digest = rule.digest
     made = store.rules.set_mode(rule.name, scope, mode, by=by, reason=reason, digest=digest)
-    for grant in _promoted(store, rule) if (scope, mode) == (EVERYWHERE, RuleMode.OBSERVE) else ():
+    for grant in _promoted(store, rule.name) if (scope, mode) == (EVERYWHERE, RuleMode.OBSERVE) else ():
         store.rules.set_mode(rule.name, grant.scope, mode, by=by, reason=reason, digest=digest)
     known = (_object(rule, EVERYWHERE), _object(rule, scope)) if mode is not RuleMode.OBSERVE else ()
     for one in store.alarms.standing([""]) if known else ():
@@ -58,7 +61,7 @@ def judge(store: Store, rule: Rule, scope: str, now: datetime) -> None:
     began before all promotions which are in force.
     """
     trust, in_a_row = rule.trust, store.rules.figures(rule.name, scope).in_a_row
-    promoted = _promoted(store, rule)
+    promoted = _promoted(store, rule.name)
     if in_a_row >= trust.failures:
         demote(store, rule, f"{in_a_row} repairs in a row did not help", now, scope)
     record = store.rules.figures(rule.name, since=min((one.at for one in promoted), default=None))
@@ -72,12 +75,9 @@ def demote(store: Store, rule: Rule, reason: str, now: datetime, scope: str = EV
 
     ``EVERYWHERE`` includes each region and tenant for which it was promoted. Does nothing if it observes there already.
     """
-    demoted = [one for one in _promoted(store, rule) if scope in (EVERYWHERE, one.scope)]
-    if not demoted:
+    if not withdraw(store, rule.name, reason, scope):
         return
     name = f"rule:{rule.name}"
-    for one in demoted:
-        store.rules.set_mode(rule.name, one.scope, RuleMode.OBSERVE, by=name, reason=reason, digest=one.digest)
     where, option = f" for {scope.replace(':', ' ')}", f" --{scope.replace(':', ' ')}"
     text = f"rule {rule.name} only observes{scope and where} from now on; read its repairs, then: "
     text += f"minka rules promote {rule.name}{scope and option}"
@@ -88,8 +88,16 @@ def demote(store: Store, rule: Rule, reason: str, now: datetime, scope: str = EV
     log.error("rule.demoted", rule=rule.name, scope=scope, reason=reason)
 
 
-def _promoted(store: Store, rule: Rule) -> list[RuleGrant]:
-    return [one for one in store.rules.grants() if one.rule == rule.name and one.mode is not RuleMode.OBSERVE]
+def withdraw(store: Store, rule: str, reason: str, scope: str = EVERYWHERE) -> bool:
+    """Let a rule only observe in a scope where it was promoted; returns whether it was promoted there."""
+    promoted = [one for one in _promoted(store, rule) if scope in (EVERYWHERE, one.scope)]
+    for one in promoted:
+        store.rules.set_mode(rule, one.scope, RuleMode.OBSERVE, by=f"rule:{rule}", reason=reason, digest=one.digest)
+    return bool(promoted)
+
+
+def _promoted(store: Store, rule: str) -> list[RuleGrant]:
+    return [one for one in store.rules.grants() if one.rule == rule and one.mode is not RuleMode.OBSERVE]
 
 
 def _object(rule: Rule, scope: str) -> str:

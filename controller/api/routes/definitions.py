@@ -15,7 +15,8 @@ from controller.models.errors import ConflictError, InputError
 from controller.models.people import Permission, Person
 from controller.models.rule import RuleMode
 from controller.remediation.definitions import check, left_out
-from controller.remediation.rules import rules_in_force
+from controller.remediation.rules import Rule, rules_in_force
+from controller.remediation.trust import NOT_AS_PROMOTED, demote, withdraw
 from controller.store import Store
 
 router = Router(prefix="/v1/definitions", tags=["definitions"])
@@ -67,7 +68,11 @@ def show(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> D
 
 @router.put("")
 def put(asked: NewDefinitions, backend: Backend, who: Annotated[Person, needs(Permission.NETWORK)]) -> PutDefinitions:
-    """Put rules, playbooks and KPIs in force, all together or none. Runs under way keep the text they began with."""
+    """Put rules, playbooks and KPIs in force, all together or none. Runs under way keep the text they began with.
+
+    Rules that were promoted, and that these files change or leave out, are demoted: they observe until a person
+    promotes them again, also where the files of before come back.
+    """
     files = uploaded(asked.files)
     check(files)
 
@@ -76,18 +81,25 @@ def put(asked: NewDefinitions, backend: Backend, who: Annotated[Person, needs(Pe
         if asked.replaces not in ("", before.digest):
             raise ConflictError(f"version {before.number} of {before.by} is in force by now: see it, and load again")
         now = store.definitions.put(files, by=who.name, reason=asked.reason)
-        return before, now, tuple(sorted(acting - _acting(store)))
+        left = acting.keys() - _acting(store).keys()
+        remaining = {rule.name for rule in rules_in_force(store)}
+        for name in sorted(left):
+            if name in remaining:
+                demote(store, acting[name], NOT_AS_PROMOTED, backend.clock.now())
+            else:
+                withdraw(store, name, "it left the definitions in force")
+        return before, now, tuple(sorted(left))
 
     before, now, observing = backend.store.transaction(replaced)
     changed = now.files.differences(before.files)
     return PutDefinitions(**_view(backend, now), changed=changed, observing=observing)
 
 
-def _acting(store: Store) -> set[str]:
-    """Rules that may ask or act somewhere because they were promoted."""
-    digests = {rule.name: rule.digest for rule in rules_in_force(store)}
-    grants = (one for one in store.rules.grants() if one.rule in digests)
-    return {one.rule for one in grants if one.mode_of(digests[one.rule]) is not RuleMode.OBSERVE}
+def _acting(store: Store) -> dict[str, Rule]:
+    """Rules that may ask or act somewhere because they were promoted, by name."""
+    rules = {rule.name: rule for rule in rules_in_force(store)}
+    grants = (one for one in store.rules.grants() if one.rule in rules)
+    return {one.rule: rules[one.rule] for one in grants if one.mode_of(rules[one.rule].digest) is not RuleMode.OBSERVE}
 
 
 def _view(backend: Services, in_force: Definitions) -> dict[str, Any]:

@@ -357,6 +357,8 @@ class _Reader:
         countless = of is not None and of.form in (Form.NUMBER, Form.TRUTH)
         if countless and node.name in _OF_SEVERAL and of is not None and node.node is not None:
             self._say(f"{_spelt(node.node)} is {of.form}, and {node.name} needs a list")
+        if node.name == "length" and of is not None and of.members and node.node is not None:
+            self._say(f"{_spelt(node.node)} has always as many members", _condition_of(_spelt(node.node), of))
         if node.name in ("first", "last"):
             return of.item if of is not None and of.form is Form.LIST else None
         if node.name in ("sort", "unique", "list"):
@@ -380,10 +382,22 @@ def _equal_to(one: ValueType, other: ValueType) -> str:
 def _condition_of(shown: str, of: ValueType) -> str:
     """A condition about a value that is none itself."""
     name = "…" if shown == "this" else shown
+    if of.form is Form.MAPPING and of.members:
+        return _condition_of_member(name, of.members)
     if of.form is Form.TEXT:
         word = "yes" if "yes" in of.choices else min(filter(None, of.choices), default="yes")
         return f"a comparison, as in {name} == {word!r}"
     return f"a comparison, as in {name}{'' if of.form is Form.NUMBER else ' | length'} > 0"
+
+
+def _condition_of_member(name: str, members: Mapping[str, ValueType | None]) -> str:
+    """A condition about what decides in an output: the answer to a question, or else whether something is so."""
+    known = {member: of for member, of in members.items() if of is not None}
+    chosen = next((member for member, of in known.items() if of.choices), None)
+    if chosen is not None:
+        return _condition_of(f"{name}.{chosen}", known[chosen])
+    so = next((member for member, of in known.items() if of.form is Form.TRUTH), None)
+    return f"one of its members, as in {name}.{so or next(iter(members))}"
 
 
 _OF_SEVERAL = frozenset({"length", "first", "last", "sort", "unique", "list", "join", "sum", "keys", "values"})

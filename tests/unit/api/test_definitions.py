@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from controller.models.alarm import RULE_DEMOTED
 from controller.models.people import Role
 from controller.store import Page
 from tests.support.callers import admit
@@ -59,11 +60,29 @@ async def test_a_version_is_put_in_force_whole_with_who_and_why(bench: ApiBench)
     assert (said["changed"], said["observing"]) == ([LINK], ["core-link-down"])
     assert said["differ"] == [LINK], "the API's folders still have the other one"
     rule = (await bench.client.get("/v1/rules/core-link-down")).json()
-    assert (rule["content"]["priority"], rule["mode"], rule["changed"]) == (7, "observe", True)
+    assert (rule["content"]["priority"], rule["mode"], rule["changed"]) == (7, "observe", False)
     again = (await put(bench, new)).json()
     assert (again["number"], again["changed"]) == (2, [])
     row = next(row for row in bench.store.audit.page(Page())[1] if row.action == "definitions.in-force")
     assert (row.actor, row.detail["digest"], row.detail["reason"]) == ("ana", said["digest"], "CHG-7")
+
+
+@pytest.mark.parametrize("other", [{LINK: SHIPPED[LINK] + "priority: 7\n"}, {}])
+async def test_a_promoted_rule_that_was_changed_or_left_out_observes_also_where_it_comes_back(
+    bench: ApiBench, other: dict[str, str]
+) -> None:
+    put_mode = {"mode": "auto", "reason": "CHG-6"}
+    assert (await bench.client.put("/v1/rules/core-link-down/mode", json=put_mode)).status_code == 200
+    without = {path: text for path, text in SHIPPED.items() if path != LINK}
+    said = (await put(bench, without | other)).json()
+    assert said["observing"] == ["core-link-down"]
+    assert (await put(bench, SHIPPED)).json()["observing"] == []
+    rule = (await bench.client.get("/v1/rules/core-link-down")).json()
+    assert rule["mode"] == "observe"
+    acts = [row for row in bench.store.audit.page(Page())[1] if row.action == "rule.mode-set"]
+    assert [(row.actor, row.detail["mode"]) for row in acts] == [("rule:core-link-down", "observe"), ("ana", "auto")]
+    alarms = [one.object for one in bench.store.alarms.standing() if one.probable_cause == RULE_DEMOTED]
+    assert alarms == (["core-link-down"] if other else [])
 
 
 @pytest.mark.parametrize(

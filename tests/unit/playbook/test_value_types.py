@@ -280,6 +280,20 @@ def test_a_condition_is_true_or_false_and_an_answer_one_of_the_choices(condition
 
 
 @pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("go", "go is a mapping, which is neither true nor false; a comparison, as in go.answer == 'yes'"),
+        ("go | length > 0", "go has always as many members; a comparison, as in go.answer == 'yes'"),
+    ],
+)
+def test_an_answer_as_a_whole_is_no_yes(condition: str, said: str) -> None:
+    """A question has an output also where a person said no."""
+    asked = QUESTION % "" + "undo: {action: notify, with: {text: x}}}\n  - {name: own2, "
+    (found,) = problems(asked + WHEN % condition)
+    assert said in found
+
+
+@pytest.mark.parametrize(
     ("choices", "condition"),
     [
         ("", "go.answer == 'yes' and not yes"),
