@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,20 +12,17 @@ import orjson
 from sqlalchemy import Row, bindparam, func, select, update
 
 from controller.access.disclosure import shows
+from controller.intent.batches import RecordedAlarms, links_of, take_in
 from controller.intent.folding import (
-    NAMED,
-    RENEWED,
     TOLD_WITHIN,
     Folded,
     Received,
     Room,
     digest,
-    fold,
     identity,
     in_order,
     takes_in,
 )
-from controller.intent.impact import OF_MANAGEMENT, Impact, Sharing, link_in
 from controller.intent.roots import may_be_root
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource
 from controller.store.alarms import reports as report_rows
@@ -74,36 +71,34 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     tx.guard(GUARD)
     digests = [digest(report) for report in reports]
     batch = in_order(digests, reports)
-    known = report_rows.repeated(tx, digests)
-    newest = _newest(tx, {one.fault for one in batch if one.digest not in known})
+    repeated = report_rows.repeated(tx, digests)
+    known = _load_for(tx, batch, repeated)
+    taken = take_in(batch, known, _new_id)
+    for act in taken.acts:
+        tx.note(act.source, act.action, act.alarm, **act.detail)
+    _write(tx, taken.alarms.values())
+    note_what_shows(tx, taken.changes)
+    begin(tx, known.sharing, taken.begun)
+    if known.sharing is not None:
+        assess(tx, known.sharing, [Concern(*one) for one in taken.renewed])
+    report_rows.keep(tx, batch, repeated, taken.after)
+    placed = correlate(tx, taken.news, taken.reached)
+    touch(tx, taken.regraded)
+    return taken.answers(digests, placed)
+
+
+def _load_for(tx: Tx, batch: Sequence[Received], repeated: Mapping[str, str]) -> RecordedAlarms:
+    """Load what a batch needs; alarms that take in reports, once it is worked out whom they concern now."""
+    newest = _newest(tx, {one.fault for one in batch if one.digest not in repeated})
     by_id = {one.alarm.id: one for one in newest.values()}
-    by_id |= _with_ids(tx, set(known.values()) - by_id.keys())
-    taking = [one.alarm for one in by_id.values() if takes_in(one.alarm)]
-    for alarm in reassessed(tx, taking):
+    by_id |= _with_ids(tx, set(repeated.values()) - by_id.keys())
+    for alarm in reassessed(tx, [one.alarm for one in by_id.values() if takes_in(one.alarm)]):
         by_id[alarm.id] = replace(by_id[alarm.id], alarm=alarm)
-    newest = {key: by_id[one.alarm.id] for key, one in newest.items()}
-    before = {name: one.alarm for name, one in by_id.items()}
-    again = {one: by_id[name] for one, name in known.items() if name in by_id}
-    fold_of = fold(batch, newest, again, _new_id, _room(tx, batch, newest))
-    touched = fold_of.touched
-    renewed = {name: was for name, was in before.items() if name in touched and _is_renewed(was, touched[name].alarm)}
-    for source, action, alarm, report in fold_of.acts:
-        tx.note(source, action, alarm.id, **_detail(report, alarm, action))
-    sharing = sharing_of(tx) if renewed or any(one.new for one in touched.values()) else None
-    impacts = _find_impact(tx, sharing, touched, renewed)
-    _write(tx, touched.values())
-    note_what_shows(tx, [(was, touched[name].alarm) for name, was in before.items() if name in touched])
-    begin(tx, sharing, [(one.alarm, impacts[name]) for name, one in touched.items() if one.new and name in impacts])
-    if sharing is not None:
-        changed = [(was, touched[name].alarm, impacts[name]) for name, was in renewed.items() if name in impacts]
-        assess(tx, sharing, [Concern(was, now, impact) for was, now, impact in changed])
-    report_rows.keep(tx, batch, known, fold_of.after)
-    reached = [alarm for name, was in renewed.items() for alarm in (was, touched[name].alarm)]
-    found = correlate(tx, list(_news(before, touched)), reached)
-    worse = (one for name, one in touched.items() if name in before and before[name].severity is not one.alarm.severity)
-    touch(tx, (one.alarm.incident for one in worse))
-    after = (fold_of.after[one] for one in digests)
-    return [_as_recorded(found.get(one.id, touched[one.id].alarm), one) for one in after]
+    room, sharing = _room(tx, batch, newest), sharing_of(tx)
+    links = links_of(batch) if sharing is not None else ()
+    owners = {link: entry.owners for link, entry in ledger_nodes(tx, links).items()} if links else {}
+    names = {fault: one.alarm.id for fault, one in newest.items()}
+    return RecordedAlarms(by_id, names, repeated, room, sharing, owners)
 
 
 def _room(tx: Tx, batch: Sequence[Received], newest: Mapping[str, Folded]) -> Room:
@@ -120,53 +115,6 @@ def _new_id() -> str:
     return f"a-{secrets.token_hex(5)}"
 
 
-def _is_renewed(was: Alarm, now: Alarm) -> bool:
-    """Whether an alarm names other functions or cells than before, or came back without any cell that is known."""
-    returned = was.cleared is not None and now.cleared is None and not now.cells
-    return returned or any(getattr(was, name) != getattr(now, name) for name in (*NAMED, "cells"))
-
-
-def _find_impact(
-    tx: Tx, sharing: Sharing | None, touched: dict[str, Folded], renewed: Collection[str]
-) -> dict[str, Impact]:
-    """Work out whom alarms concern that are new, or name other functions than before; by id, if they may concern any.
-
-    Without a network, and for a fault of management, it is the tenant that the alarm names.
-    """
-    asked = {name: one for name, one in touched.items() if one.new or name in renewed}
-    found = {name: Impact((), {one.alarm.tenant: ()}) for name, one in asked.items() if one.new and one.alarm.tenant}
-    if sharing is None:
-        return found
-    new = {name: one for name, one in asked.items() if one.alarm.probable_cause not in OF_MANAGEMENT}
-    owners = _owners(tx, [one.alarm for one in new.values()])
-    for name, one in new.items():
-        impact = found[name] = sharing.impact_of(one.alarm, owners.get(name, ()))
-        alarm = one.alarm.model_copy(update={"cells": impact.cells, "tenants": tuple(impact.tenants)})
-        touched[name] = replace(one, alarm=alarm)
-    return found
-
-
-def _as_recorded(known: Alarm, said: Alarm) -> Alarm:
-    """The state of an alarm after one of several reports, with the impact, root and incident that are on record."""
-    now = {name: getattr(known, name) for name in ("cells", "tenants", "root", "incident")}
-    return said if all(getattr(said, name) == value for name, value in now.items()) else said.model_copy(update=now)
-
-
-def _owners(tx: Tx, new: Sequence[Alarm]) -> dict[str, tuple[str, ...]]:
-    """Owners of core links, by alarm, for alarms about links that name no single tenant."""
-    links = {one.id: (one.station, link) for one in new if not one.tenant and (link := link_in(one.object))}
-    known = ledger_nodes(tx, set(links.values())) if links else {}
-    return {alarm: known[link].owners for alarm, link in links.items() if link in known}
-
-
-def _news(before: Mapping[str, Alarm], touched: Mapping[str, Folded]) -> Iterator[Alarm]:
-    """Alarms that were raised, and alarms that were cleared, by these reports."""
-    for name, one in touched.items():
-        stood = name in before and before[name].cleared is None
-        if (one.alarm.cleared is None) is not stood:
-            yield one.alarm
-
-
 def note_what_shows(tx: Tx, changes: Iterable[tuple[Alarm, Alarm]]) -> None:
     """Note of alarms, as they were and as they are, which tenants are told otherwise of them from now on."""
     rows = [
@@ -181,14 +129,6 @@ def note_what_shows(tx: Tx, changes: Iterable[tuple[Alarm, Alarm]]) -> None:
 
 def _as_json(names: tuple[str, ...]) -> str:
     return orjson.dumps(names).decode()
-
-
-def _detail(report: AlarmReport, alarm: Alarm, action: str) -> dict[str, object]:
-    if action == RENEWED:
-        return {name: ", ".join(getattr(alarm, name)) for name in NAMED}
-    if alarm.raised == report.at and action in ("alarm.raised", "alarm.cleared"):
-        return {"object": report.object, "cause": report.probable_cause}
-    return {"severity": report.severity.value, "at": report.at.isoformat()}
 
 
 def _newest(tx: Tx, keys: set[str]) -> dict[str, Folded]:
