@@ -22,6 +22,7 @@ from controller.models.alarm import LETTERS, ActiveAlarm, AlarmRecord
 from controller.models.behaviour import TRUSTED, Behaviour
 from controller.models.cloud import ClusterState
 from controller.models.errors import DeviceRefusedError
+from controller.models.many import first_names
 
 #: Path of a list entry, canonical text form.
 Path = str
@@ -233,6 +234,11 @@ def shortened(name: str) -> str:
 def within_root(path: Path) -> Path:
     """A path without its first step, which people know already; one at the top of the data tree as it is."""
     return path.partition("]/")[2] or path
+
+
+def nodes_named(paths: Iterable[Path]) -> str:
+    """The first few of these paths below their root, each once, for people."""
+    return first_names(list(dict.fromkeys(map(within_root, paths))))
 
 
 def is_below(path: Path, ancestor: Path) -> bool:

@@ -18,7 +18,7 @@ from controller.models.plan import Change, Edit, Op, Phase
 from controller.models.run import LedgerBefore, Outcome
 from controller.nrm.profiles import carriers_of, cell_of
 from controller.nrm.schema import NodeSpec, self_made, spec_of
-from controller.nrm.tree import LeafName, Leaves, Path, Tree, is_below, name_of, parent, within_root
+from controller.nrm.tree import LeafName, Leaves, Path, Tree, is_below, name_of, nodes_named, parent
 from controller.plan.rows import entry_name
 from controller.runs.transaction.effects import Effects, effects
 from controller.store import EndedJob
@@ -70,13 +70,15 @@ class Why:
 
     def words(self, station: str) -> str:
         """All reasons, and the way to take it back all the same."""
-        runs = [f"run {run} ({procedure}) changed {_names(paths)}" for (run, procedure), paths in self.runs.items()]
+        runs = [
+            f"run {run} ({procedure}) changed {nodes_named(paths)}" for (run, procedure), paths in self.runs.items()
+        ]
         count = f"{len(self.inside)} nodes of somebody else are" if len(self.inside) > 1 else "somebody else's node is"
         said = {
             f"taken back already by run {self.back}": self.back,
             f"changed since: {first_names(runs, between='; ')}": runs,
-            f"changed since by somebody else: {_names(self.others)}": self.others,
-            f"{count} inside of what it would take away: {_names(self.inside)}": self.inside,
+            f"changed since by somebody else: {nodes_named(self.others)}": self.others,
+            f"{count} inside of what it would take away: {nodes_named(self.inside)}": self.inside,
             first_names(self.needed, between="; "): self.needed,
             f"to take this back too, first: {', '.join(f'minka undo {run}' for run, _ in reversed(self.runs))}": runs,
             f"see what differs: minka device drift {station}": self.others,
@@ -402,7 +404,3 @@ def _covers(taken: _Thing, thing: _Thing) -> bool:
 def _meet(one: _Thing, other: _Thing) -> bool:
     """Whether two are the same, or one is inside the other: an entry includes all below it."""
     return _covers(one, other) or _covers(other, one)
-
-
-def _names(paths: Sequence[Path]) -> str:
-    return first_names(list(dict.fromkeys(map(within_root, paths))))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
-from controller.models.many import first_names
 from controller.models.run import FoundState
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import Observed, Path, within_root
+from controller.nrm.tree import Observed, nodes_named
 from controller.runs.transaction.effects import effects, vanished
 from controller.store import Reading, UnreadJob
 
@@ -39,11 +37,7 @@ def read_back(root: NodeSpec, job: UnreadJob, seen: Observed, at: datetime) -> R
         return reading(agreed[0])
     if carried:
         return reading(None, f"it carries {carried[0].words}, but its unit or wave {_DECIDED[carried[0]]}")
-    planned, before = (_names(differing[state]) for state in (FoundState.PLANNED, FoundState.BEFORE))
+    planned, before = (nodes_named(differing[state]) for state in (FoundState.PLANNED, FoundState.BEFORE))
     return reading(
         None, f"it carries neither the state that was planned (not so: {planned}) nor that of before ({before})"
     )
-
-
-def _names(paths: Sequence[Path]) -> str:
-    return first_names(list(dict.fromkeys(map(within_root, paths))))

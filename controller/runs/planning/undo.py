@@ -21,7 +21,7 @@ from controller.nrm.diff import effective, settled
 from controller.nrm.profiles import cell_of, root_spec
 from controller.nrm.profiles.pool import NAMESPACE
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, within_root
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, nodes_named
 from controller.plan import (
     Draft,
     StationPlan,
@@ -341,7 +341,7 @@ def _brought_back(
     diff = describe(root, _net(made.change, observed.tree, after), {})
     strange = _strange(root, ended, observed.tree)
     message = f"{ended.station}: neither the run nor the state before it is what these carry, and they go back too: "
-    finding = Finding("neither-state", Severity.WARNING, f"{message}{_names(strange)}", ended.station)
+    finding = Finding("neither-state", Severity.WARNING, f"{message}{nodes_named(strange)}", ended.station)
     findings = (*made.findings, *([finding] if strange else ()))
     owners = {edit.path: edit.owners for change in left for phase in change.phases for edit in phase.edits}
     removes = Counter(
@@ -429,7 +429,7 @@ def _taken_back(
         return StationPlan(reason=error.message)
     if named and not any(phase.edits for phase in change.phases):
         naming = [one for names in named.values() for one in names]
-        reason = f"entries that stay name all that it would take away, {_names(list(named))}: {_names(naming)}"
+        reason = f"entries that stay name all that it would take away, {nodes_named(named)}: {nodes_named(naming)}"
         return StationPlan(reason=f"{reason}; {by_plan(ended.station)}")
     root, ours = root_spec(profiles), {*ledger, *(path for done in ended.changes for path in made_by(done))}
     others = inside(profiles, change, observed, ours)
@@ -464,7 +464,3 @@ def _appended(root: NodeSpec, ended: EndedJob, change: Change, observed: Observe
     back = dict.fromkeys(edit.path for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE)
     for path in (path for path in back if path in had):
         yield appended(ended.station, root, path, first=had[path] == "")
-
-
-def _names(paths: Sequence[Path]) -> str:
-    return first_names(list(dict.fromkeys(map(within_root, paths))))
