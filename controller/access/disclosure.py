@@ -81,7 +81,7 @@ def visible_health(tenant: str, cells: Collection[str], health: Health, now: dat
             "cells": {cell: state for cell, state in health.cells.items() if cell in cells},
             "locked": tuple(cell for cell in health.locked if cell in cells),
             "links": tuple(link for link in health.links if link.tenant == tenant),
-            "missing": tuple(one for one in health.missing if one[0] in cells and one[2] == tenant),
+            "missing": tuple(one for one in health.missing if one.cell in cells and one.tenant == tenant),
             "plmns": {},
         }
     )

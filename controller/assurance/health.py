@@ -30,6 +30,7 @@ from controller.models.alarm import (
     NODE_LOST,
     NODE_PRESSURE,
     ON_BATTERY,
+    PLMN_MISSING,
     POOL_CAUSES,
     POOL_FULL,
     POOL_NEARLY_FULL,
@@ -49,7 +50,15 @@ from controller.models.device_kinds import DEFAULT_KIND
 from controller.models.equipment import UnitState
 from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
 from controller.models.facts import LinkKind
-from controller.models.health import OBSERVED_AFTER, Health, LinkFault, LinkHealth, Refusal, ServiceState
+from controller.models.health import (
+    OBSERVED_AFTER,
+    Health,
+    LinkFault,
+    LinkHealth,
+    MissingPlmn,
+    Refusal,
+    ServiceState,
+)
 from controller.models.many import first_names
 from controller.models.network import HOST, DeviceKind, ExternalInput, Rat
 from controller.models.run import LedgerEntry
@@ -86,6 +95,7 @@ OWN_CAUSES |= {
     FUNCTION_DOWN,
     FUNCTION_TWICE,
     FUNCTION_UNSEEN,
+    PLMN_MISSING,
     PORT_DOWN,
     RADIO_UNIT_LOST,
 } | POOL_CAUSES
@@ -206,23 +216,20 @@ def health_of(
     )
 
 
-def _missing(observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> tuple[tuple[str, str, str], ...]:
+def _missing(observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> tuple[MissingPlmn, ...]:
     """PLMNs of ours that cells lack, with the tenants that own them; another slice of a PLMN is the same PLMN."""
     gone = {path for path in ledger if path not in observed.tree and cell_of(path) and broadcast_plmn(path)}
     if not gone:
         return ()
     there = {(parent(path), broadcast_plmn(path)) for path in observed.tree if cell_of(path)}
-    return tuple(
-        sorted(
-            {
-                (cell_of(path), broadcast_plmn(path), owner)
-                for path in gone
-                if (parent(path), broadcast_plmn(path)) not in there
-                for owner in ledger[path].owners
-                if owner != HOST
-            }
-        )
-    )
+    found = {
+        (cell_of(path), broadcast_plmn(path), owner): path
+        for path in sorted(gone, reverse=True)
+        if (parent(path), broadcast_plmn(path)) not in there
+        for owner in ledger[path].owners
+        if owner != HOST
+    }
+    return tuple(MissingPlmn(*key, path) for key, path in sorted(found.items()))
 
 
 def _lost_units(
@@ -537,12 +544,23 @@ def _unstable(health: Health) -> dict[FaultKey, _Fault]:
 
 
 def _of_configuration(health: Health) -> dict[FaultKey, _Fault]:
-    """The fault that nodes differ from what was applied, or that all of it is lost."""
+    """Faults that nodes differ from what was applied, PLMNs among them, or that all of it is lost.
+
+    A PLMN that a locked cell lacks takes no service away.
+    """
     if health.lost:
         text = f"it has lost all that was applied to it ({health.drift} managed nodes), as its function has a new pod"
         return {(health.device, CONFIGURATION_LOST): _Fault(PerceivedSeverity.CRITICAL, text)}
     text = f"{health.drift} managed nodes differ from what was applied"
-    return {(health.device, CONFIGURATION_DRIFT): _Fault(PerceivedSeverity.WARNING, text)}
+    found: dict[FaultKey, _Fault] = {(health.device, CONFIGURATION_DRIFT): _Fault(PerceivedSeverity.WARNING, text)}
+    for cell, plmn, tenant, path in health.missing:
+        if cell in health.locked:
+            continue
+        severity, text = PerceivedSeverity.MAJOR, f"cell {cell} does not have PLMN {plmn} any more"
+        if cell in health.gone:
+            severity, text = PerceivedSeverity.CRITICAL, f"cell {cell} is gone from its station, with PLMN {plmn}"
+        found[path, PLMN_MISSING] = _Fault(severity, text, tenant)
+    return found
 
 
 def _in_cluster(cluster: ClusterState, pool: str, reserve: str, at: datetime) -> dict[FaultKey, _Fault]:
@@ -825,6 +843,8 @@ def _class_of(health: Health, wrong: FaultKey) -> ObjectClass:
         return ObjectClass.PORT
     if cause == RADIO_UNIT_LOST:
         return ObjectClass.RADIO_UNIT
+    if cause == PLMN_MISSING:
+        return ObjectClass.CELL
     if cause in POOL_CAUSES:
         return ObjectClass.FUNCTION if cause == FUNCTION_CRASH_LOOPING else ObjectClass.NODE
     return object_class_of(None, health.station, what)

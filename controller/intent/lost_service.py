@@ -23,6 +23,7 @@ from controller.models.alarm import (
     FUNCTION_UNSEEN,
     LINK_CAUSES,
     LOSES,
+    PLMN_MISSING,
     UNREACHABLE,
 )
 from controller.models.incident import Loss
@@ -133,8 +134,14 @@ def _since(one: StandingAlarm, cut: Mapping[str, datetime]) -> datetime | None:
 
 
 def taken_by(sharing: Sharing, alarm: Fault) -> Mapping[str, tuple[str, ...]]:
-    """Cells that an alarm takes service from, by tenant; a central unit affects only tenants that it carries."""
-    return carried_by(sharing.network, alarm.station, sharing.tenants_at(_cells(sharing.network, alarm)))
+    """Cells that an alarm takes service from, by tenant; a central unit affects only tenants that it carries.
+
+    A PLMN is its tenant's alone.
+    """
+    taken = carried_by(sharing.network, alarm.station, sharing.tenants_at(_cells(sharing.network, alarm)))
+    if alarm.probable_cause != PLMN_MISSING:
+        return taken
+    return {tenant: cells for tenant, cells in taken.items() if tenant in alarm.tenants}
 
 
 def _cells(network: Network, alarm: Fault) -> Iterator[str]:
@@ -142,7 +149,7 @@ def _cells(network: Network, alarm: Fault) -> Iterator[str]:
 
     If a central unit without an endpoint of its own fails, the core links of its stations show that.
     """
-    if alarm.probable_cause == CELL_OFF_AIR:
+    if alarm.probable_cause in (CELL_OFF_AIR, PLMN_MISSING):
         yield from alarm.cells
     elif alarm.probable_cause in COUNTED:
         of_function = alarm.probable_cause in (FUNCTION_DOWN, FUNCTION_UNSEEN)

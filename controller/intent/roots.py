@@ -36,6 +36,7 @@ from controller.models.alarm import (
     LINK_CAUSES,
     MAINS_LOST,
     NODE_LOST,
+    PLMN_MISSING,
     POOL_FULL,
     POOL_NEARLY_FULL,
     PORT_DOWN,
@@ -73,7 +74,8 @@ class _Width(IntEnum):
     STATION = 12
     FRONTHAUL = 13
     RADIO_UNIT = 14
-    NOTHING = 15
+    DRIFT = 15
+    NOTHING = 16
 
 
 _CAUSES = {
@@ -87,6 +89,7 @@ _CAUSES = {
     PORT_DOWN: _Width.PORT,
     CONFIGURATION_LOST: _Width.CONFIGURATION,
     ALL_LINKS_DOWN: _Width.TRANSPORT,
+    CONFIGURATION_DRIFT: _Width.DRIFT,
 }
 #: Time by which a symptom may be seen before its root: sources look one after the other. Of a cut that our own checks
 #: found, the time is known at which something below it still answered; then only clocks may differ (``SKEW``).
@@ -438,6 +441,10 @@ def _without_unit(_: Network, root: Alarm, alarm: Alarm) -> bool:
     return alarm.object_class is ObjectClass.CELL and _serves_no_other(root, alarm)
 
 
+def _drifted(_: Network, root: Alarm, alarm: Alarm) -> bool:
+    return root.station == alarm.station and alarm.probable_cause == PLMN_MISSING
+
+
 def _without_fronthaul(network: Network, root: Alarm, alarm: Alarm) -> bool:
     unit = alarm.probable_cause == RADIO_UNIT_LOST and _serves_no_other(root, alarm)
     return unit or _without_unit(network, root, alarm)
@@ -462,4 +469,5 @@ _COVERS: Mapping[_Width, Callable[[Network, Alarm, Alarm], bool]] = {
     _Width.STATION: _out_of_service,
     _Width.FRONTHAUL: _without_fronthaul,
     _Width.RADIO_UNIT: _without_unit,
+    _Width.DRIFT: _drifted,
 }

@@ -73,6 +73,9 @@ FAULT = ("station", "object", "tenant", "probable_cause", "specific_problem")
 RADIO_UNIT_LOST = "radio-unit-lost"
 #: Probable cause of a cell that should serve and does not.
 CELL_OFF_AIR = "cell-off-air"
+#: Probable cause of a PLMN that was applied to a cell and that its station does not have any more: a part of drift
+#: that takes service away from the PLMN's tenant.
+PLMN_MISSING = "plmn-missing"
 #: Probable cause of a cell that goes off air again and again, each time for less than it takes to be an alarm.
 CELL_UNSTABLE = "cell-unstable"
 #: Probable cause of a cell that says it serves, and that nobody uses at an hour when people usually do.
@@ -115,11 +118,12 @@ SPREADING_CAUSES = (
 CONFIGURATION_DRIFT = "configuration-drift"
 #: Probable cause of a virtual station that has lost its whole configuration: its function has a new pod.
 CONFIGURATION_LOST = "configuration-lost"
-SPREADING_CAUSES |= {CONFIGURATION_LOST}
-#: Causes of alarms that take service away; those that hide whether there is service; and both.
-LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, FUNCTION_DOWN, CONFIGURATION_LOST}
+SPREADING_CAUSES |= {CONFIGURATION_DRIFT, CONFIGURATION_LOST}
+#: Causes of alarms that take service away; those that hide whether there is service; and both, by whose times lost
+#: minutes count. When a PLMN was missing is counted by what checks read of each (``controller.intent.delivery``).
+LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, PLMN_MISSING, FUNCTION_DOWN, CONFIGURATION_LOST}
 HIDES = frozenset((UNREACHABLE, FUNCTION_UNSEEN))
-COUNTED = LOSES | HIDES
+COUNTED = (LOSES - {PLMN_MISSING}) | HIDES
 #: Probable cause of an alarm list full of cleared alarms that nobody acknowledged.
 ALARM_LIST_CROWDED = "alarm-list-crowded"
 #: Probable cause of alerts without a known one; their own becomes the specific problem.

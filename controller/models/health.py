@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime
 
@@ -101,6 +101,21 @@ class LinkHealth(Noun):
         return LinkFault.NONE if before is LinkFault.VANISHED else before
 
 
+class MissingPlmn(NamedTuple):
+    """A PLMN of ours that a cell should broadcast by the last applied configuration, and does not have any more.
+
+    Attributes:
+        cell: Id of the cell at its station.
+        tenant: The tenant that owns it.
+        path: Its entry in the device tree; the first of them where it has several, by slice.
+    """
+
+    cell: str
+    plmn: str
+    tenant: str
+    path: str
+
+
 #: Longest time between two checks of a station of which it is known what happened in between.
 OBSERVED_AFTER = timedelta(minutes=10)
 
@@ -164,8 +179,7 @@ class Health(Noun):
         ports_down: Ports of a router by path that carry interfaces of ours, are not shut down, and get no signal.
         over: Number of cleared alarms that its list keeps, since nobody acknowledged them.
         drift: Number of managed nodes that differ from the last applied configuration.
-        missing: PLMNs that cells should broadcast by the last applied configuration, and do not have any more: cell id,
-            PLMN and tenant, sorted.
+        missing: PLMNs that cells should broadcast and do not have any more, sorted.
         plmns: PLMNs of each LTE cell in the order in which the station has them, by cell id.
         lost: Whether a virtual station has lost its whole configuration, since its function has a new pod.
         device: Class of the device, as alarms of the whole device name it.
@@ -200,7 +214,7 @@ class Health(Noun):
     ports_down: tuple[str, ...] = ()
     over: int = 0
     drift: int = 0
-    missing: tuple[tuple[str, str, str], ...] = ()
+    missing: tuple[MissingPlmn, ...] = ()
     plmns: dict[str, tuple[str, ...]] = {}
     lost: bool = False
     device: DeviceKind = DEFAULT_KIND

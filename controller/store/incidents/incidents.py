@@ -32,6 +32,7 @@ from controller.models.alarm import (
     DIVERGED,
     HIDES,
     LINK_CAUSES,
+    PLMN_MISSING,
     Alarm,
     AlarmSource,
     PerceivedSeverity,
@@ -127,6 +128,8 @@ _SPELLS = (
     .join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
     .join(incidents, incidents.c.id == _CAUSE)
 )
+#: Causes of alarms that count for their incident: a statement knows times of missing PLMNs by what checks read.
+_TAKE = COUNTED | {BACKHAUL_DOWN, PLMN_MISSING}
 #: When it stood that stations diverged.
 _DIVERGED = select(alarms.c.station, alarms.c.raised, alarms.c.cleared).where(
     alarms.c.probable_cause == DIVERGED, alarms.c.source == AlarmSource.CHECK.value
@@ -225,7 +228,7 @@ class Incidents(Repository[M_co]):
 
         def read(tx: Tx) -> _Lost:
             _load(tx, incident_id)
-            spells = spells_of(tx, _counted_in(incident_id))
+            spells = spells_of(tx, _counted_in(incident_id), _TAKE)
             begin = min((one.since for one in spells), default=tx.now)
             hidden = spells_of(tx, alarms.c.station.in_({one.alarm.station for one in spells}), HIDES)
             return _lost(tx, spells, begin, tx.now, hidden=hidden)

@@ -447,7 +447,7 @@ def _note_missing(tx: Tx, seen: Mapping[str, Health]) -> None:
     """
     rows = tx.rows(_MISSING, missing_times.c.station, seen)
     known = {(row.station, row.cell, row.plmn, row.tenant): row for row in rows}
-    now = {(name, *one) for name, health in seen.items() if health.was_read for one in health.missing}
+    now = {(name, *one[:3]) for name, health in seen.items() if health.was_read for one in health.missing}
     ends = []
     for key, row in sorted(known.items()):
         answered = seen[key[0]].was_read

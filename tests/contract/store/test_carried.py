@@ -164,7 +164,7 @@ def test_what_a_run_took_away_that_a_restore_lost_is_carried_until_the_last_chec
 ) -> None:
     """The backup is of hour 3; checks go on after the hole, find the PLMN gone, and the record is doubted later."""
     story.adopt(*OF_HOST, *OF_ALFA, *OF_BETA)
-    lacks = {"missing": (("L1", "716-01", "alfa"),)}
+    lacks = {"missing": (("L1", "716-01", "alfa", "/PLMN[716-01]"),)}
     for tenth in range(31):
         story.at(tenth / 10)
         story.store.healths.save([Health(station="S1", at=story.clock.now(), reachable=True)])
@@ -207,7 +207,9 @@ def test_a_check_that_comes_after_a_later_one_notes_no_lock_and_nothing_missing(
     story.adopt(*NODES)
 
     def check(minute: int, *, well: bool) -> Health:
-        more: dict[str, object] = {} if well else {"locked": ("L1",), "missing": (("L1", "716-01", "alfa"),)}
+        more: dict[str, object] = (
+            {} if well else {"locked": ("L1",), "missing": (("L1", "716-01", "alfa", "/PLMN[716-01]"),)}
+        )
         return Health.model_validate(
             {"station": "S1", "at": story.begun + timedelta(minutes=minute), "reachable": True, **more}
         )

@@ -727,7 +727,7 @@ async def test_a_plmn_that_is_gone_in_a_run_that_its_tenant_was_told_of_is_plann
     _load_shared(store)
     alfa, begin = store.networks.get()[1].agreements[0], clock.now()
     observe(store, ("S1", "S2"), begin, begin + timedelta(hours=1))
-    gone = Health(station="S1", at=begin, reachable=True, missing=(("L1", "716-01", "alfa"),))
+    gone = Health(station="S1", at=begin, reachable=True, missing=(("L1", "716-01", "alfa", "/PLMN[716-01]"),))
     store.healths.save([gone])
     work = Working(store, clock, "S1")
     await work.change(0, 60, "LOCKED")

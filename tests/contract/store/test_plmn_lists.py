@@ -99,7 +99,7 @@ def test_what_answers_while_a_job_changes_it_tells_no_list(store: Store) -> None
     for minutes in (0, 5):
         check(store, minutes, AB)
     told = Health(station="S1", at=at(6), reachable=True, changing=True, plmns=AB, locked=("1",))
-    store.healths.save([told.model_copy(update={"missing": (("1", "716-06", "bitel"),)})])
+    store.healths.save([told.model_copy(update={"missing": (("1", "716-06", "bitel", "/PLMN[716-06]"),)})])
     assert listed(store) == [ListedPlmns(at(0), at(5), False, AB)]
 
 

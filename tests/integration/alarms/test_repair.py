@@ -46,6 +46,51 @@ async def test_a_foreign_edit_is_drift_and_brought_back(system: LocalSystem) -> 
     assert system.runs_for_alarms() == 1
 
 
+@pytest.mark.parametrize(
+    ("deleted", "severity"),
+    [
+        pytest.param("<EUtranCellFDD {} ><id>1</id></EUtranCellFDD>", "CRITICAL", id="cell"),
+        pytest.param(
+            "<EUtranCellFDD><id>1</id><attributes><plmnIdList {}><mcc>999</mcc><mnc>01</mnc></plmnIdList></attributes>"
+            "</EUtranCellFDD>",
+            "MAJOR",
+            id="PLMN",
+        ),
+    ],
+)
+async def test_what_a_foreign_client_deletes_of_a_tenant_is_told_to_it_and_put_back(
+    system: LocalSystem, deleted: str, severity: str
+) -> None:
+    before = system.running(LTE)
+    system.listen()
+    await system.observed()
+    system.edit(LTE, deleted.format('xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0" nc:operation="delete"'))
+
+    async def told() -> bool:
+        return len(system.alarms(LTE)) > 1
+
+    await until("the missing PLMN is an alarm", told)
+    drift, *missing = sorted(system.alarms(LTE), key=lambda one: bool(one.root))
+    assert drift.probable_cause == "configuration-drift"
+    assert {(one.probable_cause, one.severity.value, one.root) for one in missing} == {
+        ("plmn-missing", severity, drift.id)
+    }
+    (incident,) = system.store.incidents.open()
+    assert (incident.cells, incident.severity.value) == ((f"{LTE}/1",), severity)
+    lost = system.store.incidents.losses([one.id for one in missing])
+    assert {tenant: one.cells for tenant, one in lost.items()} == dict.fromkeys(incident.tenants, (f"{LTE}/1",))
+    assert set(incident.tenants) == {one.tenant for one in missing}
+    assert incident.people > 0
+    system.remediate()
+
+    async def repaired() -> bool:
+        return all(one.cleared is not None for one in system.alarms(LTE))
+
+    await until("the repair of the drift clears both", repaired)
+    assert system.running(LTE) == before
+    assert [system.store.alarms.get(one.id).run for one in (drift, *missing)][1:] == [""] * len(missing)
+
+
 async def test_a_node_that_drifts_again_after_its_repair_is_left_alone_and_people_are_asked(
     system: LocalSystem,
 ) -> None:

@@ -25,6 +25,7 @@ from controller.models.alarm import (
     CONFIGURATION_DRIFT,
     CORE_LINK_DOWN,
     DIVERGED,
+    PLMN_MISSING,
     RADIO_UNIT_LOST,
     UNREACHABLE,
     USER_PLANE_DOWN,
@@ -38,7 +39,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.equipment import UnitState
-from controller.models.health import Health, LinkHealth, Refusal, ServiceState
+from controller.models.health import Health, LinkHealth, MissingPlmn, Refusal, ServiceState
 from controller.models.network import ExternalInput, Rat
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import broadcast_plmn, cell_of
@@ -92,7 +93,8 @@ def test_a_plmn_that_the_ledger_has_and_the_cell_lacks_is_missing_for_its_tenant
     assert gone
     whole = health_of("S1", samples.carrying(net), ledger, 0, AT)
     lacking = health_of("S1", samples.carrying(net, edit=dict.fromkeys(gone)), ledger, 0, AT)
-    assert (whole.missing, lacking.missing) == ((), (("L1", "716-02", "beta"),))
+    (entry,) = gone
+    assert (whole.missing, lacking.missing) == ((), (MissingPlmn("L1", "716-02", "beta", entry),))
     assert unread("S1", ledger, lacking, AT, "unreachable").missing == lacking.missing, "as it was seen"
     # Another slice of the same PLMN keeps it on air.
     (at_du,) = (path for path in on_air if cell_of(path) == "N1" and "NRCellDU" in path)
@@ -100,6 +102,27 @@ def test_a_plmn_that_the_ledger_has_and_the_cell_lacks_is_missing_for_its_tenant
     assert other != at_du
     moved = samples.carrying(net, edit={at_du: None, other: {}})
     assert health_of("S1", moved, ledger, 0, AT).missing == ()
+
+
+def test_a_plmn_that_a_cell_lacks_is_a_fault_of_its_tenant_and_one_with_its_cell_a_critical_one() -> None:
+    entry = "/ManagedElement[S1]/ENBFunction[1]/EUtranCellFDD[L1]/plmnIdList[716,02]"
+    drifted = Health(station="S1", at=AT, reachable=True, drift=1)
+    one = drifted.model_copy(update={"missing": (MissingPlmn("L1", "716-02", "beta", entry),)})
+    _, report = reports_of(one, one, [])
+    told = report.probable_cause, report.object, report.tenant, report.object_class, report.severity.value
+    assert told == (PLMN_MISSING, entry, "beta", "cell", "MAJOR")
+    assert report.text == "cell L1 does not have PLMN 716-02 any more"
+    _, report = reports_of(one, one.model_copy(update={"gone": ("L1",)}), [])
+    assert report.severity.value == "CRITICAL", report.text
+    standing = [(STATION, CONFIGURATION_DRIFT), (entry, PLMN_MISSING)]
+    assert reports_of(one, one, standing) == ()
+    locked = one.model_copy(update={"locked": ("L1",)})
+    lost = one.model_copy(update={"lost": True})
+    for now in (drifted, locked, lost):
+        assert (entry, PLMN_MISSING) not in wrongs(now)
+        assert (entry, PLMN_MISSING, "CLEARED") in said(reports_of(one, now, standing))
+    silent = unread("S1", {}, one, AT, "unreachable")
+    assert (entry, PLMN_MISSING, "CLEARED") not in said(reports_of(one, silent, standing)), "nobody knows"
 
 
 def test_a_user_plane_that_carries_nothing_is_a_cause_of_its_own() -> None:

@@ -209,7 +209,7 @@ def test_what_checks_saw_is_not_lost_again_by_counters(store: Store) -> None:
 @pytest.mark.parametrize(
     ("seen", "column", "lost"),
     [
-        ({"missing": (("L1", "716-01", "alfa"),)}, "lost", 7200 + 600),
+        ({"missing": (("L1", "716-01", "alfa", "/PLMN[716-01]"),)}, "lost", 7200 + 600),
         ({"locked": ("L1",)}, "in_window", 600),
     ],
     ids=["PLMN", "lock"],
@@ -233,7 +233,7 @@ def test_what_a_cell_counts_is_not_hidden_by_time_in_which_it_was_not_off_air_by
 def test_what_a_cell_counts_while_it_lacks_a_plmn_is_not_lost_twice(store: Store, off: int, lost: int) -> None:
     """The PLMN is gone from the middle of a period on: the cell may have been off air in that half."""
     _load(store)
-    for hour, missing in ((30.0, ()), (36.125, (("L1", "716-01", "alfa"),)), (38.125, ())):
+    for hour, missing in ((30.0, ()), (36.125, (("L1", "716-01", "alfa", "/PLMN[716-01]"),)), (38.125, ())):
         store.database.clock = VirtualClock(start=_at(hour))
         store.healths.save([Health(station="S1", at=_at(hour), reachable=True, missing=missing)])
     _put(store, *(_period(24 + n / 4, off if n == 48 else 0, 7) for n in range(96)))

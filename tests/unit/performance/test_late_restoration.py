@@ -88,7 +88,7 @@ def _health(store: Store, at: float, **seen: Any) -> None:
 
 def _without_plmn(store: Store, begin: float, end: float) -> None:
     _health(store, 0)
-    _health(store, begin, missing=(("L1", "716-01", "alfa"),))
+    _health(store, begin, missing=(("L1", "716-01", "alfa", "/PLMN[716-01]"),))
     _health(store, end)
 
 

@@ -269,7 +269,7 @@ def test_what_a_station_lost_after_it_was_delivered_is_lost_service(store: Store
     """Somebody takes beta's PLMN out of S1/L1; six hours later it is there again, or the station can't be reached."""
     for station in ("S1", "S2"):
         apply(store, -0.5, station)
-    gone = (("L1", "716-02", "beta"),)
+    gone = (("L1", "716-02", "beta", "/PLMN[716-02]"),)
     last = ((), True) if ends == "found" else (gone, False)
     for at, missing, reachable in ((9.0, (), True), (10.0, gone, True), (10.25, *last)):
         day(store, at)
@@ -291,7 +291,7 @@ def test_silence_between_two_checks_that_find_a_plmn_gone_is_lost_service(
     """For a day S1 answers every other check, and lacks beta's PLMN each time, or but for some hours."""
     for station in ("S1", "S2"):
         apply(store, -0.5, station)
-    gone = (("L1", "716-02", "beta"),)
+    gone = (("L1", "716-02", "beta", "/PLMN[716-02]"),)
     for number in range(-1, 290):
         day(store, 10 + number / 288)
         lacks = 0 <= number < 288 and not (found_in_between and 100 <= number < 200)

@@ -76,7 +76,7 @@ def test_what_one_half_never_got_is_not_applied_and_not_charged(made: Made, devi
 def test_what_one_half_lacks_is_lost(made: Made, device: str, cell: str) -> None:
     """Alfa's PLMN is gone from the 10th to the 20th day, at the DU or at the control plane."""
     store = made()
-    for at, missing in ((9, ()), (10, ((cell, "716-01", "alfa"),)), (20, ())):
+    for at, missing in ((9, ()), (10, ((cell, "716-01", "alfa", "/PLMN[716-01]"),)), (20, ())):
         store.database.clock = VirtualClock(start=BEGIN + timedelta(days=at))
         seen = BEGIN + timedelta(days=at)
         store.healths.save([Health(station=device, at=seen, reachable=True, missing=missing)])
