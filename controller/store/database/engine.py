@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from sqlite3 import Connection as SqliteConnection
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
@@ -15,6 +17,8 @@ from controller.models.errors import InputError
 BEGIN = "sqlite_begin"
 #: Seconds without an answer after which PostgreSQL is taken to hang.
 SILENCE = 12.0
+#: Milliseconds that a transaction waits for a lock whose work is for information only (``impatient``).
+_IMPATIENT = 200
 
 
 def make_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engine:
@@ -65,3 +69,19 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
 def _begin_sqlite(connection: PoolProxiedConnection) -> None:
     # Writers take the write lock at once: a reader that becomes a writer can fail in a way that waiting does not solve.
     connection.cursor().execute(f"BEGIN {connection.info.pop(BEGIN, 'IMMEDIATE')}")
+
+
+@contextmanager
+def impatient(connection: Connection) -> Iterator[None]:
+    """Let statements of a transaction fail soon where a lock of somebody else keeps them from going on."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, SqliteConnection):
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_IMPATIENT}")
+        yield
+        return
+    (before,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    driver.execute(f"PRAGMA busy_timeout = {_IMPATIENT}")
+    try:
+        yield
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {before}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -30,7 +30,7 @@ from controller.models.errors import InputError, MinkaError, StoreAwayError, Sto
 from controller.models.metrics import DAMAGED_ROWS, Observations
 from controller.ports.clock import Clock
 from controller.store.database import audit_chain, epochs
-from controller.store.database.engine import BEGIN
+from controller.store.database.engine import BEGIN, impatient
 from controller.store.database.evidence import Evidence, Head
 from controller.store.database.failures import is_away, is_passing, is_silent
 from controller.store.database.queries import INSERTS, Insert, chunks
@@ -284,6 +284,14 @@ class Database:
             except Unready as need:
                 need.prepare()
         return self._attempted(work, mode, insists=True)
+
+    def run_unless_locked(self, work: Callable[[Tx], object]) -> None:
+        """Run work that is for information only, once, in a transaction of its own; not at all if that fails.
+
+        Nobody waits long for it where somebody else keeps a lock.
+        """
+        with suppress(SQLAlchemyError, StoreError), self._begin("DEFERRED") as tx, impatient(tx.connection):
+            work(tx)
 
     def _attempted(self, work: Callable[[Tx], R], mode: Mode, *, insists: bool = False) -> R:
         for attempt in range(ATTEMPTS):

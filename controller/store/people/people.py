@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,7 +31,7 @@ from sqlalchemy import (
 
 from controller.access.roles import ROLES
 from controller.access.tokens import check_end, may_manage
-from controller.models.errors import ConflictError, NotFoundError, SignInError, StoreError
+from controller.models.errors import ConflictError, NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role, Token, User
 from controller.store.database.columns import Instant, metadata
 from controller.store.database.repository import M_co, Repository, method, reads, writes
@@ -307,8 +306,7 @@ class Tokens(Repository[M_co]):
         person, stale = found
         if stale:
             # The token was found already, and its use is recorded for information only.
-            with suppress(StoreError):
-                self._database.run(lambda tx: _note_use(tx, person.token))
+            self._database.run_unless_locked(lambda tx: _note_use(tx, person.token))
         return person
 
 

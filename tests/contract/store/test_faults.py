@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,9 +20,10 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 
 from controller.models.errors import StoreAwayError, StoreError
+from controller.models.people import Person, Role
 from controller.ports.clock import VirtualClock
 from controller.runs.sweeper import DEAD_AFTER
-from controller.store import LoopStore, Page, Store, open_store
+from controller.store import LoopStore, NewToken, Page, Store, open_store
 from controller.store.database.postgresql import unhurried
 from controller.store.database.transaction import Tx
 from tests.support.postgres import PostgresServer, postgres_server
@@ -142,6 +144,36 @@ def test_an_unreachable_database_is_a_store_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         open_store("postgresql://minka@127.0.0.1:1/minka", clock)
     assert clock.monotonic() > 0  # it was tried again
+
+
+def _keep_tokens(url: str) -> sqlite3.Connection | psycopg.Connection[Any]:
+    """A connection that lets nobody else write tokens, and all read them."""
+    if url.startswith("postgresql"):
+        holder = psycopg.connect(url)
+        holder.execute("LOCK TABLE tokens IN EXCLUSIVE MODE")
+        return holder
+    file = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    file.execute("BEGIN IMMEDIATE")
+    return file
+
+
+def test_whoever_calls_with_a_token_waits_for_no_lock_of_the_tokens(shared_url: str) -> None:
+    """To note when a token was used is not worth a scrape that is given up."""
+    digest, patience = "1" * 64, 60.0
+    with closing(open_store(shared_url, VirtualClock(), busy_timeout=patience)) as store:
+        store.users.add(Person(name="prometheus", role=Role.HOST_VIEWER), "ana")
+        store.tokens.add(NewToken(digest, "prometheus", "scrape", (), None), "ana")
+        with closing(_keep_tokens(shared_url)):
+            begin = time.monotonic()
+            assert store.tokens.bearer(digest) is not None
+            assert time.monotonic() - begin < patience
+            assert [one.used for one in store.tokens.find("prometheus")] == [None]
+        if shared_url.startswith("sqlite"):
+            with store.database.engine.connect() as connection:
+                waits = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+            assert waits == patience * 1000, "work that counts waits as before"
+        assert store.tokens.bearer(digest) is not None
+        assert [one.used for one in store.tokens.find("prometheus")] == [VirtualClock().now()]
 
 
 @pytest.fixture
