@@ -136,6 +136,7 @@ def _show_unanswered(found: Sequence[str]) -> None:
     for text in found:
         out.print(styled("nobody can answer", "yellow"), text)
     if found:
+        out.print("  add an approver of the host:", bold("minka user add NAME --role approver"))
         out.print("  add an approver of a tenant:", bold("minka user add NAME --role tenant-approver --tenant TENANT"))
 
 

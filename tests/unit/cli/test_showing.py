@@ -774,7 +774,9 @@ def test_an_approval_that_nobody_may_give_names_the_way_out(capsys: pytest.Captu
     outlook: dict[str, Any] = {"requirements": [], "tenants": [], "waits": {}, "overridden": ""}
     approvals.show_outlook(outlook | {"unanswered": [words]})
     said = " ".join(capsys.readouterr().out.split())
-    assert f"nobody can answer {words} add an approver of a tenant: minka user add NAME --role tenant-approver" in said
+    host, tenant = "minka user add NAME --role approver", "minka user add NAME --role tenant-approver --tenant TENANT"
+    ways = f"add an approver of the host: {host} add an approver of a tenant: {tenant}"
+    assert f"nobody can answer {words} {ways}" in said
     approvals.show_outlook(outlook | {"unanswered": []})
     assert capsys.readouterr().out == ""
 
