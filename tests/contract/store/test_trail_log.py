@@ -210,7 +210,8 @@ def test_a_new_key_goes_on_record_when_it_signs_and_old_heads_are_verified_by_th
     after, key = signed.trail.extension(first.size).check(first, keys)
     assert (key, after.origin) == (keys[1], "host.example")
     with signed.database.engine.connect() as connection:
-        used = connection.execute(text("SELECT detail FROM audit WHERE action = 'signing-key.used'")).scalars().all()
+        rows = text("SELECT detail FROM audit WHERE action = 'signing-key.used' ORDER BY id")
+        used = connection.execute(rows).scalars().all()
     assert [key.line in detail for key, detail in zip(keys, used, strict=True)] == [True, True]
 
 
