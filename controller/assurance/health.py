@@ -685,13 +685,16 @@ def reports_of(
 def renewed(before: Health | None, now: Health, standing: Iterable[Alarm]) -> Iterator[AlarmReport]:
     """Reports that other functions suffer than alarms of a pool that stand name, by two reads in a row.
 
-    Also, by two checks in a row, for another reason that a station which calls home is refused than its alarm names.
+    Also, by two checks in a row, for another reason that a station which calls home is refused than its alarm names;
+    and that a PLMN is missing with its cell, or without it, otherwise than its alarm says.
 
     The fault is the same, so the alarm is: only what it says of it changes, as by ``notifyChangedAlarmGeneral``
     (TS 28.532).
     """
     if before is not None and now.refusal and now.refusal == before.refusal:
         yield from _of_refusal(now, standing)
+    if before is not None:
+        yield from _of_cells(before, now, standing)
     if now.cluster is None or before is None:
         return
     found, earlier = wrongs(now), wrongs(before)
@@ -703,6 +706,16 @@ def renewed(before: Health | None, now: Health, standing: Iterable[Alarm]) -> It
         named = fault.functions, fault.degraded
         lasts = wrong in earlier and (earlier[wrong].functions, earlier[wrong].degraded) == named
         if lasts and named != (alarm.functions, alarm.degraded):
+            yield _report(now, wrong, fault)
+
+
+def _of_cells(before: Health, now: Health, standing: Iterable[Alarm]) -> Iterator[AlarmReport]:
+    found = {wrong: fault for wrong, fault in wrongs(now).items() if wrong[1] == PLMN_MISSING}
+    earlier = wrongs(before) if found else {}
+    for alarm in standing:
+        wrong = alarm.object, alarm.probable_cause
+        fault = found.get(wrong)
+        if fault is not None and earlier.get(wrong) == fault and alarm.severity is not fault.severity:
             yield _report(now, wrong, fault)
 
 

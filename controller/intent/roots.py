@@ -232,7 +232,10 @@ class Roots:
                     yield from roots
 
     def _covers(self, root: Alarm, alarm: Alarm) -> bool:
-        covers = root.id != alarm.id and _COVERS[_width(root)](self._network, root, alarm)
+        width = _width(root)
+        if alarm.probable_cause == PLMN_MISSING and width is not _Width.DRIFT:
+            return False  # whatever else failed took nothing out of the configuration
+        covers = root.id != alarm.id and _COVERS[width](self._network, root, alarm)
         return covers and not self._fails_by_itself(root, alarm)
 
     def _fails_by_itself(self, root: Alarm, alarm: Alarm) -> bool:

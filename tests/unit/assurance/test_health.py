@@ -114,6 +114,10 @@ def test_a_plmn_that_a_cell_lacks_is_a_fault_of_its_tenant_and_one_with_its_cell
     assert report.text == "cell L1 does not have PLMN 716-02 any more"
     _, report = reports_of(one, one.model_copy(update={"gone": ("L1",)}), [])
     assert report.severity.value == "CRITICAL", report.text
+    gone = one.model_copy(update={"gone": ("L1",)})
+    alarm = folded(None, reports_of(one, one, [])[1], lambda: "a-1")[0].alarm
+    for last, now, severity in ((one, one, []), (one, gone, []), (gone, gone, ["CRITICAL"])):
+        assert [again.severity.value for again in renewed(last, now, [alarm])] == severity
     standing = [(STATION, CONFIGURATION_DRIFT), (entry, PLMN_MISSING)]
     assert reports_of(one, one, standing) == ()
     locked = one.model_copy(update={"locked": ("L1",)})

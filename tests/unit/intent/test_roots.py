@@ -406,9 +406,15 @@ def test_what_stations_lose_with_a_function_follows_from_it(cause: str) -> None:
 def test_a_missing_plmn_follows_from_the_drift_of_its_station_and_nothing_else_does() -> None:
     drift = alarm("S1", object="station", probable_cause="configuration-drift")
     of_cell: dict[str, Any] = {"object_class": ObjectClass.CELL, "probable_cause": "plmn-missing"}
-    here, there = (alarm(one, object=f"{cell(one).object}/plmnIdList[716,02]", **of_cell) for one in ("S1", "S2"))
+    here, there = (
+        alarm(one, object=f"{cell(one).object}/plmnIdList[716,02]", cells=(f"{one}/1",), **of_cell)
+        for one in ("S1", "S2")
+    )
     for one, root in ((here, drift), (there, None), (cell("S1"), None), (link("S1"), None)):
         assert root_of(network(), one, [drift, one]) == root
+    for other in (alarm("S1", **MAINS), unit("S1", "S1/1"), silent("S1", "S1/1"), fronthaul("S1", "S1/1")):
+        assert root_of(network(), cell("S1"), [other, drift, cell("S1")]) == other
+        assert root_of(network(), here, [other, drift, here]) == drift, "it took nothing out of the configuration"
 
 
 def test_every_cause_that_makes_a_root_by_itself_is_known_as_one_that_spreads() -> None:
