@@ -12,7 +12,7 @@ from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.output import Json, bold, client, err, out, print_json, print_result, when
 from controller.cli.saved_tokens import forget, keep
 from controller.cli.settings import settings as environment
-from controller.cli.tables import Column, records, table
+from controller.cli.tables import Column, records
 from controller.models.enums import Permission, Role
 from controller.models.errors import NotFoundError
 
@@ -56,9 +56,6 @@ def list_tokens(
 ) -> None:
     """List tokens without their secrets."""
     found = client().all("/v1/tokens", owner=owner)
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("id"),
         Column("owner", 1, tells=True),
@@ -69,7 +66,7 @@ def list_tokens(
         Column("used", 6),
         Column("revoked", 4, tells=True),
     )
-    table(columns, ([_cell(token, column.name) for column in columns] for token in found))
+    records(found, columns, ([_cell(token, column.name) for column in columns] for token in found), as_json=as_json)
 
 
 def _cell(token: dict[str, Any], column: str) -> str:

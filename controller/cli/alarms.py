@@ -27,7 +27,7 @@ from controller.cli.output import (
     styled,
     when,
 )
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 from controller.cli.waits import wait_words
 from controller.models.enums import AlarmState
 
@@ -251,9 +251,6 @@ def reports(
 ) -> None:
     """Show the reports that sources sent of an alarm, and how often; with --json also their bodies as received."""
     found = client().all(f"/v1/alarms/{alarm}/reports")
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("received"),
         Column("source"),
@@ -265,7 +262,12 @@ def reports(
     times = (when(one["source_time"] or one["at"]) + (" (wrong clock)" if one["skewed"] else "") for one in found)
     rows = zip(found, times, strict=True)
     names = ("source", "severity", "count")
-    table(columns, ((when(one["received"]), *(one[name] for name in names), at, one["text"]) for one, at in rows))
+    records(
+        found,
+        columns,
+        ((when(one["received"]), *(one[name] for name in names), at, one["text"]) for one, at in rows),
+        as_json=as_json,
+    )
 
 
 @alarms.command("dispatch", epilog="Example: minka alarms dispatch a-1f2e3d4c5b > ticket.txt")

@@ -25,7 +25,7 @@ from controller.cli.output import (
     when,
 )
 from controller.cli.plan_view import off_air_words, outage_words, show_lines
-from controller.cli.tables import Column, records, table
+from controller.cli.tables import Column, records
 from controller.models.many import first_names
 
 Target = Annotated[
@@ -240,10 +240,8 @@ def override(
 def notices(limit: Limit = 50, as_json: Json = False) -> None:
     """List notices to tenants, of planned work and of incidents, newest first."""
     found = client().all("/v1/notices", limit)
-    if as_json:
-        print_json(found)
-        return
-    table(
+    records(
+        found,
         (
             Column("id"),
             Column("at", 2, tells=True),
@@ -267,7 +265,7 @@ def notices(limit: Limit = 50, as_json: Json = False) -> None:
             )
             for one in found
         ),
-        of=found,
+        as_json=as_json,
     )
 
 

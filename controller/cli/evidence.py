@@ -10,7 +10,7 @@ import typer
 from controller.cli.errors import DIFFERENT, CliError
 from controller.cli.output import Json, Limit, client, out, print_json, print_result, when
 from controller.cli.settings import settings as environment
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records
 from controller.inventory.source import content_of
 from controller.models.errors import InputError
 
@@ -39,10 +39,12 @@ def keys(to: To = None, as_json: Json = False) -> None:
 def heads(limit: Limit = 30, as_json: Json = False) -> None:
     """List published heads of the audit trail, newest first: one a day."""
     found = client().all("/v1/evidence/heads", limit)
-    if as_json:
-        print_json(found)
-        return
-    table([Column("issued"), Column("leaves")], ([when(one["issued"]), one["size"]] for one in found), of=found)
+    records(
+        found,
+        [Column("issued"), Column("leaves")],
+        ([when(one["issued"]), one["size"]] for one in found),
+        as_json=as_json,
+    )
 
 
 @evidence.command("head", epilog="Example: minka evidence head --since kept.head --to today.head")

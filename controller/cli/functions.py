@@ -11,7 +11,7 @@ from controller.cli import completion, playbook
 from controller.cli import plan as plans
 from controller.cli.output import Detach, Json, Reason, bold, client, counted, out, print_json, styled, when
 from controller.cli.pager import paged
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 from controller.models.many import first_names
 
 pools = typer.Typer(no_args_is_help=True, help="Pools of servers that functions run on.")
@@ -25,9 +25,6 @@ _NAMED = 3
 def list_pools(as_json: Json = False) -> None:
     """List pools: cores used, usable (without the reserve) and sold, and why a pool takes no function now."""
     found = client().all("/v1/pools")
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("pool"),
         Column("where", 3),
@@ -42,7 +39,7 @@ def list_pools(as_json: Json = False) -> None:
         Column("wrong", 0, prose=True),
         Column("closed", 0, prose=True),
     )
-    table(columns, (_pool_row(one) for one in found))
+    records(found, columns, (_pool_row(one) for one in found), as_json=as_json)
 
 
 def _pool_row(pool: Mapping[str, Any]) -> list[Any]:
@@ -194,9 +191,6 @@ def list_functions(
 ) -> None:
     """List functions: where each runs, and where it would go; a tenant sees its own."""
     found = client().all("/v1/functions", selector=selector)
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("function"),
         Column("kind", 3, tells=True),
@@ -207,7 +201,7 @@ def list_functions(
         Column("is to run on"),
         Column("wrong", 1, prose=True, tells=True),
     )
-    table(columns, (_function_row(one) for one in found))
+    records(found, columns, (_function_row(one) for one in found), as_json=as_json)
 
 
 def _function_row(one: Mapping[str, Any]) -> list[Any]:

@@ -33,7 +33,7 @@ from controller.cli.output import (
     styled,
     when,
 )
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 from controller.cli.waits import wait_words
 from controller.models.enums import IncidentState
 
@@ -66,10 +66,8 @@ def list_incidents(
     asked: dict[str, Any] = {"state": state, "station": station, "tenant": tenant, "cause": cause}
     asked |= {"owner": owner or None, "since": since.astimezone().isoformat() if since else None}
     found = client().all("/v1/incidents", limit, **asked)
-    if as_json:
-        print_json(found)
-        return
-    table(
+    records(
+        found,
         (
             Column("rank"),
             Column("id"),
@@ -105,7 +103,7 @@ def list_incidents(
             )
             for one in found
         ),
-        of=found,
+        as_json=as_json,
     )
 
 

@@ -13,7 +13,7 @@ from controller.cli.alarms import duration
 from controller.cli.listed import Listed
 from controller.cli.output import Json, Limit, bold, client, err, out, print_json, when
 from controller.cli.progress import working
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 
 kpis = typer.Typer(no_args_is_help=True, help="Key performance indicators: definitions and values.")
 
@@ -27,9 +27,6 @@ _WIDTH = 24
 def list_kpis(as_json: Json = False) -> None:
     """List the indicators, with their category and where they are defined."""
     found = client().all("/v1/kpis")
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("name"),
         Column("title", prose=True),
@@ -40,7 +37,12 @@ def list_kpis(as_json: Json = False) -> None:
         Column("source", 4),
     )
     keys = ("name", "title", "unit", "better", "category")
-    table(columns, ((*(one[key] for key in keys), ", ".join(one["levels"]), one["source"]) for one in found))
+    records(
+        found,
+        columns,
+        ((*(one[key] for key in keys), ", ".join(one["levels"]), one["source"]) for one in found),
+        as_json=as_json,
+    )
 
 
 @kpis.command("show", epilog="Example: minka kpi show accessibility --level region --last 7d")

@@ -8,7 +8,7 @@ import typer
 
 from controller.cli import completion
 from controller.cli.output import Json, bold, client, counted, out, print_json, when
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 
 measurements = typer.Typer(
     no_args_is_help=True, help="Performance data: what is collected, what is missing, which counters are known."
@@ -27,9 +27,6 @@ def list_stations(
 ) -> None:
     """List stations with performance data: the newest period, and what is missing of the last day."""
     found = client().all("/v1/measurements/stations", selector=where, incomplete=incomplete or None)
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("station"),
         Column("newest"),
@@ -41,12 +38,14 @@ def list_stations(
     )
     times = ("newest", "tried", "due")
     rows = ((one, {name: when(one[name]) for name in times}) for one in found)
-    table(
+    records(
+        found,
         columns,
         (
             (one["station"], at["newest"], one["missing"], one["failures"], one["reason"], at["tried"], at["due"])
             for one, at in rows
         ),
+        as_json=as_json,
     )
 
 

@@ -14,7 +14,7 @@ from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.groups import finding_lines, problem_lines, source_of
 from controller.cli.output import Json, client, counted, err, out, print_json, styled, with_warnings
 from controller.cli.progress import working
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 from controller.inventory.source import content_of
 from controller.models.errors import NetworkFilesError
 from controller.models.many import FEW, first_names
@@ -227,9 +227,6 @@ def sharing(selector: Selector = "*", as_json: Json = False) -> None:
     """List the tenants of each cell: by the agreements in force today, and by what Minka has configured."""
     with working("asking for the tenants of each cell", shown=not as_json):
         found = client().all("/v1/network/sharing", selector=selector)
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("cell"),
         Column("rat", 2, tells=True),
@@ -237,7 +234,7 @@ def sharing(selector: Selector = "*", as_json: Json = False) -> None:
         Column("primary", 1, tells=True),
         Column("tenants", prose=True),
     )
-    table(columns, (_shared(cell) for cell in found), counted(len(found), "cell"))
+    records(found, columns, (_shared(cell) for cell in found), counted(len(found), "cell"), as_json=as_json)
 
 
 def _shared(cell: dict[str, Any]) -> list[Any]:

@@ -10,7 +10,7 @@ import typer
 
 from controller.cli import completion
 from controller.cli.output import Json, Limit, Reason, client, counted, err, out, print_json, print_result, styled, when
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 
 oncall = typer.Typer(no_args_is_help=True, help="On call: who is called about escalations, and calls.")
 
@@ -66,9 +66,6 @@ def list_calls(
 ) -> None:
     """List escalations that nobody called acknowledged, the gravest first; a tenant sees its own side, newest first."""
     found = client().all("/v1/oncall/calls", limit, unacknowledged=not every)
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("alarm"),
         Column("side", 3, tells=True),
@@ -82,7 +79,7 @@ def list_calls(
         Column("next", 1, time=True),
         Column("acknowledged", 1, tells=True),
     )
-    table(columns, (_call(one) for one in found), of=found)
+    records(found, columns, (_call(one) for one in found), as_json=as_json)
 
 
 def _call(one: dict[str, Any]) -> tuple[str, ...]:

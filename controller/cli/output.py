@@ -23,6 +23,8 @@ from controller.models.enums import AlarmState, Outcome, RunState
 from controller.models.untrusted import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from controller.cli.client import Client
     from controller.models.settings import Settings
 
@@ -124,12 +126,17 @@ def print_json(data: Any, *, line: bool = False) -> None:
         err.print(data.left_out)
 
 
+def print_answer(data: Any, write: Callable[[Any], object], *, as_json: bool, line: bool = False) -> None:
+    """Print an answer: as JSON, on one line if more will follow; or for people, as ``write`` prints it."""
+    if as_json:
+        print_json(data, line=line)
+    else:
+        write(data)
+
+
 def print_result(data: Any, *texts: Any, as_json: bool) -> None:
     """Print the result of a command: its data as JSON, or a line for people."""
-    if as_json:
-        print_json(data)
-    else:
-        out.print(*texts)
+    print_answer(data, lambda _: out.print(*texts), as_json=as_json)
 
 
 def indented(data: Any) -> str:

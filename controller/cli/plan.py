@@ -33,7 +33,7 @@ from controller.cli.output import (
 from controller.cli.pager import paged
 from controller.cli.plan_view import show_conclusion, show_extent, show_plan
 from controller.cli.progress import counting, working
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 from controller.models.enums import Policy
 
 plans = typer.Typer(no_args_is_help=True, help="Plans on record.")
@@ -178,9 +178,6 @@ def _made(path: str, body: dict[str, Any], *, shown: bool = False) -> dict[str, 
 def list_(limit: Limit = 20, as_json: Json = False) -> None:
     """List plans, newest first."""
     found = client().all("/v1/plans", limit)
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("id"),
         Column("created", 1, tells=True),
@@ -191,7 +188,7 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
         Column("findings", 4),
     )
     rows = ([when(p[c.name]) if c.name == "created" else p.get(c.name) for c in columns] for p in found)
-    table(columns, rows, of=found)
+    records(found, columns, rows, as_json=as_json)
 
 
 @plans.command("show", epilog="Example: minka plans show 42327bc0ca30")

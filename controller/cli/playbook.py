@@ -45,7 +45,7 @@ from controller.cli.plan_view import (
     without_addresses,
 )
 from controller.cli.progress import working
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 from controller.models.many import VARIES
 
 app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in YAML.")
@@ -244,9 +244,6 @@ def steps(
 ) -> None:
     """Show the steps of a playbook's run on one station: what each was given, what it said, and how it ended."""
     found = client().all(f"/v1/runs/{run_id}/steps/{station}")
-    if as_json:
-        print_json(found)
-        return
     # In the order of execution: undos follow all steps, from the last step to the first.
     steps = [step for step in found if not step["undo"]] + [step for step in reversed(found) if step["undo"]]
     columns = (
@@ -259,7 +256,8 @@ def steps(
         Column("said", 4, prose=True, tells=True),
         Column("detail", prose=True),
     )
-    table(
+    records(
+        found,
         columns,
         (
             (
@@ -274,6 +272,7 @@ def steps(
             )
             for step in steps
         ),
+        as_json=as_json,
     )
 
 

@@ -8,8 +8,8 @@ import typer
 
 from controller.cli import completion
 from controller.cli.completion import RunId
-from controller.cli.output import Json, Limit, Reason, client, print_json, print_result, when
-from controller.cli.tables import Column, table
+from controller.cli.output import Json, Limit, Reason, client, print_result, when
+from controller.cli.tables import Column, records
 
 
 def questions(
@@ -22,10 +22,8 @@ def questions(
 ) -> None:
     """List questions of runs that wait for an answer."""
     found = client().all("/v1/questions", limit, run=run_id or None, every=every or None)
-    if as_json:
-        print_json(found)
-        return
-    table(
+    records(
+        found,
         (
             Column("question"),
             Column("text", prose=True),
@@ -45,7 +43,7 @@ def questions(
             )
             for one in found
         ),
-        of=found,
+        as_json=as_json,
     )
 
 

@@ -26,7 +26,7 @@ from controller.cli.output import (
 )
 from controller.cli.progress import working
 from controller.cli.settings import settings as environment
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records
 from controller.inventory.source import content_of
 from controller.models.enums import RecordChoice
 from controller.models.errors import InputError
@@ -136,10 +136,8 @@ def audit(
         raise typer.BadParameter("--anchor belongs to verify")
     times = {name: at.astimezone().isoformat() for name, at in (("since", since), ("until", until)) if at}
     found = client().all("/v1/audit", limit, actor=actor, action=action, object=about, device=device, **times)
-    if as_json:
-        print_json(found)
-        return
-    table(
+    records(
+        found,
         (
             Column("id"),
             Column("at"),
@@ -159,7 +157,7 @@ def audit(
             )
             for row in found
         ),
-        of=found,
+        as_json=as_json,
     )
 
 

@@ -29,7 +29,7 @@ from controller.cli.output import (
 from controller.cli.processes import need_simulators
 from controller.cli.progress import working
 from controller.cli.settings import settings as environment
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 from controller.models.enums import ProposalState, RuleMode
 from controller.models.errors import InputError
 
@@ -410,9 +410,6 @@ def proposals(
 ) -> None:
     """List what rules proposed for alarms, and what became of it, newest first."""
     found = client().all("/v1/remediation/proposals", limit, state=state, rule=rule or None, alarm=alarm or None)
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("id"),
         Column("state"),
@@ -425,7 +422,8 @@ def proposals(
         Column("by", 6),
         Column("why", 3, prose=True, tells=True),
     )
-    table(
+    records(
+        found,
         columns,
         (
             (
@@ -442,7 +440,7 @@ def proposals(
             )
             for one in found
         ),
-        of=found,
+        as_json=as_json,
     )
 
 

@@ -16,7 +16,7 @@ from controller.cli.errors import DIFFERENT, CliError
 from controller.cli.evidence import NOTE
 from controller.cli.output import Json, Limit, bold, client, counted, err, out, print_json, print_result, when
 from controller.cli.progress import working
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 from controller.inventory.source import content_of
 from controller.models.enums import StatementForm, StatementKind
 from controller.models.errors import InputError, in_words
@@ -195,13 +195,10 @@ def list_reports(
 ) -> None:
     """List issued statements, newest first; a tenant sees its own."""
     found = client().all("/v1/statements", limit, tenant=tenant, kind=kind, month=month)
-    if as_json:
-        print_json(found)
-        return
     names = ("id", "kind", "tenant", "month", "version", "issued", "by", "reason")
     rows = ([when(one[name]) if name == "issued" else one[name] for name in names] for one in found)
     columns = [Column(name, rank, prose=name == "reason", tells=True) for rank, name in enumerate(names)]
-    table(columns, rows, of=found)
+    records(found, columns, rows, as_json=as_json)
 
 
 @report.command("verify", epilog="Example: minka report verify bitel-2026-10.csv")

@@ -11,7 +11,7 @@ from controller.cli.completion import RunId
 from controller.cli.follow import follow
 from controller.cli.output import Json, Limit, client, coloured, out, print_json, print_result, styled, when
 from controller.cli.pager import paged
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 from controller.cli.waits import show_waits, state_of, wait_cells
 from controller.models.enums import FoundState, RunState
 
@@ -31,10 +31,8 @@ def runs(
 ) -> None:
     """List runs, newest first."""
     found = client().all("/v1/runs", limit, state=state)
-    if as_json:
-        print_json(found)
-        return
-    table(
+    records(
+        found,
         (
             Column("id"),
             Column("state"),
@@ -64,7 +62,7 @@ def runs(
             )
             for run in found
         ),
-        of=found,
+        as_json=as_json,
     )
 
 

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from controller.cli.listed import Listed
-from controller.cli.output import manner, out, print_json, styled, when
+from controller.cli.output import manner, out, print_answer, styled, when
 from controller.cli.pager import paged
 from controller.models.untrusted import visible
 
@@ -102,12 +102,18 @@ def table(
             out.print(of.left_out)
 
 
-def records(found: Listed, columns: Sequence[Column], *, as_json: bool) -> None:
-    """Print items of the API as JSON, or as a table whose columns are their fields."""
-    if as_json:
-        print_json(found)
-    else:
-        table(columns, ([when(one[c.name]) if c.time else one[c.name] for c in columns] for one in found), of=found)
+def records(
+    found: Listed,
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[Any]] | None = None,
+    title: str = "",
+    *,
+    as_json: bool,
+) -> None:
+    """Print items of the API as JSON, or as a table of these rows; by default its columns are their fields."""
+    if rows is None:
+        rows = ([when(one[c.name]) if c.time else one[c.name] for c in columns] for one in found)
+    print_answer(found, lambda _: table(columns, rows, title, of=found), as_json=as_json)
 
 
 def _lines(row: Sequence[Text], columns: Sequence[Column], laid: Sequence[_Laid]) -> Iterator[Text]:

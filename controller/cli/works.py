@@ -9,7 +9,7 @@ import typer
 
 from controller.cli import completion
 from controller.cli.output import Json, Limit, Reason, client, out, print_json, print_result, when
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records
 
 works = typer.Typer(no_args_is_help=True, help="Work that tenants announce on their own cores.")
 
@@ -38,10 +38,8 @@ def announce(
 def list_works(limit: Limit = 50, as_json: Json = False) -> None:
     """List announced work, newest first; a tenant sees its own."""
     found = client().all("/v1/works", limit)
-    if as_json:
-        print_json(found)
-        return
-    table(
+    records(
+        found,
         (
             Column("id"),
             Column("tenant"),
@@ -65,7 +63,7 @@ def list_works(limit: Limit = 50, as_json: Json = False) -> None:
             )
             for one in found
         ),
-        of=found,
+        as_json=as_json,
     )
 
 
