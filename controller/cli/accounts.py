@@ -9,7 +9,7 @@ import typer
 
 from controller.cli import completion
 from controller.cli.errors import WRONG_INPUT, CliError
-from controller.cli.output import Json, bold, client, err, out, print_json, print_result, when
+from controller.cli.output import Json, bold, client, err, out, print_answer, print_result, when
 from controller.cli.saved_tokens import forget, keep
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, records
@@ -47,7 +47,7 @@ def new(
     body: dict[str, Any] = {"label": label, "scopes": scope, "owner": owner}
     if days is not None:
         body["days"] = days or None
-    _print_secret(client().post("/v1/tokens", body), as_json=as_json)
+    print_answer(client().post("/v1/tokens", body), _print_secret, as_json=as_json)
 
 
 @tokens.command("list", epilog="Example: minka token list --owner ana")
@@ -82,7 +82,8 @@ def rotate(
     as_json: Json = False,
 ) -> None:
     """Replace a token by a new one like it; the old one stays valid for a while."""
-    _print_secret(client().post(f"/v1/tokens/{token_id}/rotate", {"overlap_hours": overlap}), as_json=as_json)
+    issued = client().post(f"/v1/tokens/{token_id}/rotate", {"overlap_hours": overlap})
+    print_answer(issued, _print_secret, as_json=as_json)
 
 
 @tokens.command("revoke", epilog="Example: minka token revoke t-5a1c77e0")
@@ -197,10 +198,10 @@ def _show_code(address: str, code: str) -> None:
 
 def whoami(as_json: Json = False) -> None:
     """Show who you are to the API: role, side, what your token opens, and when it ends."""
-    me = client().get("/v1/me")
-    if as_json:
-        print_json(me)
-        return
+    print_answer(client().get("/v1/me"), _print_caller, as_json=as_json)
+
+
+def _print_caller(me: dict[str, Any]) -> None:
     out.print(bold(me["name"]), f"({me['role']} of {me['side']})")
     out.print(f"may: {', '.join(me['permissions']) or 'nothing'}")
     out.print(f"the token ends {when(me['ends'])}" if me["ends"] else "no end of the token is known here")
@@ -212,12 +213,8 @@ def logout(as_json: Json = False) -> None:
     gone = forget(settings.url)
     if gone is not None:
         _sign_out(settings.model_copy(update={"token": gone.token}))
-    if as_json:
-        print_json({"api": settings.url, "forgotten": gone and gone.name})
-    elif gone is None:
-        out.print(f"nobody is signed in at {settings.url}")
-    else:
-        out.print(f"{gone.name} is signed out of {settings.url}")
+    words = f"nobody is signed in at {settings.url}" if gone is None else f"{gone.name} is signed out of {settings.url}"
+    print_result({"api": settings.url, "forgotten": gone and gone.name}, words, as_json=as_json)
     if settings.token:
         err.print("MINKA_TOKEN is set and stays in use")
 
@@ -239,18 +236,13 @@ def _change(name: str, *, as_json: bool, **values: Any) -> None:
 
 
 def _print_user(user: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(user)
-    else:
-        whose = user["tenant"] or "the host"
-        out.print(f"{user['name']} is {user['role']} of {whose}{', disabled' if user['disabled'] else ''}")
+    state = ", disabled" if user["disabled"] else ""
+    words = f"{user['name']} is {user['role']} of {user['tenant'] or 'the host'}{state}"
+    print_result(user, words, as_json=as_json)
 
 
-def _print_secret(issued: dict[str, Any], *, as_json: bool) -> None:
+def _print_secret(issued: dict[str, Any]) -> None:
     """Print the secret alone on standard output, for scripts, and the rest on standard error."""
-    if as_json:
-        print_json(issued)
-        return
     token = issued["token"]
     err.print(f"token {token['id']} of {token['owner']}, ends {when(token['expires'])}; it is not shown again:")
     out.print(issued["secret"])

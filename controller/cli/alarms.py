@@ -22,7 +22,9 @@ from controller.cli.output import (
     coloured,
     counted,
     out,
+    print_answer,
     print_json,
+    print_lines,
     print_result,
     styled,
     when,
@@ -228,10 +230,10 @@ def _note(alarm: Mapping[str, Any]) -> str:
 @alarms.command("show", epilog="Example: minka alarms show a-1f2e3d4c5b")
 def show_alarm(alarm: AlarmId, as_json: Json = False) -> None:
     """Show an alarm: its object, times, repair, what the repair waits for, and how many alarms follow from it."""
-    found = client().get(f"/v1/alarms/{alarm}")
-    if as_json:
-        print_json(found)
-        return
+    print_answer(client().get(f"/v1/alarms/{alarm}"), _print_alarm, as_json=as_json)
+
+
+def _print_alarm(found: dict[str, Any]) -> None:
     for name, value in found.items():
         if name == "waits_for":
             for wait in value:
@@ -240,7 +242,7 @@ def show_alarm(alarm: AlarmId, as_json: Json = False) -> None:
             known = when(value) if name in _TIMES else coloured(value) if name == "state" else value
             known = ", ".join(value) if isinstance(value, list) else known
             out.print(styled(f"{name.replace('_', ' '):<18}", "bold"), known)
-    for said in client().all(f"/v1/alarms/{alarm}/comments"):
+    for said in client().all(f"/v1/alarms/{found['id']}/comments"):
         print_comment(said)
 
 
@@ -281,11 +283,12 @@ def dispatch(
 
 def print_dispatch(pack: dict[str, Any], *, as_json: bool) -> None:
     """Print a dispatch pack as text or JSON."""
+    print_answer(pack, _print_pack, as_json=as_json)
+
+
+def _print_pack(pack: dict[str, Any]) -> None:
     from controller.models.dispatch import DispatchPack  # noqa: PLC0415 - only for this
 
-    if as_json:
-        print_json(pack)
-        return
     for line in read(DispatchPack, pack).lines:
         out.print(line)
 
@@ -306,10 +309,7 @@ def comment(
 ) -> None:
     """Comment on an alarm; minka alarms show prints the comments."""
     said = client().post(f"/v1/alarms/{alarm}/comments", {"text": text, "to": to or []})
-    if as_json:
-        print_json(said)
-    else:
-        print_comment(said)
+    print_answer(said, print_comment, as_json=as_json)
 
 
 @alarms.command("shelve", epilog="Example: minka alarms shelve a-1f2e3d4c5b --for 8h --reason 'parts ordered'")
@@ -364,22 +364,20 @@ def unshelve(
 def acknowledge(alarm: AlarmId, as_json: Json = False) -> None:
     """Acknowledge an alarm on record, and at its station if the station's AlarmList has it."""
     found = client().post(f"/v1/alarms/{alarm}/acknowledge")
-    if as_json:
-        print_json(found)
-        return
     known = found["alarm"]
-    out.print(f"{alarm} was acknowledged by {known['acknowledged_by']} {when(known['acknowledged'])}")
-    if found["run"]:
-        out.print(f"run {found['run']} acknowledges it at its station")
+    lines = [f"{alarm} was acknowledged by {known['acknowledged_by']} {when(known['acknowledged'])}"]
+    lines += [f"run {found['run']} acknowledges it at its station"] if found["run"] else []
+    print_lines(found, lines, as_json=as_json)
 
 
 @alarms.command("follow", epilog="Example: minka alarms follow --json | jq .station")
 def follow(as_json: Json = False) -> None:
     """Follow alarms as they change, until interrupted."""
     for alarm in changes("/v1/alarms/events"):
-        if as_json:
-            print_json(alarm, line=True)
-        else:
-            what = (alarm["severity"], alarm["station"], object_in_short(alarm), cause_of(alarm), alarm["text"])
-            state = coloured(_state(alarm))
-            out.print(when(alarm["changed"]), alarm["id"], state, *what, _note(alarm) if alarm.get("note") else "")
+        print_answer(alarm, _print_change, as_json=as_json, line=True)
+
+
+def _print_change(alarm: dict[str, Any]) -> None:
+    what = (alarm["severity"], alarm["station"], object_in_short(alarm), cause_of(alarm), alarm["text"])
+    state = coloured(_state(alarm))
+    out.print(when(alarm["changed"]), alarm["id"], state, *what, _note(alarm) if alarm.get("note") else "")

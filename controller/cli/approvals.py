@@ -11,6 +11,7 @@ import typer
 from controller.cli import completion
 from controller.cli.completion import RunId
 from controller.cli.errors import WRONG_INPUT, CliError
+from controller.cli.listed import Listed
 from controller.cli.output import (
     Json,
     Limit,
@@ -19,7 +20,7 @@ from controller.cli.output import (
     client,
     counted,
     out,
-    print_json,
+    print_answer,
     print_result,
     styled,
     when,
@@ -53,27 +54,35 @@ def approvals(
     as_json: Json = False,
 ) -> None:
     """List runs that wait for your side's approval, or show what one run asks of your side."""
-    api = client()
-    one_run: dict[str, Any] = api.get(f"/v1/approvals/{run_id}") if run_id else {}
-    found = [one_run] if run_id else api.all("/v1/approvals")
-    if as_json:
-        print_json(one_run or found)
-        return
+    if run_id:
+        print_answer(client().get(f"/v1/approvals/{run_id}"), _show_parts, as_json=as_json)
+    else:
+        print_answer(client().all("/v1/approvals"), _show_waiting, as_json=as_json)
+
+
+def _show_waiting(found: Listed) -> None:
     for one in found:
-        who = f" by {one['requested_by']}" if one["requested_by"] else ""
-        out.print("run", bold(one["run"]), f"of {when(one['created'])}{who} {one['reason']}")
-        _show_asked(one)
-        show_requirements(one["requirements"], one["votes"])
-        show_open_inputs(one.get("open_inputs", ()))
+        _show_request(one)
     if not found:
         out.print("nothing waits for your approval")
-    if run_id:
-        for part in one_run["parts"]:
-            if words := outage_words(part["outage"]):
-                out.print(f"  {part['station']}: out of service {words}")
-        lines = [(part["station"], row) for part in one_run["parts"] for row in part["diff"]]
-        if lines:  # a playbook without a plan has none, and its steps say what it does
-            show_lines(lines)
+
+
+def _show_parts(one: dict[str, Any]) -> None:
+    _show_request(one)
+    for part in one["parts"]:
+        if words := outage_words(part["outage"]):
+            out.print(f"  {part['station']}: out of service {words}")
+    lines = [(part["station"], row) for part in one["parts"] for row in part["diff"]]
+    if lines:  # a playbook without a plan has none, and its steps say what it does
+        show_lines(lines)
+
+
+def _show_request(one: dict[str, Any]) -> None:
+    who = f" by {one['requested_by']}" if one["requested_by"] else ""
+    out.print("run", bold(one["run"]), f"of {when(one['created'])}{who} {one['reason']}")
+    _show_asked(one)
+    show_requirements(one["requirements"], one["votes"])
+    show_open_inputs(one.get("open_inputs", ()))
 
 
 def _show_asked(one: dict[str, Any]) -> None:

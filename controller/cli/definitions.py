@@ -17,7 +17,7 @@ from controller.cli.output import (
     counted,
     err,
     out,
-    print_json,
+    print_answer,
     print_result,
     styled,
     when,
@@ -86,10 +86,10 @@ def _changed(files: DefinitionFiles, before: dict[str, Any]) -> list[str]:
 @app.command(epilog="Example: minka definitions show")
 def show(as_json: Json = False) -> None:
     """Show the version that is in force: its digest, who put it in force and why, and the files that are left out."""
-    said = client().get("/v1/definitions")
-    if as_json:
-        print_json(said)
-        return
+    print_answer(client().get("/v1/definitions"), _print, as_json=as_json)
+
+
+def _print(said: dict[str, Any]) -> None:
     out.print(f"version {said['number']} ({said['digest'][:12]}), in force since {when(said['at'])}")
     out.print(f"by {said['by']}: {said['reason']}")
     for kind in ("rules", "rules/oncall", "playbooks", "kpis", "kpis/regulators"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,8 @@ import typer
 from controller.cli import completion
 from controller.cli.completion import Selector
 from controller.cli.errors import DIFFERENT, FAILED, CliError
-from controller.cli.output import Json, age, client, counted, err, manner, out, print_json, styled, when
+from controller.cli.listed import Listed
+from controller.cli.output import Json, age, client, counted, err, manner, out, print_answer, styled, when
 from controller.cli.pager import paged
 from controller.cli.plan_view import show_alike
 from controller.cli.progress import counting, working
@@ -38,9 +40,10 @@ def list_(selector: Selector = "*", as_json: Json = False) -> None:
     """List stations with their last known health. 1/3 2? means: of three, one is up and two are unknown."""
     with working("asking for devices", shown=not as_json):
         found = client().all("/v1/devices", selector=selector)
-    if as_json:
-        print_json(found)
-        return
+    print_answer(found, _print_list, as_json=as_json)
+
+
+def _print_list(found: Listed) -> None:
     columns = (
         Column("station"),
         Column("region", 3, tells=True),
@@ -98,12 +101,12 @@ def _adopted(device: dict[str, Any]) -> Any:
 @app.command(epilog="Example: minka device show PE-CUS-0145")
 def show(station: Station, as_json: Json = False) -> None:
     """Show a station as on record: adopted or not, health, core links by tenant."""
-    device = client().get(f"/v1/devices/{station}")
-    if as_json:
-        print_json(device)
-    else:
-        judged = device.get("indicators")
-        _show(device, {one["name"]: one for one in client().all("/v1/kpis")} if judged else {})
+    print_answer(client().get(f"/v1/devices/{station}"), _show_with_kpis, as_json=as_json)
+
+
+def _show_with_kpis(device: dict[str, Any]) -> None:
+    judged = device.get("indicators")
+    _show(device, {one["name"]: one for one in client().all("/v1/kpis")} if judged else {})
 
 
 @paged()
@@ -205,13 +208,14 @@ def get(
     with working("reading the device", shown=not as_json):
         live = client().get(f"/v1/devices/{station}/config")
     tree = {path: leaves for path, leaves in live["tree"].items() if contains in path}
-    if as_json:
-        print_json(live | {"tree": tree})
-        return
-    if live["tree"] and not tree:
+    if live["tree"] and not tree and not as_json:
         raise CliError(_no_entry(station, contains, live["tree"]))
+    print_answer(live | {"tree": tree}, _print_nodes, as_json=as_json)
+
+
+def _print_nodes(live: dict[str, Any]) -> None:
     rows = []
-    for path, leaves in tree.items():
+    for path, leaves in live["tree"].items():
         values = leaves | {f"({name})": value for name, value in live["state"].get(path, {}).items()}
         rows.append((path, " ".join(f"{name}={_value(value)}" for name, value in values.items())))
     if out.is_terminal and not manner.wide:
@@ -255,10 +259,7 @@ def drift(
     with working("reading devices", shown=not as_json):
         said = client().post("/v1/devices/drift", {"selector": selector})
     differing = {station: rows for station, rows in said["stations"].items() if rows}
-    if as_json:
-        print_json(said)
-    else:
-        _show_drift(said, differing)
+    print_answer(said, partial(_show_drift, differing=differing), as_json=as_json)
     if said["unread"]:
         raise typer.Exit(FAILED)
     if differing and exit_code:
@@ -321,10 +322,11 @@ def adopt(
     else:
         said = client().post("/v1/devices/adopt", body)
     failed = {station: one["words"] for station, one in said.items() if not AdoptionCode(one["code"]).adopted}
-    if as_json:
-        print_json(said)
-    else:
-        show_alike(styled("not adopted", "red"), failed)
-        out.print(f"{len(said) - len(failed)} of {len(said)} adopted")
+    print_answer(said, partial(_print_adopted, failed=failed), as_json=as_json)
     if failed:
         raise typer.Exit(FAILED)
+
+
+def _print_adopted(said: dict[str, Any], failed: Mapping[str, str]) -> None:
+    show_alike(styled("not adopted", "red"), failed)
+    out.print(f"{len(said) - len(failed)} of {len(said)} adopted")

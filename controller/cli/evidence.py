@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from controller.cli.errors import DIFFERENT, CliError
-from controller.cli.output import Json, Limit, client, out, print_json, print_result, when
+from controller.cli.output import Json, Limit, client, print_lines, print_result, when
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, records
 from controller.inventory.source import content_of
@@ -169,9 +169,4 @@ def _write(text: str, to: Path | None, *, as_json: bool) -> None:
     """Write a text to a file, or show it."""
     if to is not None:
         to.write_text(text, encoding="utf-8")
-    shown = text.splitlines() if to is None else [f"written to {to}"]
-    if as_json:
-        print_json({"text": text})
-    else:
-        for line in shown:
-            out.print(line)
+    print_lines({"text": text}, text.splitlines() if to is None else [f"written to {to}"], as_json=as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from controller.cli.errors import FAILED, UNREACHABLE, CliError
-from controller.cli.output import bold, client, coloured, err, out, print_json
+from controller.cli.output import bold, client, coloured, err, out, print_json, print_result
 from controller.cli.progress import working
 from controller.cli.waits import show_waits
 from controller.models.enums import Outcome, RunState
@@ -123,11 +123,9 @@ def accepted(
     run: dict[str, Any], of: str, *, detach: bool, as_json: bool, comes_to: Callable[[], None] | None = None
 ) -> None:
     """Show a run that was accepted, what it ``comes_to`` where that is known, and follow it unless ``detach``."""
-    if detach and as_json:
-        print_json(run)
-        return
     if detach:
-        out.print(f"run {run['id']} accepted; follow it with: minka watch {run['id']}")
+        words = f"run {run['id']} accepted; follow it with: minka watch {run['id']}"
+        print_result(run, words, as_json=as_json)
     elif not as_json:
         out.print("run", bold(run["id"]), of)
     if comes_to is not None and not as_json:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from controller.cli import completion, playbook
 from controller.cli import plan as plans
-from controller.cli.output import Detach, Json, Reason, bold, client, counted, out, print_json, styled, when
+from controller.cli.output import Detach, Json, Reason, bold, client, counted, out, print_answer, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, records, table
 from controller.models.many import first_names
@@ -71,11 +72,7 @@ def show_pool(
     pool: Annotated[str, typer.Argument(help="Pool id.", autocompletion=completion.pools)], as_json: Json = False
 ) -> None:
     """Show a pool: its nodes, its functions, and how much of it is sold, used by whom, and free."""
-    found = client().get(f"/v1/pools/{pool}")
-    if as_json:
-        print_json(found)
-    else:
-        _show_pool(found)
+    print_answer(client().get(f"/v1/pools/{pool}"), _show_pool, as_json=as_json)
 
 
 @paged()
@@ -236,10 +233,10 @@ def show_function(
     as_json: Json = False,
 ) -> None:
     """Show a function: what it carries for whom, where it runs, and why it is to run there."""
-    found = client().get(f"/v1/functions/{function}")
-    if as_json:
-        print_json(found)
-        return
+    print_answer(client().get(f"/v1/functions/{function}"), _print_function, as_json=as_json)
+
+
+def _print_function(found: dict[str, Any]) -> None:
     whose = f", {found['owner']}'s" if "owner" in found else ""
     out.print(bold(found["function"]), f"({found['kind']}, {found['package']} {found['version']}{whose})")
     out.print(f"{_replicas(found)} for {counted(found['stations'], 'station')}")
@@ -313,10 +310,7 @@ def place(
 ) -> None:
     """Show where functions would go and why, and who would lose service if nodes fail. Changes nothing."""
     found = client().get("/v1/placement", rebalance=rebalance, fail=fail, bound=bound)
-    if as_json:
-        print_json(found)
-    else:
-        _show_placement(found, fail)
+    print_answer(found, partial(_show_placement, fail=fail), as_json=as_json)
 
 
 @paged()

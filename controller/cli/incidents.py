@@ -28,7 +28,7 @@ from controller.cli.output import (
     coloured,
     counted,
     out,
-    print_json,
+    print_answer,
     print_result,
     styled,
     when,
@@ -110,12 +110,12 @@ def list_incidents(
 @incidents.command("show", epilog="Example: minka incidents show i-1f2e3d4c5b")
 def show(incident: IncidentId, as_json: Json = False) -> None:
     """Show an incident: root, affected cells, reasons, repairs, and minutes lost by each tenant."""
-    found = client().get(f"/v1/incidents/{incident}")
-    if as_json:
-        print_json(found)
-    else:
-        host = "timeline" in found
-        _print(found, client().get(f"/v1/incidents/{incident}/report")["runs"] if host else ())
+    print_answer(client().get(f"/v1/incidents/{incident}"), _print_with_runs, as_json=as_json)
+
+
+def _print_with_runs(found: dict[str, Any]) -> None:
+    host = "timeline" in found
+    _print(found, client().get(f"/v1/incidents/{found['id']}/report")["runs"] if host else ())
 
 
 @incidents.command("report", epilog="Example: minka incidents report i-1f2e3d4c5b > incident.md")
@@ -130,10 +130,7 @@ def report(
     if form not in ("md", "json"):
         raise typer.BadParameter("say md or json")
     found = client().get(f"/v1/incidents/{incident}/report")
-    if as_json or form == "json":
-        print_json(found)
-    else:
-        typer.echo(markdown(found), nl=False)
+    print_answer(found, lambda said: typer.echo(markdown(said), nl=False), as_json=as_json or form == "json")
 
 
 @incidents.command("dispatch", epilog="Example: minka incidents dispatch i-1f2e3d4c5b > ticket.txt")
@@ -146,11 +143,12 @@ def dispatch(incident: IncidentId, as_json: Json = False) -> None:
 def follow(as_json: Json = False) -> None:
     """Follow incidents as they change, until interrupted."""
     for one in changes("/v1/incidents/events"):
-        if as_json:
-            print_json(one, line=True)
-        else:
-            what = (_where(one), cause_of(_root(one)), counted(one["standing"], "alarm"))
-            out.print(when(one["changed"]), one["id"], coloured(_state(one)), *what, one.get("why", ""))
+        print_answer(one, _print_change, as_json=as_json, line=True)
+
+
+def _print_change(one: dict[str, Any]) -> None:
+    what = (_where(one), cause_of(_root(one)), counted(one["standing"], "alarm"))
+    out.print(when(one["changed"]), one["id"], coloured(_state(one)), *what, one.get("why", ""))
 
 
 @incidents.command("ack", epilog="Example: minka incidents ack i-1f2e3d4c5b")
@@ -173,10 +171,7 @@ def comment(
 ) -> None:
     """Comment on an incident; minka incidents show prints the comments."""
     said = client().post(f"/v1/incidents/{incident}/comments", {"text": text, "to": to or []})
-    if as_json:
-        print_json(said)
-    else:
-        print_comment(said)
+    print_answer(said, print_comment, as_json=as_json)
 
 
 @incidents.command("take", epilog="Example: minka incidents take i-1f2e3d4c5b")

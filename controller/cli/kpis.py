@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from controller.cli import completion
 from controller.cli.alarms import duration
 from controller.cli.listed import Listed
-from controller.cli.output import Json, Limit, bold, client, err, out, print_json, when
+from controller.cli.output import Json, Limit, bold, client, err, out, print_answer, when
 from controller.cli.progress import working
 from controller.cli.tables import Column, records, table
 
@@ -75,16 +76,15 @@ def show(
     times = {"begin": begin.isoformat(), "end": end.isoformat() if until else None}
     asked = {"level": level, "selector": where, "tenant": tenant or None, "step": step}
     listed, found = _series(kpi, limit, asked | times)
-    if as_json:
-        print_json(found)
-    elif as_csv:
-        from controller.performance.series import csv_of  # noqa: PLC0415 - only for this
+    print_answer(found, partial(_print_csv if as_csv else _print, listed=listed), as_json=as_json)
 
-        typer.echo(csv_of(listed), nl=False)
-        if listed.left_out:
-            err.print(listed.left_out)
-    else:
-        _print(found, listed)
+
+def _print_csv(_: object, listed: Listed) -> None:
+    from controller.performance.series import csv_of  # noqa: PLC0415 - only for this
+
+    typer.echo(csv_of(listed), nl=False)
+    if listed.left_out:
+        err.print(listed.left_out)
 
 
 def _series(kpi: str, limit: int, asked: Mapping[str, Any]) -> tuple[Listed, dict[str, Any]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from controller.cli import completion
-from controller.cli.output import Json, bold, client, counted, out, print_json, when
+from controller.cli.listed import Listed
+from controller.cli.output import Json, bold, client, counted, out, print_answer, when
 from controller.cli.tables import Column, records, table
 
 measurements = typer.Typer(
@@ -56,11 +59,11 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the missing periods of a station, and which of its files were accepted or refused."""
-    found = client().get(f"/v1/measurements/stations/{station}", days=days)
-    if as_json:
-        print_json(found)
-        return
-    out.print(bold(station), _collected(found["collection"]), soft_wrap=False)
+    print_answer(client().get(f"/v1/measurements/stations/{station}", days=days), _print_station, as_json=as_json)
+
+
+def _print_station(found: dict[str, Any]) -> None:
+    out.print(bold(found["station"]), _collected(found["collection"]), soft_wrap=False)
     missing = sum(span["seconds"] for span in found["missing"]) / 3600
     out.print(f"{when(found['begin'])} to {when(found['end'])}: {missing:,.2f} h are missing", soft_wrap=False)
     if found["missing"]:
@@ -98,9 +101,10 @@ def silences(
     """List how long nobody has to use each cell until that is an alarm `sleeping-cell`, or why that is never known."""
     found = client().all("/v1/measurements/silences", selector=where)
     shown = [one for one in found if one["obstacle"] or not blind]
-    if as_json:
-        print_json(shown)
-        return
+    print_answer(shown, partial(_print_silences, every=found), as_json=as_json)
+
+
+def _print_silences(shown: Sequence[dict[str, Any]], every: Listed) -> None:
     columns = (
         Column("cell"),
         Column("judged after"),
@@ -109,8 +113,8 @@ def silences(
         Column("not judged", 1, prose=True, tells=True),
     )
     table(columns, (_silence(one) for one in shown))
-    without = sum(1 for one in found if one["obstacle"])
-    out.print(f"no silence can be judged of {without:,} of {counted(len(found), 'cell')}")
+    without = sum(1 for one in every if one["obstacle"])
+    out.print(f"no silence can be judged of {without:,} of {counted(len(every), 'cell')}")
 
 
 def _silence(one: dict[str, Any]) -> tuple[str, str, str, str, str]:
@@ -129,9 +133,7 @@ def counters(
     """List the counters on record, with unit, source, and how they add up over time and cells."""
     api = client()
     found = api.all("/v1/measurements/unknown-counters") if unknown else api.all("/v1/measurements/counters")
-    if as_json:
-        print_json(found)
-    elif unknown:
+    if unknown:
         shown = (
             Column("counter"),
             Column("values"),
@@ -140,7 +142,7 @@ def counters(
             Column("last", 3),
         )
         rows = ((one["name"], one["count"], one["station"], when(one["since"]), when(one["last"])) for one in found)
-        table(shown, rows)
+        records(found, shown, rows, as_json=as_json)
     else:
         kept = (
             Column("counter"),
@@ -149,4 +151,5 @@ def counters(
             Column("cells", 2),
             Column("source", 3),
         )
-        table(kept, (tuple(one[key] for key in ("name", "unit", "over_time", "over_cells", "source")) for one in found))
+        names = ("name", "unit", "over_time", "over_cells", "source")
+        records(found, kept, (tuple(one[name] for name in names) for one in found), as_json=as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,19 @@ import typer
 from controller.cli.completion import Selector
 from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.groups import finding_lines, problem_lines, source_of
-from controller.cli.output import Json, client, counted, err, out, print_json, styled, with_warnings
+from controller.cli.listed import Listed
+from controller.cli.output import (
+    Json,
+    client,
+    counted,
+    err,
+    out,
+    print_answer,
+    print_json,
+    print_lines,
+    styled,
+    with_warnings,
+)
 from controller.cli.progress import working
 from controller.cli.tables import Column, records, table
 from controller.inventory.source import content_of
@@ -87,23 +100,18 @@ def check(
         with working("checking files and contracts", shown=not as_json):
             network, findings, where = check_files(directory, endpoints, routers, pools, added or ())
     except NetworkFilesError as error:
-        if as_json:
-            print_json({"valid": False, "problems": [str(problem) for problem in error.problems]})
-        else:
-            for line in problem_lines(error.problems):
-                err.print(line)
-            err.print(styled(counted(len(error.problems), "problem"), "red"))
+        wrong = {"valid": False, "problems": [str(problem) for problem in error.problems]}
+        last = styled(counted(len(error.problems), "problem"), "red")
+        print_lines(wrong, (*problem_lines(error.problems), last), as_json=as_json, to=err)
         raise typer.Exit(WRONG_INPUT) from error
     errors = [finding for finding in findings if finding.severity == "error"]
-    if as_json:
-        print_json({"valid": not errors, "counts": _counts(network), "findings": [_plain(f, where) for f in findings]})
-    else:
-        for line in finding_lines(findings, where):
-            out.print(line)
-        out.print(", ".join(f"{count} {kind}" for kind, count in _counts(network).items()))
-        warned = sum(finding.severity == "warning" for finding in findings)
-        valid = f"valid{with_warnings(warned)}"
-        out.print(styled(counted(len(errors), "contract error"), "red") if errors else styled(valid, "green"))
+    counts = _counts(network)
+    said = {"valid": not errors, "counts": counts, "findings": [_plain(finding, where) for finding in findings]}
+    warned = sum(finding.severity == "warning" for finding in findings)
+    valid = styled(f"valid{with_warnings(warned)}", "green")
+    conclusion = styled(counted(len(errors), "contract error"), "red") if errors else valid
+    words = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    print_lines(said, (*finding_lines(findings, where), words, conclusion), as_json=as_json)
     raise typer.Exit(1 if errors else 0)
 
 
@@ -206,18 +214,19 @@ def show(
     if kind is not None:
         with working(f"asking for {kind}", shown=not as_json):
             items = client().all(f"/v1/network/{kind}")
-        if as_json:
-            print_json(items)
-            return
-        names = [name for name in (items[0] if items else ()) if any(_words(item[name]) for item in items)]
-        # The columns that identify an object come first; on a narrow terminal the last ones go first.
-        columns = [Column(name, index, prose=index > 0, tells=index < _TELLING) for index, name in enumerate(names)]
-        table(columns, ([_words(item[name]) for name in names] for item in items), f"{kind}: {len(items)}")
-        return
-    said = client().get("/v1/network")
-    if as_json:
-        print_json(said)
-        return
+        print_answer(items, partial(_print_objects, kind=kind), as_json=as_json)
+    else:
+        print_answer(client().get("/v1/network"), _print_network, as_json=as_json)
+
+
+def _print_objects(items: Listed, kind: str) -> None:
+    names = [name for name in (items[0] if items else ()) if any(_words(item[name]) for item in items)]
+    # The columns that identify an object come first; on a narrow terminal the last ones go first.
+    columns = [Column(name, index, prose=index > 0, tells=index < _TELLING) for index, name in enumerate(names)]
+    table(columns, ([_words(item[name]) for name in names] for item in items), f"{kind}: {len(items)}")
+
+
+def _print_network(said: dict[str, Any]) -> None:
     out.print(f"{said['name']} ({said['id']}, version {said['digest'][:12]})")
     table(("kind", "count"), said["counts"].items())
 
@@ -286,12 +295,14 @@ def import_(
     to.mkdir(parents=True, exist_ok=True)
     for name, text in said["files"].items():
         (to / name).write_text(text, encoding="utf-8", newline="\n")
-    if as_json:
-        print_json({"written": sorted(said["files"]), "notes": said["notes"]})
-        return
+    written = {"written": sorted(said["files"]), "notes": said["notes"]}
+    print_answer(written, partial(_print_written, to=to), as_json=as_json)
+
+
+def _print_written(said: dict[str, Any], to: Path) -> None:
     for note in said["notes"]:
         out.print(styled("note", "yellow"), note)
-    out.print(f"wrote {', '.join(sorted(said['files']))} to {to}; next: minka network check {to}")
+    out.print(f"wrote {', '.join(said['written'])} to {to}; next: minka network check {to}")
 
 
 def _words(value: Any) -> str:

@@ -9,7 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import completion
-from controller.cli.output import Json, Limit, Reason, client, counted, err, out, print_json, print_result, styled, when
+from controller.cli.listed import Listed
+from controller.cli.output import (
+    Json,
+    Limit,
+    Reason,
+    client,
+    counted,
+    err,
+    out,
+    print_answer,
+    print_result,
+    styled,
+    when,
+)
 from controller.cli.tables import Column, records, table
 
 oncall = typer.Typer(no_args_is_help=True, help="On call: who is called about escalations, and calls.")
@@ -22,10 +35,10 @@ def show(
 ) -> None:
     """Show who is on call now, or at a time: by side, for which escalations, and who is called after whom."""
     asked: dict[str, Any] = {"at": at.astimezone().isoformat()} if at else {}
-    found = client().all("/v1/oncall", **asked)
-    if as_json:
-        print_json(found)
-        return
+    print_answer(client().all("/v1/oncall", **asked), _print_sides, as_json=as_json)
+
+
+def _print_sides(found: Listed) -> None:
     if not found:
         out.print("no schedule is in force: all escalations go to MINKA_ESCALATION_URL")
         return

@@ -23,7 +23,7 @@ from controller.models.enums import AlarmState, Outcome, RunState
 from controller.models.untrusted import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from controller.cli.client import Client
     from controller.models.settings import Settings
@@ -137,6 +137,16 @@ def print_answer(data: Any, write: Callable[[Any], object], *, as_json: bool, li
 def print_result(data: Any, *texts: Any, as_json: bool) -> None:
     """Print the result of a command: its data as JSON, or a line for people."""
     print_answer(data, lambda _: out.print(*texts), as_json=as_json)
+
+
+def print_lines(data: Any, lines: Iterable[Any], *, as_json: bool, to: Terminal = out) -> None:
+    """Print the result of a command: its data as JSON, or lines for people."""
+
+    def write(_: object) -> None:
+        for line in lines:
+            to.print(line)
+
+    print_answer(data, write, as_json=as_json)
 
 
 def indented(data: Any) -> str:

@@ -15,6 +15,7 @@ from controller.cli.approvals import Contracts, contractual, show_outlook
 from controller.cli.completion import Selector
 from controller.cli.errors import DIFFERENT, FAILED, ORPHANED, WRONG_INPUT, CliError
 from controller.cli.follow import accepted
+from controller.cli.listed import Listed
 from controller.cli.output import (
     Detach,
     Json,
@@ -27,7 +28,7 @@ from controller.cli.output import (
     indented,
     new_key,
     out,
-    print_json,
+    print_answer,
     when,
 )
 from controller.cli.pager import paged
@@ -111,10 +112,7 @@ def plan(
     made = _made("/v1/plans", body, shown=not as_json)
     if save is not None:
         save.write_text(indented(made), encoding="utf-8")
-    if as_json:
-        print_json(made)
-    else:
-        _show(made, every=every)
+    print_answer(made, partial(_show, every=every), as_json=as_json)
     if exit_code and (status := _status_of(made)):
         raise typer.Exit(status)
 
@@ -138,10 +136,7 @@ def undo(
 ) -> None:
     """Plan how to undo a run, from its recorded inverses. Changes nothing until you apply the plan."""
     made = _made(f"/v1/runs/{run_id}/undo", {"remove": _removals(remove or [])}, shown=not as_json)
-    if as_json:
-        print_json(made)
-    else:
-        _show(made, every=every)
+    print_answer(made, partial(_show, every=every), as_json=as_json)
 
 
 def _show(made: dict[str, Any], *, every: bool) -> None:
@@ -200,10 +195,7 @@ def show(
     """Show a plan."""
     with working("asking for the plan", shown=not as_json):
         made = client().get(f"/v1/plans/{plan_id}")
-    if as_json:
-        print_json(made)
-    else:
-        _show(made, every=every)
+    print_answer(made, partial(_show, every=every), as_json=as_json)
 
 
 @plans.command("compare", epilog="Example: minka plans compare 42327bc0ca30 0a1b2c3d4e5f")
@@ -216,17 +208,19 @@ def compare(
     """Show how two plans differ."""
     with working("comparing the plans", shown=not as_json):
         lines = client().all(f"/v1/plans/{plan_id}/compare/{other_id}")
-    if as_json:
-        print_json(lines)
-    elif not lines:
+    print_answer(lines, _print_differences, as_json=as_json)
+    if lines and exit_code:
+        raise typer.Exit(DIFFERENT)
+
+
+def _print_differences(lines: Listed) -> None:
+    if not lines:
         out.print("the plans do the same")
     else:
         table(
             (Column("station"), Column("only in"), Column("what", prose=True)),
             ([line[key] for key in ("station", "only_in", "text")] for line in lines),
         )
-    if lines and exit_code:
-        raise typer.Exit(DIFFERENT)
 
 
 def apply(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from controller.cli.completion import RunId
 from controller.cli.definitions import warn_of_files
 from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import accepted, name_of
+from controller.cli.listed import Listed
 from controller.cli.output import (
     Detach,
     Json,
@@ -30,7 +32,7 @@ from controller.cli.output import (
     err,
     new_key,
     out,
-    print_json,
+    print_answer,
     styled,
     with_warnings,
 )
@@ -80,10 +82,10 @@ def allowing(message: str, allow: Mapping[str, Any] | None) -> str:
 @app.command("list", epilog="Example: minka playbook list")
 def list_(as_json: Json = False) -> None:
     """List the controller's playbooks by name."""
-    found = client().all("/v1/playbooks")
-    if as_json:
-        print_json(found)
-        return
+    print_answer(client().all("/v1/playbooks"), _print_list, as_json=as_json)
+
+
+def _print_list(found: Listed) -> None:
     table(
         (Column("name"), Column("parameters", 1, prose=True, tells=True), Column("what", prose=True)),
         (
@@ -106,15 +108,12 @@ def _first_sentence(text: str) -> str:
 @app.command(epilog="Example: minka playbook show lock-cell")
 def show(name: Name, as_json: Json = False) -> None:
     """Show a playbook: what it does, its parameters and steps."""
-    said = client().get(f"/v1/playbooks/{name}")
-    if as_json:
-        print_json(said)
-    else:
-        _show(said["playbook"])
+    print_answer(client().get(f"/v1/playbooks/{name}"), _show, as_json=as_json)
 
 
 @paged()
-def _show(playbook: dict[str, Any]) -> None:
+def _show(said: dict[str, Any]) -> None:
+    playbook = said["playbook"]
     out.print(bold(playbook["name"]), f": {' '.join(playbook['description'].split())}", sep="")
     out.print(f"targets: {playbook['targets']}")
     rows = ((key, _type(one), _default(one), one["description"]) for key, one in playbook["parameters"].items())
@@ -151,18 +150,23 @@ def check(
     from controller.cli.checks import check_playbooks  # noqa: PLC0415 - loads the language only when asked
 
     names, problems, warnings = check_playbooks(path)
-    if as_json:
-        print_json({"valid": not problems, "playbooks": names, "problems": problems, "warnings": warnings})
-    else:
-        for warning in warnings:
-            err.print(styled("warning:", "yellow"), warning)
-        for problem in problems:
-            err.print(problem)
-        words = f"{counted(len(names), 'playbook')} valid{with_warnings(len(warnings))}"
-        wrong = styled(f"{counted(len(problems), 'problem')},", "red")
-        out.print(*((wrong, words) if problems else (styled(words, "green"),)))
+    print_answer(
+        {"valid": not problems, "playbooks": names, "problems": problems, "warnings": warnings},
+        _print_checked,
+        as_json=as_json,
+    )
     if problems:
         raise typer.Exit(WRONG_INPUT)
+
+
+def _print_checked(said: dict[str, Any]) -> None:
+    for warning in said["warnings"]:
+        err.print(styled("warning:", "yellow"), warning)
+    for problem in said["problems"]:
+        err.print(problem)
+    words = f"{counted(len(said['playbooks']), 'playbook')} valid{with_warnings(len(said['warnings']))}"
+    wrong = styled(f"{counted(len(said['problems']), 'problem')},", "red")
+    out.print(*((wrong, words) if said["problems"] else (styled(words, "green"),)))
 
 
 @app.command("dry-run", epilog="Example: minka playbook dry-run lock-cell station=PE-CUS-0145 cell=B28-1")
@@ -188,10 +192,7 @@ def dry_run(
     }
     with working("reading devices and preparing the run", shown=not as_json):
         said = client().post(f"/v1/playbooks/{name}/dry-run", asked)
-    if as_json:
-        print_json(said)
-    else:
-        show_rehearsal(said, every=every)
+    print_answer(said, partial(show_rehearsal, every=every), as_json=as_json)
     if said["refused"] and exit_code:
         raise typer.Exit(DIFFERENT)
 

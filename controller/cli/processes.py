@@ -22,7 +22,7 @@ import typer
 from controller import __version__
 from controller.cli.errors import FAILED, WRONG_INPUT, CliError
 from controller.cli.network import network_folder
-from controller.cli.output import Json, err, out, print_json
+from controller.cli.output import Json, err, print_lines
 from controller.cli.settings import settings as environment
 
 if TYPE_CHECKING:
@@ -163,11 +163,7 @@ def wait(
 
 def _show_up(settings: Settings, text: str, *, as_json: bool) -> None:
     """Print that Minka is up, in the words of `minka up` or as JSON."""
-    if as_json:
-        print_json({"url": settings.url, "home": str(settings.home)})
-        return
-    for line in text.splitlines():
-        out.print(line)
+    print_lines({"url": settings.url, "home": str(settings.home)}, text.splitlines(), as_json=as_json)
 
 
 def _say_progress(home: Path, state: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from controller.cli.output import (
     Reason,
     client,
     out,
-    print_json,
+    print_answer,
     print_result,
     styled,
     when,
@@ -43,9 +44,13 @@ record = typer.Typer(no_args_is_help=True, help="The record itself, after a rest
 def show(as_json: Json = False) -> None:
     """Show whether the record is in doubt, in which case nothing starts until a person decides. Exit status 1 if so."""
     state = client().get("/v1/record")
-    if as_json:
-        print_json(state)
-    elif state["doubt"]:
+    print_answer(state, _print_state, as_json=as_json)
+    if state["doubt"]:
+        raise typer.Exit(FAILED)
+
+
+def _print_state(state: dict[str, Any]) -> None:
+    if state["doubt"]:
         out.print(styled("the record is in doubt", "red"), f"since {when(state['since'])}: {state['doubt']}")
         out.print("nothing starts on stations until a person decides: minka record accept record|devices --reason WHY")
         out.print(
@@ -54,8 +59,6 @@ def show(as_json: Json = False) -> None:
         )
     else:
         out.print(styled("the record is the newest known one", "green"))
-    if state["doubt"]:
-        raise typer.Exit(FAILED)
 
 
 @record.command("accept", epilog="Example: minka record accept devices --reason INC-77")
@@ -73,9 +76,10 @@ def accept(
     """Decide whether the record or the stations are right; work then continues. Changes nothing on stations."""
     with working("comparing stations with the record", shown=not as_json):
         made = client().post("/v1/record/decision", {"choice": choice.value, "reason": reason})
-    if as_json:
-        print_json(made)
-        return
+    print_answer(made, partial(_print_decided, choice=choice), as_json=as_json)
+
+
+def _print_decided(made: dict[str, Any], choice: RecordChoice) -> None:
     if choice is RecordChoice.RECORD:
         out.print("the record is right: where stations differ from it, that is drift from now on, and is repaired")
         out.print(
@@ -180,12 +184,16 @@ def _new_audit_key(*, as_json: bool) -> None:
 def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
     with working("verifying all rows", shown=not as_json):
         proof, anchors, doubt = _proof(files)
-    if as_json:
-        print_json({**proof, "anchors": anchors, "doubt": doubt})
-    elif proof["whole"]:
-        held = f", and holds all {anchors} anchors" if files else ""
+    print_answer({**proof, "anchors": anchors, "doubt": doubt}, _print_verified, as_json=as_json)
+    if not proof["whole"]:
+        raise typer.Exit(FAILED)
+
+
+def _print_verified(proof: dict[str, Any]) -> None:
+    if proof["whole"]:
+        held = f", and holds all {proof['anchors']} anchors" if proof["anchors"] else ""
         out.print(styled("the audit trail is whole", "green") + held)
-    elif doubt:
+    elif doubt := proof["doubt"]:
         what = f", first at row {proof['first_broken']}: {proof['reason']}"
         out.print(styled("the audit trail is not the one that was anchored", "red") + what)
         out.print(
@@ -195,8 +203,6 @@ def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
     else:
         what = f", first at row {proof['first_broken']}: {proof['reason']}"
         out.print(styled("the audit trail was tampered with", "red") + what)
-    if not proof["whole"]:
-        raise typer.Exit(FAILED)
 
 
 def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int, str]:

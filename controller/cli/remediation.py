@@ -11,6 +11,7 @@ import typer
 
 from controller.cli.definitions import warn_of_files
 from controller.cli.errors import WRONG_INPUT, CliError
+from controller.cli.listed import Listed
 from controller.cli.network import network_folder, text_of
 from controller.cli.output import (
     Json,
@@ -21,6 +22,7 @@ from controller.cli.output import (
     counted,
     err,
     out,
+    print_answer,
     print_json,
     print_result,
     styled,
@@ -48,10 +50,10 @@ remediation = typer.Typer(no_args_is_help=True, help="Automatic repair: its swit
 @rules.command("list", epilog="Example: minka rules list --json")
 def list_rules(as_json: Json = False) -> None:
     """List rules with their modes and records."""
-    found = client().all("/v1/rules")
-    if as_json:
-        print_json(found)
-        return
+    print_answer(client().all("/v1/rules"), _print_list, as_json=as_json)
+
+
+def _print_list(found: Listed) -> None:
     columns = (
         Column("rule"),
         Column("mode"),
@@ -101,11 +103,7 @@ def _rung(rung: dict[str, Any]) -> str:
 @rules.command("show", epilog="Example: minka rules show core-link-down")
 def show_rule(name: Name, as_json: Json = False) -> None:
     """Show a rule: what it answers and how, who set its mode, and its record."""
-    found = client().get(f"/v1/rules/{name}")
-    if as_json:
-        print_json(found)
-    else:
-        _print(found)
+    print_answer(client().get(f"/v1/rules/{name}"), _print, as_json=as_json)
 
 
 def _print(rule: dict[str, Any]) -> None:
@@ -212,9 +210,10 @@ def backtest(
     times = {name: at.astimezone().isoformat() for name, at in (("since", since), ("until", until)) if at is not None}
     with working("judging what was reported", shown=not as_json):
         found = client().post("/v1/rules/backtest", {"files": files, **times})
-    if as_json:
-        print_json(found)
-        return
+    print_answer(found, _print_backtest, as_json=as_json)
+
+
+def _print_backtest(found: dict[str, Any]) -> None:
     _warn(found["warnings"])
     out.print(f"{counted(found['reports'], 'report')} from {when(found['since'])} to {when(found['until'])}")
     more = (
@@ -372,25 +371,22 @@ def _set(
 @remediation.command("status", epilog="Example: minka remediation status")
 def status(as_json: Json = False) -> None:
     """Show whether automatic repair is on, or since when it is stopped, by whom and why."""
-    _switch(client().get("/v1/remediation"), as_json=as_json)
+    print_answer(client().get("/v1/remediation"), _print_switch, as_json=as_json)
 
 
 @remediation.command("stop", epilog="Example: minka remediation stop --reason INC-77")
 def stop(reason: Reason = "", as_json: Json = False) -> None:
     """Stop all automatic repair; repairs under way finish."""
-    _switch(client().put("/v1/remediation", {"stopped": True, "reason": reason}), as_json=as_json)
+    print_answer(client().put("/v1/remediation", {"stopped": True, "reason": reason}), _print_switch, as_json=as_json)
 
 
 @remediation.command("resume", epilog="Example: minka remediation resume --reason 'the backhaul is back'")
 def resume(reason: Reason = "", as_json: Json = False) -> None:
     """Resume automatic repair, also after the breaker stopped it."""
-    _switch(client().put("/v1/remediation", {"stopped": False, "reason": reason}), as_json=as_json)
+    print_answer(client().put("/v1/remediation", {"stopped": False, "reason": reason}), _print_switch, as_json=as_json)
 
 
-def _switch(said: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(said)
-        return
+def _print_switch(said: dict[str, Any]) -> None:
     out.print("automatic repair is", styled("stopped", "red") if said["stopped"] else styled("on", "green"))
     if said["since"]:
         out.print(f"since {when(said['since'])}, by {said['by']}{said['reason'] and ': '}{said['reason']}")

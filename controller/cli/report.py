@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ import typer
 from controller.cli import completion
 from controller.cli.errors import DIFFERENT, CliError
 from controller.cli.evidence import NOTE
-from controller.cli.output import Json, Limit, bold, client, counted, err, out, print_json, print_result, when
+from controller.cli.output import Json, Limit, bold, client, counted, err, out, print_answer, print_result, when
 from controller.cli.progress import working
 from controller.cli.tables import Column, records, table
 from controller.inventory.source import content_of
@@ -220,9 +221,10 @@ def verify(
     if proof["wrong"]:
         row = f"audit row {proof['row']}" if proof["row"] else "the audit row"
         raise CliError(f"{row}, which has the digest of {file}, can't be trusted: {proof['wrong']}", DIFFERENT)
-    if as_json:
-        print_json(proof)
-        return
+    print_answer(proof, partial(_print_proof, file=file), as_json=as_json)
+
+
+def _print_proof(proof: dict[str, Any], file: Path) -> None:
     one = proof["statement"]
     out.print(f"{file} is {one['id']} as {proof['form']}, issued {when(one['issued'])} by {one['by']}")
     if proof["row"]:

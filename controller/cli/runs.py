@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from controller.cli.approvals import show_outlook
 from controller.cli.completion import RunId
 from controller.cli.follow import follow
-from controller.cli.output import Json, Limit, client, coloured, out, print_json, print_result, styled, when
+from controller.cli.output import Json, Limit, client, coloured, out, print_answer, print_result, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, records, table
 from controller.cli.waits import show_waits, state_of, wait_cells
@@ -70,15 +71,12 @@ def show(run_id: RunId, as_json: Json = False) -> None:
     """Show a run and how each station ended."""
     api = client()
     run, jobs = api.get(f"/v1/runs/{run_id}"), api.all(f"/v1/runs/{run_id}/jobs")
-    if as_json:
-        print_json(run | {"jobs": jobs})
-        return
-    _show(api, run, jobs)
+    print_answer(run | {"jobs": jobs}, partial(_show, api), as_json=as_json)
 
 
 @paged()
-def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
-    run_id = run["id"]
+def _show(api: Client, run: dict[str, Any]) -> None:
+    run_id, jobs = run["id"], run["jobs"]
     of = f"plan {run['plan']}" if run["procedure"] in _OF_PLANS else f"playbook {run['procedure']}"
     out.print(f"run {run_id} of {of}:", coloured(state_of(run)))
     if run.get("reason"):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.cli.output import Json, bold, client, out, print_json
+from controller.cli.output import Json, bold, client, out, print_answer
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 
@@ -43,10 +43,7 @@ def report(
     api = client()
     if wanted in ("text", "json") and to is None:
         found = api.get("/v1/shift-report", **asked)
-        if wanted == "json":
-            print_json(found)
-        else:
-            _print(found)
+        print_answer(found, _print, as_json=wanted == "json")
         return
     content = api.get_file("/v1/shift-report", format=wanted, **asked)
     if to is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from controller.cli import completion
-from controller.cli.output import Json, Limit, Reason, client, out, print_json, print_result, when
+from controller.cli.output import Json, Limit, Reason, client, print_result, when
 from controller.cli.tables import Column, records
 
 works = typer.Typer(no_args_is_help=True, help="Work that tenants announce on their own cores.")
@@ -27,11 +27,9 @@ def announce(
     """Announce work on your own core: until it ends, alarms of these nodes are neither repaired nor escalated."""
     body = {"nodes": nodes or [], "reason": reason, "ends": until.astimezone().isoformat()}
     work = client().post("/v1/works", body | ({"begins": begins.astimezone().isoformat()} if begins else {}))
-    if as_json:
-        print_json(work)
-    else:
-        what = ", ".join(work["nodes"]) or "all nodes"
-        out.print(f"work {work['id']} on {what} from {when(work['begins'])} until {when(work['ends'])}")
+    what = ", ".join(work["nodes"]) or "all nodes"
+    words = f"work {work['id']} on {what} from {when(work['begins'])} until {when(work['ends'])}"
+    print_result(work, words, as_json=as_json)
 
 
 @works.command("list", epilog="Example: minka works list --limit 5 --json")

@@ -59,15 +59,25 @@ def _calls(function: Callable[..., Any], texts: Texts, above: tuple[object, ...]
 def _of_call(
     node: ast.Call, function: Callable[..., Any], known: Texts, above: tuple[object, ...]
 ) -> Iterator[tuple[str, str]]:
-    """A call of the API itself, or what a function of the command line calls that is called here."""
+    """A call of the API itself, or what functions of the command line call that are called here or print the answer."""
     if isinstance(node.func, ast.Attribute) and node.func.attr in _VERBS and node.args:
         path = _text(node.args[0], known)
         if path is not None and path.startswith("/v1"):
             yield _VERBS[node.func.attr], path
     else:
-        called = _called(node.func, function.__globals__)
-        if inspect.isfunction(called) and called.__module__.startswith("controller.cli."):
-            yield from _calls(called, _bound(called, node, known), (*above, function))
+        for name in (node.func, *_writers(node)):
+            called = _called(name, function.__globals__)
+            if inspect.isfunction(called) and called.__module__.startswith("controller.cli."):
+                bound = _bound(called, node, known) if name is node.func else {}
+                yield from _calls(called, bound, (*above, function))
+
+
+def _writers(call: ast.Call) -> list[ast.expr]:
+    """What ``print_answer`` calls, which prints the answer for people."""
+    if not (isinstance(call.func, ast.Name) and call.func.id == "print_answer"):
+        return []
+    writer = call.args[1]
+    return [writer.args[0] if isinstance(writer, ast.Call) else writer]  # partial(…) has arguments beside the answer
 
 
 def _called(name: ast.expr, known: Mapping[str, Any]) -> Any:
