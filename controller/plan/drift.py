@@ -47,8 +47,7 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
     for path, leaves in difference.changed.items():
         for texts in leaf_texts(root, path, leaves.before, leaves.after, observed.writers):
             yield row(path, rendered.owners[path], *texts)
-    for path, instead in displaced(root, observed.tree, rendered.primaries).items():
-        yield _primary_row(root, path, instead, ours=instead in rendered.tree)
+    yield from _primary_rows(root, rendered, observed)
     edits = find_edits(root, observed, rendered, view.ledger, ())
     for new, old in {**edits.replaced, **edits.kept}.items():
         has = contents(root, old, observed.tree[old])
@@ -63,18 +62,32 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
         yield row(path, (), placed_name(root, path), contents(root, path, observed.tree[path]), "unknown, left alone")
 
 
-def _primary_row(root: NodeSpec, path: Path, instead: Path, *, ours: bool) -> DiffRow:
-    """Another primary PLMN, with the way back: no repair changes a global cell identity, and a person has to."""
-    plmn, first = broadcast_plmn(path), broadcast_plmn(instead)
-    way = "change-primary-plmn puts it first" if ours else f"once {first}, which is not ours, is gone"
-    return row(path, (HOST,), f"{entry_name(root, parent(path))}: primary PLMN", first, f"{plmn}; {way}")
+def _primary_rows(root: NodeSpec, rendered: Rendered, observed: Observed) -> Iterator[DiffRow]:
+    """Other primary PLMNs, with the way back: no repair changes a global cell identity, and a person has to."""
+    for path, instead in displaced(root, observed.tree, rendered.primaries).items():
+        plmn, first = broadcast_plmn(path), broadcast_plmn(instead)
+        ours = instead in rendered.tree
+        way = "change-primary-plmn puts it first" if ours else f"once {first}, which is not ours, is gone"
+        yield row(path, (HOST,), f"{entry_name(root, parent(path))}: primary PLMN", first, f"{plmn}; {way}")
 
 
-def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[Path, ...]:
-    """Desired nodes that are missing or differ, or primary PLMNs that stand first no more, all of which are counted."""
+def displaced_primaries(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[str, ...]:
+    """Primary PLMNs that stand first no more, each with the one that does and the way back, in words."""
+    rows = _primary_rows(root, rendered, observed)
+    return tuple(f"{one.what}: {one.before} instead of {one.after}" for one in rows)
+
+
+def drifted_nodes(
+    root: NodeSpec, rendered: Rendered, observed: Observed, *, repairable: bool = False
+) -> tuple[Path, ...]:
+    """Desired nodes that are missing or differ, or primary PLMNs that stand first no more, all of which are counted.
+
+    With ``repairable``, without the latter, which a repair leaves where they are.
+    """
     difference = diff(root, observed.tree, where_it_stands(root, rendered, observed).tree)
     missing = (path for path in difference.missing if not observed.unseen(path))
-    return tuple(dict.fromkeys((*missing, *difference.changed, *displaced(root, observed.tree, rendered.primaries))))
+    late = () if repairable else displaced(root, observed.tree, rendered.primaries)
+    return tuple(dict.fromkeys((*missing, *difference.changed, *late)))
 
 
 def applied(ledger: Mapping[Path, LedgerNode]) -> Rendered:

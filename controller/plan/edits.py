@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from controller.models.facts import Owners
@@ -14,6 +14,9 @@ from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
 from controller.nrm.profiles import Rendered, broadcast_plmn, carriers_of, cell_of, leaf_of, share_parts
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, elsewhere, list_of, self_made, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, leads_through, leads_to, parent, step
+
+#: Code of a refusal, or of a finding of a repair: another PLMN stands where the primary one has to.
+PRIMARY_CHANGE = "primary-plmn-change"
 
 
 @dataclass(slots=True)
@@ -35,6 +38,7 @@ class Edits:
         along: Entries that go → what goes with them that is not ours, since the device made it for them.
         unknown: Nodes that are neither wanted nor in the ledger, topmost only.
         appended: Entries that have to stand first in their lists and go to the end, since the device knows no places.
+        displaced: In a repair, why primary PLMNs that somebody put behind others stay there.
         refused: Why the station can't be planned: what would be an operation of its own.
     """
 
@@ -51,6 +55,7 @@ class Edits:
     along: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     unknown: list[Path] = field(default_factory=list)
     appended: list[Path] = field(default_factory=list)
+    displaced: dict[Path, str] = field(default_factory=dict)
     refused: list[tuple[str, Path, str]] = field(default_factory=list)
 
 
@@ -62,6 +67,7 @@ def find_edits(
     remove: Collection[str],
     *,
     identities: bool = False,
+    repairs: bool = False,
 ) -> Edits:
     """Compare one station with its desired tree.
 
@@ -72,6 +78,7 @@ def find_edits(
         ledger: What we adopted or applied there.
         remove: Owners whose unwanted nodes may be removed.
         identities: Whether identities on air may change.
+        repairs: Whether it is a repair, in which a primary PLMN that others displaced stays as it is.
     """
     found = Edits()
     difference = diff(root, observed.tree, rendered.tree)
@@ -83,7 +90,7 @@ def find_edits(
             found.refused.append(("create-only", path, f"{fixed} can't be changed on an existing entry"))
         before, after = _followed(root, observed.tree, rendered.tree, path, leaves)
         found.edits.append(Edit(op=Op.MERGE, path=path, before=before, after=after, owners=rendered.owners[path]))
-    first = _primaries(root, observed.tree, rendered, ledger, found, identities=identities)
+    first = _primaries(root, observed.tree, rendered, ledger, found, identities=identities, repairs=repairs)
     for path in (path for path in difference.missing if path not in found.kept):
         places = observed.behaviour.places
         found.edits.append(_create(root, rendered, path, "" if path in first and places else None))
@@ -363,11 +370,13 @@ def _primaries(
     found: Edits,
     *,
     identities: bool,
+    repairs: bool,
 ) -> set[Path]:
     """Keep each list's primary PLMN first; returns entries that have to be put first.
 
     The primary forms the global cell identity, so another one is refused unless identities may change: then all of
-    ours that stand before it go behind the others. One of ours that vanished is put back where it stood.
+    ours that stand before it go behind the others. One of ours that vanished is put back where it stood. One that is
+    displaced already stays so in a repair, which changes no order: it keeps back nothing else.
     """
     deleted = {edit.path for edit in found.edits if edit.op is Op.DELETE}
     wanted = first_entries(root, rendered.tree)
@@ -386,10 +395,23 @@ def _primaries(
             first.add(entry)
         elif identities and all(path in rendered.tree for path in before):
             found.moved[parent(entry)] = tuple(before)
+        elif repairs and entry in observed:
+            found.displaced[entry] = _not_first("stands", entry, order[0], before, rendered.tree)
         else:
-            reason = f"{plmn_part(order[0])} would stand first where the primary {plmn_part(entry)} has to"
-            found.refused.append(("primary-plmn-change", entry, reason.replace(",", "-")))
+            reason = _not_first("would stand", entry, order[0], before, rendered.tree)
+            found.refused.append((PRIMARY_CHANGE, entry, reason))
     return first
+
+
+def _not_first(stands: str, entry: Path, instead: Path, before: Iterable[Path], wanted: Collection[Path]) -> str:
+    """The PLMN in the place of a primary one, and the way to have that first."""
+    plmn, first = broadcast_plmn(entry), broadcast_plmn(instead)
+    others = list(dict.fromkeys(broadcast_plmn(path) for path in before if path not in wanted))
+    way = "change-primary-plmn puts it first"
+    if others:
+        are = "are" if len(others) > 1 else "is"
+        way = f"a person first has to take {' and '.join(others)}, which {are} not ours, off the station"
+    return f"{first} {stands} first where the primary {plmn} has to; {way}"
 
 
 def first_entries(root: NodeSpec, tree: Tree) -> dict[str, Path]:

@@ -105,7 +105,8 @@ class PlanOptions:
             that is for a person's plan, since no repair touches the administrative state.
         reserved: Whether PLMNs that come on air are reserved for operator use, where a profile can say so.
         identities: Whether identities on air may change: PLMNs of global node ids, which restarts the station, and
-            primary PLMNs of cells, which are locked for that. Else the former stay, and the latter keep it out.
+            primary PLMNs of cells, which are locked for that. Else the former stay, and the latter keep it out;
+            an automatic plan leaves both as they are and repairs all else.
     """
 
     selector: str = ""

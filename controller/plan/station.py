@@ -30,7 +30,7 @@ from controller.nrm.profiles import (
 from controller.nrm.schema import NodeRole, NodeSpec, place_of, spec_of
 from controller.nrm.tree import Observed, Path, Tree, child, is_below, parent
 from controller.plan.drift import ledger_nodes
-from controller.plan.edits import Edits, find_edits, first_entries
+from controller.plan.edits import PRIMARY_CHANGE, Edits, find_edits, first_entries
 from controller.plan.inputs import PlanOptions, StationView, in_sight, limited
 from controller.plan.phases import Locks, build_phases, find_locks, outage_of, outage_seconds, was_failed
 from controller.plan.reduction import lowered, lowered_below
@@ -81,7 +81,15 @@ def plan_station(
         part = limited(root, rendered, view, options.limit)
         rendered, view, within, lacking = part.rendered, part.view, part.within, part.lacking
     remove = {owner for owner, count in options.remove.items() if count}
-    edits = find_edits(root, observed, rendered, view.ledger, remove, identities=options.identities)
+    edits = find_edits(
+        root,
+        observed,
+        rendered,
+        view.ledger,
+        remove,
+        identities=options.identities,
+        repairs=options.automatic and not options.identities,
+    )
     if foreign := [one for one in foreign_elements(root, observed) if one not in view.beside]:
         why = foreign_in_words(station, foreign, beside=carries_its_own(root, observed))
         edits.refused.insert(0, (FOREIGN_ELEMENT, child("", root.name, station), why))
@@ -102,6 +110,7 @@ def plan_station(
     ours = edits.orphans.values() if view.adopted and view.retired is None else ()
     orphans = Counter(owner for owners in ours for owner in owners)
     if reason or not (edits.edits or edits.moved or locks.left):
+        reason = reason or _only_displaced(root, edits)
         observed_only = not view.adopted and view.retired is None
         return StationPlan(reason=reason, findings=findings, orphans=orphans, observed_only=observed_only)
     builder = _Builder(station, root, rendered, observed, view, edits, locks, options, within)
@@ -128,6 +137,11 @@ def _reason(
     ours = [view.holders[cell] for cell in locked if cell in view.holders]
     others = [cell for cell in locked if cell not in view.holders]
     return "; ".join([*ours, *([f"somebody else locked cell {', '.join(others)}"] if others else ())])
+
+
+def _only_displaced(root: NodeSpec, edits: Edits) -> str:
+    """Why nothing is done about primary PLMNs that stand first no more, where nothing else is to be done."""
+    return next((f"{PRIMARY_CHANGE}: {entry_name(root, path)}: {why}" for path, why in edits.displaced.items()), "")
 
 
 def _foreign_locks(root: NodeSpec, tree: Tree, ours: Collection[Path]) -> dict[Path, str]:
@@ -342,6 +356,7 @@ def station_findings(
             Finding(code, Severity.ERROR, f"{station}: {entry_name(root, path)}: {text}", station, cell_of(path))
             for code, path, text in edits.refused
         ),
+        *_displaced(station, root, edits),
         *_identities_that_stay(station, root, edits),
         *_reserved_plmns(station, observed, edits, options),
         *_unknown_plmns(station, observed, edits),
@@ -367,6 +382,13 @@ def _dark(station: str, root: NodeSpec, wanted: Rendered, view: StationView) -> 
         are = "is" if len(names) == 1 else "are"
         message = f"{station}: nobody knows whether {' and '.join(names)} {are} there{undone}: {reason}"
         yield Finding("not-read", Severity.WARNING, message, station)
+
+
+def _displaced(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
+    """In a repair: primary PLMNs that stand first no more, and stay so."""
+    for path, why in edits.displaced.items():
+        message = f"{station}: {entry_name(root, path)}: {why}"
+        yield Finding(PRIMARY_CHANGE, Severity.WARNING, message, station, cell_of(path))
 
 
 def _identities_that_stay(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:

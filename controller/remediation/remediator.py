@@ -957,8 +957,12 @@ def _is_well(alarm: Alarm, health: Health | None) -> bool:
 
 
 def _left_out(store: Store, alarm: Alarm, health: Health | None) -> str:
-    """What a repair whose run did not end well left worse off than before; empty if nothing, or if nobody knows."""
-    if health is None or not health.was_read or store.runs.get(alarm.run).state is RunState.SUCCEEDED:
+    """What a repair left: after a run that ended well, its job's remarks; else what is worse off, as far as known."""
+    if store.runs.get(alarm.run).state is RunState.SUCCEEDED:
+        return "; ".join(
+            job.detail for job in store.runs.jobs(alarm.run) if job.station == alarm.station and job.detail
+        )
+    if health is None or not health.was_read:
         return ""
     return _worse_off(store, alarm, health)
 

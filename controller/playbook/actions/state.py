@@ -151,7 +151,16 @@ class WaitOutput(Remarks):
     seconds: float = Field(description="Seconds waited.")
 
 
-class Drift(Noun):
+class DriftChoice(Noun):
+    """Which drift counts."""
+
+    repairable: bool = Field(
+        default=False,
+        description="Pass over primary PLMNs that stand first no more, which no repair moves; `remark` names them.",
+    )
+
+
+class Drift(Remarks):
     """What was found."""
 
     nodes: int = Field(description="Managed nodes that differ from what was last applied.")
@@ -315,10 +324,12 @@ async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | Unmet
 
 
 @action("check-drift", DeviceAccess.READS)
-async def check_drift(context: Context, _: NoInputs) -> Drift | UnmetCondition:
+async def check_drift(context: Context, given: DriftChoice) -> Drift | UnmetCondition:
     """Fail if managed nodes differ from what was last applied. Administrative state is not drift."""
-    nodes = await context.drift()
-    return UnmetCondition(f"{nodes} managed nodes differ from what was applied") if nodes else Drift(nodes=0)
+    if nodes := await context.drift(repairable=given.repairable):
+        return UnmetCondition(f"{nodes} managed nodes differ from what was applied")
+    late = await context.displaced_primaries() if given.repairable else ()
+    return Drift(nodes=len(late), remark=first_names(late, 5, "; "))
 
 
 @action("wait-until", DeviceAccess.READS)

@@ -30,6 +30,7 @@ from controller.plan import (
     StationPlan,
     StationView,
     applied,
+    displaced_primaries,
     drifted_nodes,
     image_in,
     latest_first,
@@ -280,10 +281,15 @@ class StationContext:
         """An alarm on record."""
         return await self.services.store.alarms.get(alarm_id)
 
-    async def drift(self) -> int:
+    async def drift(self, *, repairable: bool = False) -> int:
         """Managed nodes that differ from what was last applied, by this job too."""
         ledger, observed = await self.ledger(), await self.read()
-        return len(drifted_nodes(root_spec(self.profiles), applied(ledger), observed))
+        return len(drifted_nodes(root_spec(self.profiles), applied(ledger), observed, repairable=repairable))
+
+    async def displaced_primaries(self) -> tuple[str, ...]:
+        """Primary PLMNs of what was last applied that stand first no more, in words."""
+        known = applied(await self.ledger())
+        return displaced_primaries(root_spec(self.profiles), known, await self.read()) if known.primaries else ()
 
     async def neighbours(self, tenant: str, within: str) -> Mapping[str, Mapping[Path, LedgerEntry]]:
         """Ledgers of shared stations around."""

@@ -13,6 +13,8 @@ from typing import Any
 
 from controller.inventory.source import Report
 from controller.models.errors import (
+    ConflictError,
+    DeviceError,
     InputError,
     LeaseLostError,
     MinkaError,
@@ -85,7 +87,15 @@ class StationJob:
             raise MinkaError(self._steps.mask.masked(error.message)) from None
         if isinstance(ended, Suspension):
             return replace(ended, reason=self._steps.mask.masked(ended.reason))
-        return replace(ended, detail=self._steps.mask.masked(ended.detail))
+        restored = ended.restored and await self._is_whole()
+        return replace(ended, detail=self._steps.mask.masked(ended.detail), restored=restored)
+
+    async def _is_whole(self) -> bool:
+        """Whether a repair left no primary PLMN behind others, as far as the station can be read."""
+        try:
+            return not await self._context.displaced_primaries()
+        except (ConflictError, DeviceError):
+            return False
 
     async def _work(self) -> JobResult | Suspension:
         steps = self._steps

@@ -317,8 +317,15 @@ class Context(Protocol):
         """An alarm on record. Raises NotFoundError."""
         ...
 
-    async def drift(self) -> int:
-        """How many managed nodes differ from what was last applied. Raises ConflictError while it is observe-only."""
+    async def drift(self, *, repairable: bool = False) -> int:
+        """How many managed nodes differ from what was last applied. Raises ConflictError while it is observe-only.
+
+        With ``repairable``, without primary PLMNs that stand first no more: no repair puts them first.
+        """
+        ...
+
+    async def displaced_primaries(self) -> tuple[str, ...]:
+        """Primary PLMNs that stand first no more, each with the one that does and the way back, in words."""
         ...
 
     async def neighbours(self, tenant: str, within: str) -> Mapping[str, Mapping[Path, LedgerEntry]]:

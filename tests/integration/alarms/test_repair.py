@@ -91,6 +91,27 @@ async def test_what_a_foreign_client_deletes_of_a_tenant_is_told_to_it_and_put_b
     assert [system.store.alarms.get(one.id).run for one in (drift, *missing)][1:] == [""] * len(missing)
 
 
+async def test_a_displaced_primary_plmn_keeps_no_repair_back_and_people_hear_what_puts_it_first(
+    system: LocalSystem,
+) -> None:
+    people = FakeNotifier()
+    before = system.running(LTE)
+    system.edit(
+        LTE,
+        '<EUtranCellFDD><id>1</id><attributes><tac>777</tac><plmnIdList xmlns:yang="urn:ietf:params:xml:ns:yang:1" '
+        'yang:insert="first"><mcc>999</mcc><mnc>02</mnc></plmnIdList></attributes></EUtranCellFDD>',
+    )
+    system.listen()
+    system.remediate(people, rules(verify=2))
+    alarm = await system.ended(LTE, AlarmState.ESCALATED)
+    assert alarm.probable_cause == "configuration-drift"
+    assert "succeeded, yet the alarm stands" in alarm.note
+    assert "primary PLMN: 999-02 instead of 999-01; change-primary-plmn puts it first" in alarm.note
+    assert "777" not in system.running(LTE)
+    assert system.running(LTE) != before, "the order of the list stays"
+    assert system.runs_for_alarms() == 1
+
+
 async def test_a_node_that_drifts_again_after_its_repair_is_left_alone_and_people_are_asked(
     system: LocalSystem,
 ) -> None:

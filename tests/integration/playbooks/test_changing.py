@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from controller.models.alarm import CONFIGURATION_DRIFT, AlarmSource
+from controller.models.alarm import (
+    CONFIGURATION_DRIFT,
+    DIVERGED,
+    AlarmReport,
+    AlarmSource,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.errors import InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Agreement, Network, Tenant
 from controller.models.plan import Plan
@@ -144,6 +151,13 @@ async def test_a_primary_plmn_changes_on_locked_cells_and_comes_back(system: Pla
     assert all_running(system) == before
 
 
+def put_first(system: PlaybookSystem, mnc: str) -> None:
+    """A foreign client puts a PLMN first in the list of cell 1."""
+    entry = "<EUtranCellFDD><id>1</id><attributes><plmnIdList"
+    entry += ' xmlns:yang="urn:ietf:params:xml:ns:yang:1" yang:insert="first">'
+    system.edit(STATION, f"{entry}<mcc>999</mcc><mnc>{mnc}</mnc></plmnIdList></attributes></EUtranCellFDD>")
+
+
 async def test_a_listener_that_looks_on_sees_that_another_plmn_was_put_first_and_that_it_is_back(
     system: PlaybookSystem,
 ) -> None:
@@ -157,11 +171,8 @@ async def test_a_listener_that_looks_on_sees_that_another_plmn_was_put_first_and
         return system.store.healths.find([STATION])[STATION].drift, bool(stands)
 
     assert [await drift() for _ in range(2)] == [(0, False)] * 2
-    put_first = "<EUtranCellFDD><id>1</id><attributes><plmnIdList"
-    put_first += ' xmlns:yang="urn:ietf:params:xml:ns:yang:1" yang:insert="first">'
-    for (mcc, mnc), found in ((("999", "02"), (1, True)), (("999", "01"), (0, False))):
-        keys = f"<mcc>{mcc}</mcc><mnc>{mnc}</mnc></plmnIdList></attributes></EUtranCellFDD>"
-        system.edit(STATION, put_first + keys)
+    for mnc, found in (("02", (1, True)), ("01", (0, False))):
+        put_first(system, mnc)
         assert [await drift() for _ in range(2)][1] == found
 
 
@@ -315,3 +326,51 @@ async def test_what_is_nobodys_is_left_alone_and_keeps_no_repair_from_staying(sy
     assert "<tac>77</tac>" not in system.running(STATION)
     assert other in system.running(STATION)
     await system.succeeds("audit-drift", where=STATION)
+
+
+async def test_a_displaced_primary_plmn_keeps_no_repair_back_and_the_job_says_what_puts_it_first(
+    system: PlaybookSystem,
+) -> None:
+    before = system.running(STATION)
+    system.change(STATION, tac="77")
+    put_first(system, "02")
+    run = await system.succeeds("repair-drift", where=STATION)
+    assert "<tac>77</tac>" not in system.running(STATION)
+    assert first_plmns(system, STATION)[0] == "999-02", "no repair changes a global cell identity"
+    job = system.job(run, STATION)
+    assert job.detail.endswith("cell 1: primary PLMN: 999-02 instead of 999-01; change-primary-plmn puts it first")
+    found = await system.run("audit-drift", where=STATION)
+    assert "1 managed nodes differ" in system.job(found, STATION).detail, "it is drift all the same"
+    with pytest.raises(
+        PlanRefusedError, match=r"the plan leaves all devices out: .*; change-primary-plmn puts it first"
+    ):
+        await system.run("repair-drift", where=STATION)
+    await system.succeeds("change-primary-plmn", where=f"device={STATION}")
+    assert system.running(STATION) == before
+    await system.succeeds("audit-drift", where=STATION)
+
+
+async def test_a_repair_that_leaves_a_primary_plmn_displaced_does_not_end_the_alarm_that_a_run_diverged(
+    system: PlaybookSystem,
+) -> None:
+    def diverged() -> list[str]:
+        return [one.id for one in system.store.alarms.standing([STATION]) if one.probable_cause == DIVERGED]
+
+    raised = AlarmReport(
+        station=STATION,
+        object=ObjectClass.STATION.value,
+        object_class=ObjectClass.STATION,
+        probable_cause=DIVERGED,
+        severity=PerceivedSeverity.MAJOR,
+        source=AlarmSource.CHECK,
+        at=system.clock.now(),
+    )
+    alarm = system.store.alarms.report(raised)
+    put_first(system, "02")
+    system.change(STATION, tac="77")
+    await system.succeeds("repair-drift", where=STATION)
+    assert diverged() == [alarm.id], "the station is not as it was applied"
+    put_first(system, "01")
+    system.change(STATION, tac="78")
+    await system.succeeds("repair-drift", where=STATION, again="true")
+    assert diverged() == []

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from controller.models.errors import NotFoundError, PlanRefusedError
+from controller.models.facts import Severity
 from controller.models.network import Network
+from controller.models.plan import PhaseKind
 from controller.nrm.apply import apply_edits
 from controller.nrm.diff import plmn_part
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Observed, parent
 from controller.plan import (
+    PlanOptions,
+    StationPlan,
     adopted_nodes,
     applied,
     carried_nodes,
+    displaced_primaries,
     drift,
     drifted_nodes,
     ledger_nodes,
+    plan_station,
     recreate_endpoints_change,
 )
 from controller.plan.edits import first_entries
@@ -82,6 +89,55 @@ def test_a_primary_plmn_behind_one_of_nobody_waits_until_that_has_gone() -> None
     there = _beta_first(view(TWO), ("999,99", "999,99,000001,1"))
     rows = {(one.what, one.before, one.after) for one in drift(ROOT, applied(there.ledger), there)}
     assert ("cell L1: primary PLMN", "999-99", "716-01; once 999-99, which is not ours, is gone") in rows
+
+
+def _repaired(there: StationView) -> StationPlan:
+    """What a repair plans for the station."""
+    return plan_station("S1", PROFILES, applied(there.ledger), there, PlanOptions(automatic=True))
+
+
+def test_a_repair_leaves_a_displaced_primary_plmn_where_it_is_and_brings_back_all_else() -> None:
+    share = f"{LTE_CELL}/plmnRadioShareList[716,02]"
+    there = _beta_first(view(TWO, edit={LTE: {"eNBName": "x"}, share: None}))
+    made = _repaired(there)
+    assert made.change is not None
+    (phase,) = made.change.phases
+    assert (phase.kind, {edit.path for edit in phase.edits}) == (PhaseKind.EDIT, {LTE, share}), "nothing is locked"
+    assert [(one.code, one.severity, one.cell, one.message) for one in made.findings] == [
+        (
+            "primary-plmn-change",
+            Severity.WARNING,
+            cell,
+            f"S1: {name}: 716-02 stands first where the primary 716-01 has to; change-primary-plmn puts it first",
+        )
+        for cell, name in (("L1", "PLMN 716-01"), ("N1", "PLMN and slice 716-01 slice 1-000001"))
+    ]
+    assert there.observed
+    after = replace(there.observed, tree=apply_edits(ROOT, there.observed.tree, phase.edits))
+    known = applied(there.ledger)
+    assert displaced_primaries(ROOT, known, after) == displaced_primaries(ROOT, known, there.observed) != ()
+    assert drifted_nodes(ROOT, known, after, repairable=True) == ()
+    assert len(drifted_nodes(ROOT, known, after)) == 2, "it is drift all the same"
+
+
+@pytest.mark.parametrize(
+    ("by", "way"),
+    [
+        (("716,02", "716,02,000002,1"), "716-02 stands first .*; change-primary-plmn puts it first"),
+        (("999,99", "999,99,000001,1"), "a person first has to take 999-99, which is not ours, off the station"),
+    ],
+)
+def test_a_repair_of_a_displaced_primary_plmn_alone_says_who_puts_it_first(by: tuple[str, str], way: str) -> None:
+    made = _repaired(_beta_first(view(TWO), by))
+    assert made.change is None
+    assert re.fullmatch(f"primary-plmn-change: PLMN 716-01: .*{way}", made.reason), made.reason
+
+
+def test_a_plan_by_the_files_is_still_refused_where_a_primary_plmn_is_displaced() -> None:
+    there = _beta_first(view(TWO, edit={LTE_CELL: {"tac": "9"}}))
+    made = plan_station("S1", PROFILES, rendered(TWO), there, PlanOptions())
+    assert made.change is None
+    assert made.reason.startswith("primary-plmn-change: PLMN 716-01: 716-02 would stand first")
 
 
 def test_the_place_of_a_primary_plmn_that_is_missing_is_no_drift_of_its_own() -> None:
