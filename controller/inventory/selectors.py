@@ -30,7 +30,7 @@ _FEW = 8
 #: Values of keys that are the same in each network.
 _FIXED = {"rat": frozenset(one.value for one in Rat), "profile": frozenset(PROFILE_RATS)}
 #: What no id, band or pattern has.
-_ODD = re.compile(r"[\s=;&()'\"<>{}+]")
+_ODD = re.compile(r"[\s=;&()'\"<>{}+\[\]]")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Condition:
     def among(self, values: Iterable[str]) -> set[str]:
         """Those of the values that match."""
         exact = {pattern for pattern in self.patterns if not _is_wild(pattern)}
-        wild = [translate(pattern) for pattern in dict.fromkeys(self.patterns) if _is_wild(pattern)]
+        # A bracket stands for itself: the language has no sets of characters.
+        wild = [translate(one.replace("[", "[[]")) for one in dict.fromkeys(self.patterns) if _is_wild(one)]
         if not wild:
             return exact & set(values)
         matches = re.compile("|".join(wild)).match
@@ -75,7 +76,7 @@ def parse_selector(selector: str, placeholders: Collection[str] = ()) -> tuple[C
         if odd := next((value for value in patterns if _ODD.search(value)), ""):
             raise InputError(
                 f"selector {selector!r}: {odd!r} has {_ODD.search(odd)[0]!r} in it, which no name has: "  # type: ignore[index]
-                "conditions are joined by commas, values by |, as in region=cusco|puno,rat=NR"
+                "conditions are joined by commas, values by |, as in region=cusco|puno,rat=NR; wildcards are * and ?"
             )
         if not all(patterns):
             raise InputError(
@@ -145,7 +146,7 @@ def select(network: Network, selector: str) -> tuple[str, ...]:
 
 
 def _is_wild(pattern: str) -> bool:
-    return not {"*", "?", "["}.isdisjoint(pattern)
+    return not {"*", "?"}.isdisjoint(pattern)
 
 
 class _Facet(NamedTuple):

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.inventory.definitions import read_folder
@@ -25,11 +25,12 @@ from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Noun
 from controller.playbook.language import parameters, playbook
 from controller.playbook.language.check import check, check_actions
-from controller.playbook.language.playbook import Playbook
+from controller.playbook.language.playbook import Playbook, PlaybookName
 from controller.playbook.language.registry import Registry
 
 N = TypeVar("N", bound=Noun)
 
+_NAME: TypeAdapter[str] = TypeAdapter(PlaybookName)
 _FORMS = {**FORMS, **forms_in(vars(parameters)), **forms_in(vars(playbook))}
 
 
@@ -42,8 +43,16 @@ class Loaded:
     digest: str
 
 
-def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | None:
-    """The playbook of a text; None after reporting its errors."""
+def parse(text: str, file: str, registry: Registry, report: Report, called: str = "") -> Loaded | None:
+    """The playbook of a text; None after reporting its errors.
+
+    Args:
+        text: What the file says.
+        file: Its path, for people.
+        registry: The actions that there are.
+        report: Collects problems.
+        called: The name by the file; empty for a text that is no file.
+    """
     before = len(report.problems)
     node = read_yaml(text, file, report, whole=False)
     if node is None:
@@ -51,6 +60,8 @@ def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | 
             report.file(file, 0, "the file is empty")
         return None
     entry = Entry("playbook", file, node.line, "playbook", node.plain(), node)
+    if called:
+        _check_name(entry, called, report)
     try:
         playbook = Playbook.model_validate(entry.data)
     except ValidationError as error:
@@ -60,6 +71,18 @@ def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | 
     if len(report.problems) > before:
         return None
     return Loaded(playbook, text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _check_name(entry: Entry, called: str, report: Report) -> None:
+    """Report a name that is not that of the file, whatever else is wrong; one that is no name is reported as such."""
+    try:
+        name = _NAME.validate_python(entry.data["name"])
+    except (LookupError, TypeError, ValidationError):
+        return
+    if name != called:
+        report.entry(
+            entry, ("name",), "not as its file", value=name, expected=f"{called!r}, or call the file {name}.yaml"
+        )
 
 
 def _report_all(entry: Entry, error: ValidationError, registry: Registry, report: Report) -> None:
@@ -275,11 +298,7 @@ class Library:
         if path in self._unread:
             report.file(path, *self._unread[path])
             return None
-        loaded = parse(self._texts[path], path, self.registry, report)
-        if loaded is not None and loaded.playbook.name != name:
-            report.file(path, 1, f"the playbook is called {loaded.playbook.name!r}, not as its file")
-            return None
-        return loaded
+        return parse(self._texts[path], path, self.registry, report, name)
 
     def all(self, report: Report) -> Iterator[Loaded]:
         """All valid playbooks; errors of the others are reported."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -383,9 +384,17 @@ def test_links_lead_to_files_of_the_folder_only(tmp_path: Path) -> None:
 
 
 def test_a_file_is_called_as_its_playbook(tmp_path: Path) -> None:
-    (tmp_path / "other.yaml").write_text(GOOD)
-    with pytest.raises(InputError, match="not as its file"):
+    path = tmp_path / "other.yaml"
+    said = "other.yaml:2: playbook.name = 'own': not as its file; 'other', or call the file own.yaml"
+    for text, more in ((GOOD, ""), (GOOD.replace("action: read-state", "action: read-stat"), "no such action")):
+        path.write_text(f"# Locks.\n{text}")
+        with pytest.raises(InputError, match=re.escape(said)) as caught:
+            Library.in_folder(tmp_path, registry()).load("other")
+        assert more in str(caught.value), "all is told at once"
+    path.write_text(GOOD.replace("name: own", "name: My Own"))
+    with pytest.raises(InputError) as caught:
         Library.in_folder(tmp_path, registry()).load("other")
+    assert str(caught.value).count("playbook.name") == 1, "one that is no name is told once"
 
 
 def test_the_shipped_ones_are_right() -> None:
