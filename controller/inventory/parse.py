@@ -151,9 +151,9 @@ def report_error(
     value = error["input"]
     if error["type"] == "extra_forbidden":
         # Never the value: somebody may have put a password into the unknown field.
-        fields = fields_at(model, path[:-1])
-        expected = report.did_you_mean(str(path[-1]), fields) or f"fields are {', '.join(fields)}"
-        report.entry(entry, path, "no such field", expected=expected)
+        name, fields = str(path[-1]), fields_at(model, path[:-1])
+        expected = model_at(model, path[:-1]).ELSEWHERE.get(name) or report.did_you_mean(name, fields)
+        report.entry(entry, path, "no such field", expected=expected or f"fields are {', '.join(fields)}")
         return
     message, expected = explain(error, forms, report.did_you_mean)
     report.entry(entry, path, message, value=None if error["type"] == "missing" else value, expected=expected)
@@ -161,11 +161,16 @@ def report_error(
 
 def fields_at(model: type[Noun], path: tuple[str | int, ...]) -> tuple[str, ...]:
     """Field names of the model at a path."""
+    return tuple(info.alias or name for name, info in model_at(model, path).model_fields.items())
+
+
+def model_at(model: type[Noun], path: tuple[str | int, ...]) -> type[Noun]:
+    """The model at a path in a model."""
     for part in path:
         field = next((info for name, info in model.model_fields.items() if part in (name, info.alias)), None)
         if field is not None:  # otherwise a key of a mapping, or the index of an item
             model = next(_models_in(field.annotation), model)
-    return tuple(info.alias or name for name, info in model.model_fields.items())
+    return model
 
 
 def _models_in(annotation: Any) -> Iterator[type[Noun]]:

@@ -56,8 +56,7 @@ def read_yaml(text: str, file: str, report: Report, *, whole: bool = True) -> No
         return None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        tab = mark is not None and _is_indented_by_tabs(text, mark.line)
-        expected = "indent with blanks, not with tabs" if tab else ""
+        expected = _hint(text, mark.line) if mark is not None else ""
         report.file(file, mark.line + 1 if mark else 0, f"not YAML: {error.problem or error.context}", expected)
         return None
     except yaml.reader.ReaderError as error:
@@ -67,9 +66,12 @@ def read_yaml(text: str, file: str, report: Report, *, whole: bool = True) -> No
     return None if builder.lost or (whole and builder.broken) else builder.root
 
 
-def _is_indented_by_tabs(text: str, number: int) -> bool:
+def _hint(text: str, number: int) -> str:
+    """What would be right in a line that is not YAML; empty if that is not known."""
     line = next(islice(text.splitlines(), number, None), "")
-    return "\t" in line[: len(line) - len(line.lstrip())]
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "indent with blanks, not with tabs"
+    return "there are no blocks {% %}, so neither loops nor includes" if "{%" in line else ""
 
 
 class _Builder:

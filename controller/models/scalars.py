@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from functools import cache, cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -30,7 +31,13 @@ HOST = "host"
 
 
 class Noun(BaseModel):
-    """Base of every frozen model: unknown fields are errors, and changes are made by copying."""
+    """Base of every frozen model: unknown fields are errors, and changes are made by copying.
+
+    Attributes:
+        ELSEWHERE: Fields that files of other products have, and that people write by habit → what there is instead.
+    """
+
+    ELSEWHERE: ClassVar[Mapping[str, str]] = {}
 
     # A process uses only some of the nouns, so a validator is built at its first use and not at each start.
     model_config = ConfigDict(

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from controller.assurance.health import OWN_CAUSES
 from controller.inventory.definitions import read_folder
@@ -34,6 +34,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.definitions import DefinitionKind, Definitions
+from controller.models.enums import RuleMode
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Identifier, Network, Noun
 from controller.models.rule import concerns_only
@@ -238,6 +239,14 @@ class Trust(Noun):
     failures: int = Field(default=3, ge=1)
 
 
+def _of_file(given: Any) -> Any:
+    if given == RuleMode.AUTO:
+        raise ValueError(
+            "a file lets a rule observe or ask; a person lets it act: minka rules promote NAME --mode auto"
+        )
+    return given
+
+
 class Rule(Noun):
     """One rule.
 
@@ -252,7 +261,7 @@ class Rule(Noun):
     description: str
     match: Match
     priority: int = 0
-    mode: Literal["observe", "ask"] = "observe"
+    mode: Annotated[Literal["observe", "ask"], BeforeValidator(_of_file)] = "observe"
     guards: RuleGuards = RuleGuards()
     ladder: tuple[Rung, ...] = Field(min_length=1)
     verify: Verify = Verify()

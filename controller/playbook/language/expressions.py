@@ -80,6 +80,17 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Test,
 )
 
+#: Arithmetic that expressions don't have, by its sign.
+_NO_SIGNS: Mapping[type[nodes.Node], str] = {
+    nodes.Mul: "*",
+    nodes.Div: "/",
+    nodes.FloorDiv: "//",
+    nodes.Mod: "%",
+    nodes.Pow: "**",
+}
+#: Filters of templates elsewhere that make a list of parts of its entries, or choose some of them.
+_OF_ENTRIES = ("map", "select", "reject", "selectattr", "rejectattr")
+
 
 def _joined(items: Sequence[Any], between: str = ", ") -> str:
     if isinstance(items, str):
@@ -412,9 +423,10 @@ def expressions_in(given: Any) -> Iterator[str]:
 
 def _check(node: nodes.Node) -> None:
     if not isinstance(node, _ALLOWED):
-        raise InputError(f"{type(node).__name__.lower()} is not allowed in expressions")
+        raise InputError(_not_allowed(node))
     if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
-        raise InputError(f"there is no filter {node.name!r}; known: {', '.join(sorted(_FILTERS))}")
+        other = "; lists of names come from steps, as in seen.dark of a read-state" if node.name in _OF_ENTRIES else ""
+        raise InputError(f"there is no filter {node.name!r}{other}; known: {', '.join(sorted(_FILTERS))}")
     if isinstance(node, nodes.Test) and node.name not in _TESTS:
         raise InputError(f"there is no test {node.name!r}; known: {', '.join(sorted(_TESTS))}")
     if isinstance(node, nodes.Filter | nodes.Test) and (node.dyn_args or node.dyn_kwargs):
@@ -426,6 +438,17 @@ def _check(node: nodes.Node) -> None:
     name = getattr(node, "attr", getattr(node, "name", ""))
     if isinstance(name, str) and name.startswith("_"):
         raise InputError(f"names may not begin with an underscore: {name}")
+
+
+def _not_allowed(node: nodes.Node) -> str:
+    """What expressions do not have, and what there is instead."""
+    if sign := _NO_SIGNS.get(type(node)):
+        return (
+            f"expressions only add (+) and subtract (-), there is no {sign}; write the result, or make it a parameter"
+        )
+    if isinstance(node, nodes.Call):
+        return f"functions and methods can't be called in expressions; there are filters: {', '.join(sorted(_FILTERS))}"
+    return f"{type(node).__name__.lower()} is not allowed in expressions"
 
 
 def _can_be_written(value: Any) -> bool:

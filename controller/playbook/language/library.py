@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.inventory.definitions import read_folder
-from controller.inventory.parse import FORMS, fields_at, forms_in, report_error
+from controller.inventory.parse import FORMS, fields_at, forms_in, model_at, report_error
 from controller.inventory.source import Entry, FieldPath, Report, nearest, suggest
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.definitions import DefinitionKind, Definitions
@@ -217,6 +217,8 @@ def _as_meant(
         *above, wrong = one["loc"]
         around = reduce(operator.getitem, above, meant.data)
         value, right = around.pop(wrong), nearest(str(wrong), fields_at(model, tuple(above)))
+        if wrong in model_at(model, tuple(above)).ELSEWHERE:
+            continue
         if right and right not in around:
             around[right] = value
             spelt.add((*above, right))

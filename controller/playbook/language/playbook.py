@@ -289,6 +289,9 @@ class Undo(Noun):
     with_: dict[str, Any] = Field(default={}, alias="with")
 
 
+_NO_LOOP = "a step runs once on each device; its inputs name several objects, as in cells: [B28-1, B28-2]"
+
+
 class Step(Noun):
     """One step, done on each station.
 
@@ -304,6 +307,14 @@ class Step(Noun):
         checks: Expressions that must be true afterwards, else the step fails; ``output`` is the action's output.
         undo: How to take it back when a later step fails; by default a change is taken back by its own inverse.
     """
+
+    ELSEWHERE = {
+        "loop": _NO_LOOP,
+        "with_items": _NO_LOOP,
+        "until": 'checks, as in ["{{ output.changed }}"], with retries tries it again',
+        "delay": "retry_seconds is the time between two tries",
+        "ignore_errors": "a step that fails ends the job, and what was done is undone; when leaves a step out",
+    }
 
     name: Text
     action: Identifier
@@ -342,6 +353,13 @@ class Playbook(Noun):
             only read. Where one fails, the whole wave is undone and the run stops. A station that none of them
             concerns (``when``) doesn't stand.
     """
+
+    ELSEWHERE = {
+        "hosts": "targets is the selector of the devices, as in region=cusco",
+        "tasks": "steps is the list of what is done",
+        "vars": "parameters are the values that a person gives",
+        "mode": "rules have modes: minka rules promote lets a rule act, and a playbook runs when somebody asks for it",
+    }
 
     name: PlaybookName
     description: Text

@@ -90,7 +90,49 @@ def test_a_good_one() -> None:
             "{{ cel }}",
             "own.yaml:12: playbook.steps[1].with.cells: unknown name cel; did you mean 'cell'?",
         ),
-        ("{{ cell }}", "{{ cell() }}", "call is not allowed"),
+        (
+            "{{ cell }}",
+            "{{ cell() }}",
+            "own.yaml:12: playbook.steps[1].with.cells: functions and methods can't be called in expressions; there",
+        ),
+        (
+            "action: read-state",
+            'action: wait-until\n    with: {condition: reachable, seconds: "{{ cell * 3600 }}"}',
+            "own.yaml:9: playbook.steps[0].with.seconds: expressions only add (+) and subtract (-), there is no *",
+        ),
+        (
+            '["{{ cell }}"]',
+            "\"{{ seen.cells | map(attribute='cell') }}\"",
+            "playbook.steps[1].with.cells: there is no filter 'map'; lists of names come from steps, as in seen.dark",
+        ),
+        *(
+            (
+                "action: read-state",
+                f"action: read-state\n    {field}: 3",
+                f"own.yaml:9: playbook.steps[0].{field}: {said}",
+            )
+            for field, said in (
+                ("loop", "no such field; a step runs once on each device; its inputs name several objects"),
+                ("with_items", "no such field; a step runs once on each device; its inputs name several objects"),
+                ("until", "no such field; checks, as in"),
+                ("delay", "no such field; retry_seconds is the time between two tries"),
+                ("ignore_errors", "no such field; a step that fails ends the job, and what was done is undone"),
+            )
+        ),
+        *(
+            ('targets: "*"', f'targets: "*"\n{field}: 3', f"own.yaml:6: playbook.{field}: no such field; {said}")
+            for field, said in (
+                ("hosts", "targets is the selector of the devices, as in region=cusco"),
+                ("tasks", "steps is the list of what is done"),
+                ("vars", "parameters are the values that a person gives"),
+                ("mode", "rules have modes: minka rules promote lets a rule act"),
+            )
+        ),
+        (
+            "steps:\n",
+            "steps:\n  {% for one in cells %}\n",
+            "cannot start any token; there are no blocks {% %}, so neither loops nor includes",
+        ),
         ('"{{ seen.cells_on_air > 1 }}"', "yes", "own.yaml:13: playbook.steps[1].when = 'yes': must be one expression"),
         (
             "{{ seen.cells_on_air > 1 }}",

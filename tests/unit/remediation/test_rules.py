@@ -506,3 +506,17 @@ def test_each_fault_with_a_cure_from_afar_has_a_rule_that_tries_one(kind: Networ
 )
 def test_each_fault_that_needs_a_visit_has_a_rule_that_sends_somebody(kind: NetworkFaultKind) -> None:
     assert _rule_of(kind).ladder[-1].ticket
+
+
+def test_a_file_that_lets_a_rule_act_says_who_does(tmp_path: Path) -> None:
+    text = (SHIPPED / "configuration-drift.yaml").read_text(encoding="utf-8")
+    (tmp_path / "a.yaml").write_text(text.replace("match:", "mode: auto\nmatch:"))
+    with pytest.raises(InputError) as caught:
+        load_rules(tmp_path)
+    assert caught.value.message == (
+        "a.yaml:4: rule.mode = 'auto': a file lets a rule observe or ask; a person lets it act: "
+        "minka rules promote NAME --mode auto"
+    )
+    (tmp_path / "a.yaml").write_text(text.replace("match:", "mode: act\nmatch:"))
+    with pytest.raises(InputError, match="'act': not one of the choices; observe or ask"):
+        load_rules(tmp_path)
