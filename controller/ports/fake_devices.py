@@ -224,6 +224,7 @@ class FakeDevice:
         places: Whether it puts new entries of lists in order where an edit says. Otherwise it refuses ``after``, and
             answers ok to ``first`` and appends all the same, as netconfd does.
         keeps_candidate: Whether edits of an ended session stay in the candidate, which then can't be locked.
+        running_lock: Session of somebody else that has running locked alone; empty if none has.
         history: All configurations of running so far, oldest first.
         log: Operations that the device carried out, as ``session operation``.
         alarms: Its list of active alarms.
@@ -267,6 +268,7 @@ class FakeDevice:
         self.candidate: Tree = dict(tree)
         self.startup: Tree = dict(tree)
         self.lock_holder = ""
+        self.running_lock = ""
         self.sessions: set[str] = set()
         self._clock = clock
         self.carried = ""
@@ -433,9 +435,9 @@ class FakeDevice:
 
     def commit(self, session: str) -> None:
         """Plain commit."""
-        self._check_lock(session)
+        self._check_locks(session)
         if self.pending:
-            raise DeviceRefusedError("in-use: a confirmed commit with a persist token is pending")
+            raise DeviceBusyError("in-use: a confirmed commit with a persist token is pending")
         if self.capabilities.candidate:
             self._become(self.candidate)
             self._carry()
@@ -444,9 +446,11 @@ class FakeDevice:
         """Confirmed commit; a following one keeps the backup of the first, and sets a new deadline."""
         if not self.capabilities.confirmed_commit:
             raise DeviceRefusedError("operation-not-supported: confirmed-commit")
-        self._check_lock(session)
+        self._check_locks(session)
         if follow_up is not None and follow_up is not self.follow_up:
             raise DeviceRefusedError("Persist ID given in confirmed commit rpc.", tag="invalid-value")
+        if self.pending and not follow_up:
+            raise DeviceBusyError("in-use: a confirmed commit with another persist token is pending")
         if self.pending != (persist if follow_up else ""):
             raise DeviceRefusedError(f"invalid-value: the pending confirmed commit is {self.pending or 'none'}")
         backup = self._pending.backup if self._pending else self.running
@@ -457,7 +461,7 @@ class FakeDevice:
 
     def confirm(self, session: str, persist: str) -> None:
         """Confirming commit, which also commits the content of the candidate."""
-        self._check_lock(session)
+        self._check_locks(session)
         self._check_persist(persist)
         self._become(self.candidate)
         self._carry()
@@ -465,13 +469,19 @@ class FakeDevice:
 
     def cancel(self, session: str, persist: str) -> None:
         """Cancel the pending confirmed commit."""
-        self._check_lock(session)
+        self._check_locks(session)
         self._check_persist(persist)
         self._revert()
 
     def _check_lock(self, session: str) -> None:
         if self.lock_holder not in ("", session):
             raise DeviceBusyError(f"in-use: session {self.lock_holder} holds the lock", self.lock_holder)
+
+    def _check_locks(self, session: str) -> None:
+        """Of the candidate, and of running, which a commit changes."""
+        self._check_lock(session)
+        if self.running_lock:
+            raise DeviceBusyError(f"lock-denied: session {self.running_lock} holds running", self.running_lock)
 
     def _check_persist(self, persist: str) -> None:
         if self.pending != persist or not persist:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import structlog
 
-from controller.models.errors import DeviceRefusedError
+from controller.models.errors import DeviceBusyError, DeviceRefusedError
 from controller.models.many import first_names
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind
 from controller.models.run import TIMER_LAG, JournalEntry, JournalStep, Outcome
@@ -172,6 +172,10 @@ class Completion:
                 # Nothing is pending: it never was, it reverted, or it was confirmed.
                 log.info("transaction.cancel_refused", station=self._change.station, reason=error.message)
                 why = f"refused the cancel ({error.message}) and still carries the change"
+            except DeviceBusyError:
+                # Whoever locked the device keeps nothing of ours there.
+                if not sent.before_holds((await session.read()).tree):
+                    raise
             if sent.before_holds((await session.read()).tree):
                 return reason
         if mark.deadline is None:

@@ -92,6 +92,7 @@ class Transaction:
         self._decided: Decision | None = None
         self._behaviour = Behaviour()
         self._kept_out = ""
+        self._busy = False
         self._generation: tuple[Edit, ...] = ()
         self._timer = claim.run.strategy.timer()
         self._root = root_spec(target.profiles)
@@ -124,6 +125,7 @@ class Transaction:
                 result = self._patience.given_up(error, tries, unknown=unknown, late=late)
                 if result is not None:
                     return self._final(result)
+                self._busy = isinstance(error, DeviceBusyError)
                 if isinstance(error, DeviceBusyError):
                     self._kept_out, self._lock.rival = error.message, error.holder
                 self._log.warning("transaction.interrupted", reason=error.message)
@@ -429,6 +431,9 @@ class Transaction:
                 # Not the timer, or a reload in its place. A change that makes a device restart is not tried again.
                 return JobResult(Outcome.ROLLED_BACK, "the station lost the change before its time: did it restart?")
         result = await self._completion.take_back(session, mark.detail or "interrupted, and taken back")
+        if self._busy and result.outcome is Outcome.FAILED_SAFE:
+            # Others kept us from committing, as by a lock of running alone, and read-back proved that nothing happened.
+            result = replace(result, outcome=Outcome.DEFERRED)
         decided = mark.step in (JournalStep.CANCELLING, JournalStep.REVERTING, JournalStep.CONFIRMING)
         if decided or result.outcome is Outcome.DIVERGED or self._record.beginnings >= self._patience.beginnings:
             return result

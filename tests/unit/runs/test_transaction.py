@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from controller.models.alarm import ActiveAlarm, PerceivedSeverity
 from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, Strategy
+from controller.ports.devices import Capabilities
 from controller.ports.fake_devices import RUNNING_ONLY, SAFE, Fault, FaultKind
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
@@ -284,6 +286,69 @@ async def test_an_inverse_that_is_refused_ends_diverged() -> None:
     result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert "refused" in result.detail
+
+
+# ------------------------------------------------------------ others at the device
+
+
+def _lock_running(bench: TransactionBench) -> None:
+    """Somebody else locks running alone: the candidate can be locked and edited, and nothing can be committed."""
+    bench.device.running_lock = "77"
+
+
+def _begin_a_commit(bench: TransactionBench) -> None:
+    """Somebody else has a confirmed commit pending for longer than we try."""
+    bench.device.commit_confirmed(bench.device.open(), "theirs", 600)
+
+
+@pytest.mark.parametrize("capabilities", [SAFE, UNSAFE], ids=["timer", "stored-inverse"])
+@pytest.mark.parametrize(
+    ("keeps_out", "said"), [(_lock_running, "session 77 holds running"), (_begin_a_commit, "in-use: a confirmed")]
+)
+async def test_a_station_on_which_others_keep_us_from_committing_is_deferred(
+    keeps_out: Callable[[TransactionBench], None], said: str, capabilities: Capabilities
+) -> None:
+    bench = TransactionBench(add_tenant(capabilities), QUICK)
+    bench.device.capabilities = SAFE
+    keeps_out(bench)
+    bench.device.capabilities = capabilities
+    before = bench.device.running
+    result = await bench.work()
+    assert result.outcome is Outcome.DEFERRED
+    assert said in result.detail
+    assert bench.device.running == before
+    assert bench.device.candidate == before
+    assert not any((result.applied, result.gained, result.lost))
+
+
+async def test_a_lock_of_running_that_ends_soon_is_waited_for() -> None:
+    bench = TransactionBench(add_tenant(), QUICK)
+    _lock_running(bench)
+    bench.device.faults.append(Fault("commit_confirmed", act=lambda: setattr(bench.device, "running_lock", ""), skip=1))
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    bench.assert_settled(result)
+
+
+async def test_a_refusal_after_others_kept_us_out_is_what_ends_the_job() -> None:
+    bench = TransactionBench(add_tenant(), QUICK)
+    _lock_running(bench)
+    bench.device.faults.append(Fault("edit", act=lambda: setattr(bench.device, "running_lock", ""), skip=1, times=1))
+    bench.fault("commit_confirmed", FaultKind.REFUSE, skip=1)
+    result = await bench.work()
+    assert result.outcome is Outcome.FAILED_SAFE
+    assert "refuses commit_confirmed" in result.detail
+    bench.assert_settled(result)
+
+
+async def test_a_lock_of_running_that_keeps_us_from_taking_back_is_outlived_by_the_timer() -> None:
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.break_link()
+    bench.device.faults.append(Fault("cancel", act=lambda: _lock_running(bench)))
+    result = await bench.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert "session 77 holds running" in result.detail
+    bench.assert_settled(result)
 
 
 # ------------------------------------------------------------ the confirm window
