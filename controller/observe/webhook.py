@@ -117,11 +117,16 @@ async def _address_of(url: str) -> str:
 
 
 async def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    """Post, and read no more of the answer than its status: a receiver may say anything, and compressed endlessly."""
     import httpx  # noqa: PLC0415 - most processes notify nobody
 
+    sent = {"Content-Type": "application/json", **headers}
     try:
-        async with asyncio.timeout(_LONGEST), httpx.AsyncClient(timeout=10) as client:
-            answer = await client.post(url, content=body, headers={"Content-Type": "application/json", **headers})
+        async with (
+            asyncio.timeout(_LONGEST),
+            httpx.AsyncClient(timeout=10) as client,
+            client.stream("POST", url, content=body, headers=sent) as answer,
+        ):
             answer.raise_for_status()
     except httpx.HTTPStatusError as error:
         # The error's own message contains the address, and with it a possible password.

@@ -355,8 +355,14 @@ async def _got(url: str, asked: Mapping[str, list[str]]) -> bytes:
 
     content = bytearray()
     try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT) as client, client.stream("GET", url, params=asked) as answer:
+        async with (
+            httpx.AsyncClient(timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}) as client,
+            client.stream("GET", url, params=asked) as answer,
+        ):
             answer.raise_for_status()
+            if "Content-Encoding" in answer.headers:
+                # A few compressed bytes could be any amount.
+                raise ValueError("the answer is compressed, which nobody asked for")
             async for part in answer.aiter_bytes():
                 content += part
                 if len(content) > _MOST:

@@ -197,6 +197,26 @@ async def test_a_webhook_that_refuses_is_an_error_to_try_again() -> None:
     assert len(sent) == 1
 
 
+class _Compressing(http.server.BaseHTTPRequestHandler):
+    """Takes each message, and answers with what no reader of a whole answer gets over."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", "9000000000")
+        self.end_headers()
+        self.wfile.write(b"no gzip")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Stay silent."""
+
+
+async def test_of_a_receivers_answer_only_the_status_is_read() -> None:
+    with _hook(200, _Compressing) as (url, _):
+        await HttpWebhook(url).escalate(ALARM, "it came back", "escalate-a-1", PACK)
+
+
 class _Signed(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         server: Any = self.server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -314,7 +315,13 @@ async def test_alerts_that_were_cut_off_are_read_back(bench: ApiBench, monkeypat
 
 
 @pytest.mark.parametrize(
-    "answer", [httpx.Response(500), httpx.Response(200, json={"no": "list"}), httpx.Response(200, content=b"[" * 40)]
+    "answer",
+    [
+        httpx.Response(500),
+        httpx.Response(200, json={"no": "list"}),
+        httpx.Response(200, content=b"[" * 40),
+        httpx.Response(200, content=gzip.compress(b"[]"), headers={"Content-Encoding": "gzip"}),
+    ],
 )
 async def test_what_cannot_be_read_back_is_sent_again_and_counted(
     bench: ApiBench, monkeypatch: pytest.MonkeyPatch, answer: httpx.Response

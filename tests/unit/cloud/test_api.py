@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import socket
 import time
@@ -641,6 +642,14 @@ async def test_a_version_that_is_forgotten_is_told(*, inside: bool) -> None:
 
 async def test_a_watch_that_breaks_is_lost() -> None:
     async with serving(hangs_up()) as server:
+        with pytest.raises(SessionLostError) as caught:
+            _ = [one async for one in server.api().watch(PLACE, "7", 30)]
+    told(caught.value)
+
+
+async def test_a_watch_unpacks_nothing_that_a_server_compressed_unasked() -> None:
+    event = json.dumps({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "8"}}}).encode() + b"\n"
+    async with serving(reply(200, gzip.compress(event), Content_Encoding="gzip")) as server:
         with pytest.raises(SessionLostError) as caught:
             _ = [one async for one in server.api().watch(PLACE, "7", 30)]
     told(caught.value)
