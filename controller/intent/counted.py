@@ -30,7 +30,7 @@ class Settled(NamedTuple):
     served: Times = ()
 
 
-def settled(unread: Times, known: Times, periods: Iterable[CountedPeriod]) -> Settled:
+def settled(unread: Times, known: Times, locked: Times, periods: Iterable[CountedPeriod]) -> Settled:
     """Which times of a cell were lost or served, beyond those that are known.
 
     A period tells how long the cell was off air, and not when. What is not known otherwise is put at the begin of what
@@ -40,6 +40,7 @@ def settled(unread: Times, known: Times, periods: Iterable[CountedPeriod]) -> Se
     Args:
         unread: Times that no check read.
         known: Other times in which it is known to be off air, or may be, whoever is responsible.
+        locked: Times in which it was locked: it counts these as manual, so none of them is among its faults.
         periods: What the station counted.
     """
     gone: list[tuple[datetime, datetime]] = []
@@ -47,9 +48,9 @@ def settled(unread: Times, known: Times, periods: Iterable[CountedPeriod]) -> Se
     for one in periods:
         span = ((one.begin, one.until),)
         here = both(unread, span)
-        off = one.off - seconds(both(known, span))
-        lost_here = _first(here, off)
-        between = _first(without(span, union([*here, *known])), off - seconds(lost_here))
+        off = one.off - seconds(both(without(known, locked), span))
+        lost_here = _first(without(here, locked), off)
+        between = _first(without(span, union([*here, *known, *locked])), off - seconds(lost_here))
         gone.extend((*lost_here, *between))
         if one.carried and here == span:
             served.extend(without(here, lost_here))

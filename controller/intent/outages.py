@@ -669,8 +669,8 @@ class Outages:
                 ]
                 unread = union(chain.from_iterable(one for one, _ in shared))
                 planned, locks = self._known.excused.planned.get(key, ()), self._known.locks.get(key[0], ())
-                off = chain.from_iterable((off_air.get(key[0], ()), planned, locks, *(one for _, one in shared)))
-                found[key] = settled(unread, without(union(off), unread), periods)
+                off = chain.from_iterable((off_air.get(key[0], ()), planned, *(one for _, one in shared)))
+                found[key] = settled(unread, without(union(off), unread), locks, periods)
         return self._settled[left_out]
 
     def _unread_and_off(
