@@ -80,13 +80,17 @@ class ChargeSpan(NamedTuple):
 
     def goes_on_as(self, later: ChargeSpan) -> bool:
         """Whether another one begins at its end, and nothing differs."""
-        return self.until == later.begin and self._terms == later._terms
+        return self.promise == later.promise and self.priced_as(later)
+
+    def priced_as(self, later: ChargeSpan) -> bool:
+        """Whether another one begins at its end, and nothing differs but what is credited."""
+        return self.until == later.begin and self._price == later._price
 
     @property
-    def _terms(self) -> tuple[object, ...]:
+    def _price(self) -> tuple[object, ...]:
         prices = _prices_of(self.agreement)
         money = prices.currency, prices.decimals, prices.rounding
-        return (self.agreement.id, self.line, self.share, self.promise, *money)
+        return (self.agreement.id, self.line, self.share, *money)
 
 
 class ChargedTime(NamedTuple):
@@ -258,7 +262,7 @@ def settlement_sheets(
         month: Which.
         corrected: What is corrected of earlier months.
     """
-    lines = [(one, _line_of(one, services[one.time], volumes.get(one.time), month)) for one in spans]
+    lines = list(_charged(spans, services, volumes, month))
     every = [*(line for _, line in lines), *_credits(lines, month)]
     every.sort(key=lambda line: line.agreement)
     sums: dict[str, Decimal] = {}
@@ -340,12 +344,43 @@ def _line_for(one: Correction, month: Month) -> tuple[Value, ...]:
     return (one.agreement, *times, CORRECTION, one.month, "1", "0", amount, amount, one.currency, "")
 
 
-def _line_of(one: ChargeSpan, service: AgreedService, volumes: Volumes | None, month: Month) -> _ChargeLine:
+def _charged(
+    spans: Sequence[ChargeSpan],
+    services: Mapping[ChargedTime, AgreedService],
+    volumes: Mapping[ChargedTime, Volumes],
+    month: Month,
+) -> Iterator[tuple[ChargeSpan, _ChargeLine]]:
+    """Each span with its line. What a credit alone divides has one quantity that is included, so it costs the same."""
     length = (month.end - month.begin).total_seconds()
+    for together in _as_priced(spans):
+        quantities = [_quantity(one, services[one.time], volumes.get(one.time), length) for one in together]
+        for one, quantity, included in zip(together, quantities, _included(together, quantities, length), strict=True):
+            yield one, _line_of(one, quantity, included, month)
+
+
+def _as_priced(spans: Iterable[ChargeSpan]) -> Iterator[list[ChargeSpan]]:
+    """Spans that follow each other and differ only in what is credited."""
+    together: list[ChargeSpan] = []
+    for one in spans:
+        if together and not together[-1].priced_as(one):
+            yield together
+            together = []
+        together.append(one)
+    if together:
+        yield together
+
+
+def _included(together: Sequence[ChargeSpan], quantities: Sequence[Decimal], length: float) -> Iterator[Decimal]:
+    """What is included of each quantity: of all of them what their whole time includes, of each in proportion."""
+    part = _part((together[-1].until - together[0].begin).total_seconds(), length)
+    total = sum(quantities, Decimal(0))
+    whole = min((together[0].line.included * part).quantize(_MILLIONTH), total)
+    for quantity in quantities:
+        yield (whole * quantity / total).quantize(_MILLIONTH) if whole else Decimal(0)
+
+
+def _line_of(one: ChargeSpan, quantity: Decimal, included: Decimal, month: Month) -> _ChargeLine:
     line, prices = one.line, _prices_of(one.agreement)
-    quantity = _quantity(one, service, volumes, length)
-    part = _part((one.until - one.begin).total_seconds(), length)
-    included = min((line.included * part).quantize(_MILLIONTH), quantity) if line.included else Decimal(0)
     amount = _rounded((quantity - included) * line.amount, prices)
     times = local(one.begin, month.zone), local(one.until, month.zone)
     figures = quantity, included, line.amount, amount

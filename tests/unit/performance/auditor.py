@@ -11,7 +11,7 @@ import json
 import sqlite3
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -268,29 +268,55 @@ def bill(record: Record, tenant: str, begin: datetime, end: datetime) -> list[Li
                 goes_on = bool(held) and held[-1][0] == now and held[-1][2] == since
                 held.append((now, held.pop()[1] if goes_on else since, until))
     lines = [
-        (one, _line(record, tenant, agreement, one, since, until, end - begin))
+        found
         for (agreement, _), held in terms.items()
-        for one, since, until in held
+        for same in _same_price(held)
+        for found in _lines(record, tenant, agreement, same, end - begin)
     ]
     return [*(line for _, line in lines), *_credits(lines)]
+
+
+_Held = tuple[_Terms, datetime, datetime]
+
+
+def _same_price(held: Iterable[_Held]) -> list[list[_Held]]:
+    """Times of a line without a break between them, in which its price and share stayed: a credit divides no price."""
+    found: list[list[_Held]] = []
+    for one in held:
+        before = found[-1][-1] if found else None
+        if before is not None and before[2] == one[1] and before[0][:2] == one[0][:2]:
+            found[-1].append(one)
+        else:
+            found.append([one])
+    return found
+
+
+def _lines(
+    record: Record, tenant: str, agreement: str, same: Sequence[_Held], month: timedelta
+) -> Iterator[tuple[_Terms, Line]]:
+    """The lines of one price: what it includes for their whole time is shared out by quantity."""
+    line = json.loads(same[0][0].price)
+    used = [_used(record, tenant, agreement, *one, month) for one in same]
+    free = (Decimal(str(line["included"])) * _part(same[-1][2] - same[0][1], month)).quantize(_MILLIONTH)
+    for (terms, since, until), quantity in zip(same, used, strict=True):
+        mine = quantity if free >= sum(used) else (free * quantity / sum(used)).quantize(_MILLIONTH)
+        amount = _money((quantity - mine) * Decimal(str(line["amount"])))
+        yield terms, Line(agreement, line["id"], since, until, quantity, amount)
 
 
 def _guaranteed(agreement: Any) -> int:
     return max((int(one["min"]) for one in agreement["shares"] if one["resource"] == "PRB"), default=0)
 
 
-def _line(
+def _used(
     record: Record, tenant: str, agreement: str, terms: _Terms, since: datetime, until: datetime, month: timedelta
-) -> Line:
-    line = json.loads(terms.price)
-    if line["per"] == "gigabyte":
-        quantity = _gigabytes(record, tenant, agreement, since, until)
-    else:
-        quantity = _part(_held(record, tenant, agreement, line["per"], since, until), month)
-        quantity *= terms.share if line["per"] == "percent-cell-month" else 1
-    free = min((Decimal(str(line["included"])) * _part(until - since, month)).quantize(_MILLIONTH), quantity)
-    amount = _money((quantity - free) * Decimal(str(line["amount"])))
-    return Line(agreement, line["id"], since, until, quantity, amount)
+) -> Decimal:
+    """The quantity of a line in a time."""
+    per = json.loads(terms.price)["per"]
+    if per == "gigabyte":
+        return _gigabytes(record, tenant, agreement, since, until)
+    quantity = _part(_held(record, tenant, agreement, per, since, until), month)
+    return quantity * (terms.share if per == "percent-cell-month" else 1)
 
 
 def _held(record: Record, tenant: str, agreement: str, per: str, since: datetime, until: datetime) -> timedelta:

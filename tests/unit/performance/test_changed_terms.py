@@ -355,6 +355,29 @@ def test_a_promise_counts_for_its_time_and_its_penalty_for_the_lines_of_that_tim
     assert (percent, credit) == (10, -(Decimal(500) + Decimal(20)) / 10)
 
 
+def test_a_promise_that_is_missed_makes_nothing_dearer(store: Store) -> None:
+    """Most volume is of the second half, whose promise is another one: what is included is not halved by that."""
+
+    def sold(content: dict[str, Any]) -> None:
+        lines = [{"id": "volume", "per": "gigabyte", "amount": "2", "included": "20"}]
+        content["agreements"][0]["prices"] = {"currency": "PEN", "lines": lines}
+
+    penalties = [{"below_percent": 99, "credit_percent": 1}]
+    load(store, version(sold, penalties=penalties))
+    load(store, version(sold, penalties=penalties, restore_hours=2), 15)
+    store.database.clock = VirtualClock(start=END + timedelta(days=2))
+    for number, megabytes in ((2, 1000), (20, 24000)):
+        cells = {"L1": {"DRB.PdcpSduVolumeDL": {Subject("716-01"): megabytes * 8.0}}}
+        day = Measured(station="S1", begin=BEGIN + timedelta(days=number), seconds=DAY, covered=DAY, cells=cells)
+        store.measurements.put([day])
+    assert charges(store) == {"volume": [(Decimal(25), Decimal(10))]}
+    for day_, over in ((20, False), (22, True)):
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": BEGIN + timedelta(days=day_)}))
+    found = charges(store)
+    assert found["volume"] == [(Decimal(1), Decimal("0.4")), (Decimal(24), Decimal("9.6"))]
+    assert found["credit"] == [(Decimal(1), Decimal("-0.10"))]
+
+
 def test_a_price_that_changes_divides_no_promise(store: Store) -> None:
     promise: dict[str, Any] = {"penalties": [{"below_percent": 98, "credit_percent": 10}]}
     load(store, version(**promise))
