@@ -22,6 +22,11 @@ from controller.models.many import ADDRESS, VARIES, alike, first_names, lines_of
 SHORT = 30
 #: Most groups of lines, reasons and findings to show; further ones are only counted.
 _MOST = 40
+#: Codes of information that people need all the same: what is wanted and left out, and what a device has beside ours.
+_NEEDED = frozenset({"not-offered", "foreign-element"})
+#: What limits the words that nothing is to do, by code of a finding.
+_AS_FAR = {"not-read": "the pools that answered show", "not-offered": "it is offered"}
+_COLOURS = {"error": "red", "warning": "yellow", "info": "dim"}
 
 #: Numbers in the host's own nodes (PCI, ids): they differ by station where the change is the same.
 _NUMBER = re.compile(r"\d[\d.]*")
@@ -206,17 +211,17 @@ def stations_in_short(stations: Sequence[str]) -> str:
 
 
 def show_findings(made: Mapping[str, Any]) -> None:
-    """Print warnings and errors of a plan or dry run, a few of each kind, and how many others stand."""
+    """Print findings, a few of each kind, and how many others stand; of information, that which people need."""
     by_code: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for finding in made["findings"]:
-        if finding["severity"] != "info":
+        if finding["severity"] != "info" or finding["code"] in _NEEDED:
             said = (finding.get("station", ""), finding["message"])
             by_code.setdefault((finding["severity"], finding["code"]), []).append(said)
     for (severity, code), messages in sorted(by_code.items()):
         groups = alike(messages)
         for one in groups[:3]:
             about = one.line() if all(one.names) else one.text
-            out.print(styled(severity, "red" if severity == "error" else "yellow"), about)
+            out.print(styled(severity, _COLOURS[severity]), about)
         if left := sum(len(one.names) for one in groups[3:]):
             out.print(f"… and {left} more of {code}")
     if others := made.get("elsewhere"):
@@ -269,8 +274,10 @@ def conclusion(made: Mapping[str, Any]) -> Conclusion:
     elif orphans or left:
         said = f"Nothing planned: {counted(unchanged, noun)} {stay}{left_out}."
     else:
-        seen = ", as far as the pools that answered show" if any(map(_is_unread, made["findings"])) else ""
-        said = f"Nothing to do: {_carry(unchanged, noun)} should{seen}{left_out}."
+        codes = {one["code"] for one in made["findings"]}
+        limits = [words for code, words in _AS_FAR.items() if code in codes]
+        as_far = f", as far as {' and '.join(limits)}" if limits else ""
+        said = f"Nothing to do: {_carry(unchanged, noun)} should{as_far}{left_out}."
     observed_only, adopt = _adopt_hint(made)
     orphaned, remove = _orphan_hint(orphans, made["selector"]) if orphans else ([], [])
     apply = [f"Apply it with: minka apply {made['id']}"] if changes else []
@@ -374,11 +381,6 @@ def _noun(selector: str) -> str:
 
 def _all(count: int, noun: str) -> str:
     return f"the only {noun} is" if count == 1 else f"all {count} {noun}s are"
-
-
-def _is_unread(finding: Mapping[str, str]) -> bool:
-    """Whether a finding says that a pool did not answer, so that its content is unknown."""
-    return finding["code"] == "not-read"
 
 
 def _carry(count: int, noun: str) -> str:

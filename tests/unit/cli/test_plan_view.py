@@ -243,6 +243,15 @@ def test_findings_that_differ_in_the_station_alone_are_one_line(capsys: pytest.C
     ]
 
 
+def test_what_a_device_does_not_offer_is_said_and_other_information_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    lacks = {"severity": "info", "code": "not-offered", "station": "S1", "message": "S1 does not offer PerfMetricJob"}
+    other = {"severity": "info", "code": "unknown-node", "station": "S1", "message": "S1 has 1 unknown node"}
+    show_findings({"findings": [lacks, other]})
+    assert capsys.readouterr().out.splitlines() == ["info S1 does not offer PerfMetricJob"]
+    nothing = plan([]) | {"findings": [lacks], "unchanged": ["S1"]}
+    assert sentence(nothing) == "Nothing to do: 1 device carries what it should, as far as it is offered."
+
+
 @pytest.mark.parametrize(("kind", "said"), [("until-unlocked", "until unlocked"), ("for-good", "for good")])
 def test_an_outage_that_the_change_does_not_end_has_no_length(kind: str, said: str) -> None:
     made = plan([("S1", row("administrative state", "LOCKED")), ("S2", row("x", "y"))])
