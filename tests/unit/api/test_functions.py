@@ -13,6 +13,7 @@ import pytest
 from controller.cli import functions as commands
 from controller.cli import plan as plans
 from controller.cli import playbook
+from controller.cli.listed import Listed
 from controller.models.alarm import UNREACHABLE
 from controller.models.cloud import ClusterState, NodeReady, NodeState, Resources
 from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
@@ -172,7 +173,7 @@ async def test_of_what_can_not_be_read_now_that_is_told_and_nothing_older(
     assert (told["wrong"], "login" in str(told)) == ([UNREACHABLE], False)
     far = await _get(virtual.client, "/v1/pools/far")
     assert (far["answers"], far["wrong"]) == (False, [UNREACHABLE])
-    api = SimpleNamespace(get=lambda _: far, all=lambda _: [far])
+    api = SimpleNamespace(get=lambda _: far, all=lambda _: Listed([far]))
     monkeypatch.setattr(commands, "client", lambda: api)
     commands.show_pool("far")
     shown = capsys.readouterr().out
@@ -333,8 +334,8 @@ async def test_the_terminal_shows_the_same(
     placement = await _get(virtual.client, "/v1/placement?fail=1&bound=true")
 
     class Api:
-        def all(self, path: str, **_: object) -> Any:
-            return answers[path]["results"]
+        def all(self, path: str, **_: object) -> Listed:
+            return Listed(answers[path]["results"])
 
         def get(self, path: str, **asked: object) -> Any:
             return placement if asked.get("fail") else answers[path]
