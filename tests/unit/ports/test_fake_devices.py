@@ -118,13 +118,26 @@ async def test_confirm_needs_the_token_and_outlives_the_deadline(
     async with session(devices) as s:
         with pytest.raises(DeviceRefusedError):
             await s.confirm("q")
-        with pytest.raises(DeviceRefusedError):
+        with pytest.raises(DeviceBusyError, match="in-use"):
             await s.commit()
-        with pytest.raises(DeviceRefusedError):
+        with pytest.raises(DeviceBusyError, match="in-use"):
             await s.commit_confirmed("q", 10)
         await s.confirm("p")
     await clock.advance(11)
     assert PLMN in device.running
+
+
+async def test_a_lock_of_running_alone_keeps_back_commits_and_no_edits(
+    devices: FakeDevices, device: FakeDevice
+) -> None:
+    device.running_lock = "77"
+    async with session(devices) as s:
+        await s.lock()
+        await s.edit(ADD)
+        for commit in (s.commit(), s.commit_confirmed("p", 10), s.confirm("p"), s.cancel("p")):
+            with pytest.raises(DeviceBusyError, match="session 77 holds running"):
+                await commit
+    assert device.running == TREE
 
 
 async def test_cancel_brings_back_what_was(devices: FakeDevices, device: FakeDevice) -> None:
