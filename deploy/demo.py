@@ -239,7 +239,7 @@ def _controller(home: Path) -> Iterator[Demo]:
         MINKA_API_PORT=str(api),
         MINKA_DEVICE_PASSWORD="minka-sim",  # noqa: S106 - the simulators' own default
         MINKA_HEALTH_INTERVAL="5",
-        MINKA_PAGER="",  # nobody is there to page
+        MINKA_PAGER="",  # it runs through
         MINKA_RULES=str(HERE.parent / "playbooks" / "rules"),
     )
     _files(home, ports + devices)

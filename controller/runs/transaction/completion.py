@@ -166,18 +166,19 @@ class Completion:
         why = "answers ok to the cancel and still carries the change"
         for _ in range(_ASKS):
             await self._record.check()
+            busy: DeviceBusyError | None = None
             try:
                 await session.cancel(mark.persist)
             except DeviceRefusedError as error:
                 # Nothing is pending: it never was, it reverted, or it was confirmed.
                 log.info("transaction.cancel_refused", station=self._change.station, reason=error.message)
                 why = f"refused the cancel ({error.message}) and still carries the change"
-            except DeviceBusyError:
-                # Whoever locked the device keeps nothing of ours there.
-                if not sent.before_holds((await session.read()).tree):
-                    raise
+            except DeviceBusyError as error:
+                busy = error
             if sent.before_holds((await session.read()).tree):
                 return reason
+            if busy is not None:
+                raise busy
         if mark.deadline is None:
             return reason
         ends = self._clock.now() + timedelta(seconds=self._timer + TIMER_LAG)
