@@ -199,4 +199,4 @@ def _some(names: Sequence[str]) -> str:
 
 def _time(value: str | None) -> str:
     """A time of JSON to the second, UTC."""
-    return "" if value is None else f"{value[:19].replace('T', ' ')} UTC"
+    return f"{value[:19].replace('T', ' ')} UTC" if value else ""

@@ -11,6 +11,8 @@ from controller.models.enums import APART
 from controller.models.many import first_names, shape_of
 
 Json = Mapping[str, Any]
+#: Stands for a row of the audit trail that can't be read.
+UNREADABLE = "unreadable"
 #: Rows that are alike join an entry as long as no more time lies between two of them.
 _PAUSE = timedelta(minutes=5)
 #: What people say is never joined, though they say it twice.
@@ -31,7 +33,7 @@ class TimelineEntry:
     """Rows of the audit trail that say the same of different alarms or incidents.
 
     Attributes:
-        at: Time of the first row, in ISO form; ``until`` of the last.
+        at: Time of the first row, in ISO form; ``until`` of the last; empty for a row that can't be read.
         objects: Ids, without repetition, in order.
         places: Stations of these, as far as they are known; each once.
         rows: Number of rows.
@@ -72,8 +74,8 @@ def neighbours_of(story: Json) -> list[str]:
     """Incidents at the same place that an incident is no part of, and which are no part of it, with the reasons."""
     within = {story.get("id", ""), story.get("merged_into", ""), *parts_of(story)}
     rows = (row["detail"] for row in story.get("timeline", ()) if row["action"] == APART)
-    rows = (detail for detail in rows if detail["beside"] not in within)
-    return list(dict.fromkeys(f"{detail['beside']}: {detail['why']}" for detail in rows))
+    rows = (detail for detail in rows if detail.get("beside", "") not in {"", *within})
+    return list(dict.fromkeys(f"{detail['beside']}: {detail.get('why', '')}" for detail in rows))
 
 
 def parts_of(story: Json) -> list[str]:
@@ -96,6 +98,9 @@ def joined(rows: Iterable[Json], stations: Mapping[str, str]) -> list[TimelineEn
     entries: list[TimelineEntry] = []
     last: dict[tuple[str, ...], TimelineEntry] = {}
     for row in rows:
+        if row["at"] is None:
+            entries.append(TimelineEntry("", "", "", UNREADABLE, {f"row {row['id']}": None}, "", {}))
+            continue
         detail, about = row["detail"], row["object"]
         words = next((str(detail[name]) for name in _WORDS if detail.get(name)), "")
         sets = {name: str(detail.get(name) or "") for name in _SETS.get(row["action"], ())}

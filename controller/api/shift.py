@@ -12,7 +12,7 @@ from pydantic import AwareDatetime
 
 from controller.access.disclosure import TenantAlarm, TenantIncident, TenantRun
 from controller.access.shift_report import ShiftColumn
-from controller.access.timeline import TimelineEntry, joined
+from controller.access.timeline import UNREADABLE, TimelineEntry, joined
 from controller.api.services import Body
 from controller.api.views import AlarmView, IncidentView, RunView, View
 from controller.intent.impact import Sharing
@@ -422,8 +422,11 @@ class _Report:
         for action in _CHANGES:
             wanted = AuditQuery(action=action, since=self._begin, until=self._end)
             rows += _every(lambda page, wanted=wanted: self._seen.audit_rows(page, wanted))  # type: ignore[misc]
-        plain = (row.model_dump(mode="json") for row in sorted(rows, key=lambda row: (row.at, row.id)))
+        plain = (row.model_dump(mode="json") for row in sorted(rows, key=lambda row: (row.at or self._begin, row.id)))
         for one in joined(plain, {}):
+            if not one.at:
+                yield self._begin, UNREADABLE, "", "", one.action, "", one.what, ""
+                continue
             at, until = datetime.fromisoformat(one.at), datetime.fromisoformat(one.until)
             last = self._at(until) if until != at else ""
             yield at, self._at(at), last, one.actor, one.action, self._set(one), one.what, one.words

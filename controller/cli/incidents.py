@@ -228,7 +228,8 @@ def _print(one: dict[str, Any], runs: Iterable[dict[str, Any]]) -> None:
         print_comment(said)
     for entry in timeline_of(one):
         until = f" to {when(entry.until)[11:]}" if entry.until[:19] != entry.at[:19] else ""
-        out.print(styled(when(entry.at) + until, "bold"), entry.actor, entry.action, entry.what, entry.words)
+        at = when(entry.at) + until if entry.at else "-"
+        out.print(styled(at, "bold"), entry.actor, entry.action, entry.what, entry.words)
 
 
 def _line(name: str, text: str) -> None:

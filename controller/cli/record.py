@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.access.timeline import UNREADABLE
 from controller.cli import completion
 from controller.cli.errors import FAILED
 from controller.cli.output import (
@@ -153,7 +154,7 @@ def audit(
         (
             (
                 row["id"],
-                when(row["at"]),
+                when(row["at"]) if row["at"] else UNREADABLE,
                 row["actor"],
                 row["action"],
                 row["object"],

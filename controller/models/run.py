@@ -408,10 +408,15 @@ class LedgerEntry(LedgerNode):
 
 
 class AuditRow(Noun):
-    """One row of the audit trail; it commits with the state that it describes."""
+    """One row of the audit trail; it commits with the state that it describes.
+
+    Attributes:
+        at: When it was done; None for a row that can't be read, since somebody changed it in the database. Such a row
+            says nothing but its id.
+    """
 
     id: int
-    at: AwareDatetime
+    at: AwareDatetime | None
     actor: str
     action: str
     object: str

@@ -191,7 +191,7 @@ class Minka:
         return [
             Word((row.at - BEGINS).total_seconds(), alarms[row.object], row.action == _CALLED)
             for row in rows
-            if row.object in alarms
+            if row.at is not None and row.object in alarms
         ]
 
     async def _day(self, day: Day) -> None:

@@ -200,12 +200,13 @@ class Tenants(Repository[M_co]):
         in_its_place = select(run_tenants.c.run + f" {tenant}").where(concerned)
         number = func.row_number().over(order_by=audit.c.id).label("number")
         every = select(audit, its_own.label("own"), number).where(
+            audit_chain.NUMBERED,
             or_(
                 its_own,
                 and_(audit.c.action.in_(list(acts)), or_(on_runs, done_to.in_(its_jobs))),
                 and_(audit.c.action.in_(disclosure.DONE_FOR_TENANT), done_to.in_(in_its_place)),
                 and_(audit.c.action.in_(disclosure.FREEZE_ACTS), done_to == f"tenant:{tenant}"),
-            )
+            ),
         )
         rows = every.subquery()
         seen = rows.c
@@ -217,10 +218,12 @@ class Tenants(Repository[M_co]):
         if wanted.device is not None:
             chosen.append(device_trail.about_for(seen, wanted.device, wanted.places, tenant))
         own = select(rows).where(*chosen)
-        newest = own.order_by(seen.id.desc()).limit(page.limit).offset(page.offset)
+        newest = own.with_only_columns(seen.id, seen.number, seen.own).order_by(seen.id.desc())
+        rows_found = tx.execute(newest.limit(page.limit).offset(page.offset)).all()
+        acts_found = audit_chain.nouns(tx.connection, [row.id for row in rows_found])
         found = [
-            (audit_chain.as_noun(row).model_copy(update={"id": row.number}), bool(row.own))
-            for row in tx.execute(newest)
+            (act.model_copy(update={"id": row.number}), bool(row.own))
+            for act, row in zip(acts_found, rows_found, strict=True)
         ]
         return _count(tx, own), found
 

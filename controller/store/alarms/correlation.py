@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Any
 
-import orjson
 from sqlalchemy import Column, ForeignKey, Integer, Row, Table, bindparam, case, delete, select, update
 
 from controller.intent.folding import OPEN, takes_in
@@ -18,7 +17,7 @@ from controller.models.network import Network
 from controller.store.alarms.alarm_rows import OLDEST, SPREADING, STANDING, UNCLEARED, alarms, as_alarm
 from controller.store.alarms.concerns import GUARD, part_from_ended, reassess, sharing_on
 from controller.store.alarms.incident_rows import follow, known_of, put_down, write
-from controller.store.database.audit_chain import audit
+from controller.store.database.audit_chain import NUMBERED, audit, nouns
 from controller.store.database.columns import metadata
 from controller.store.database.queries import chunks
 from controller.store.database.transaction import Tx
@@ -53,7 +52,7 @@ _NEW_ROOT = (
     )
 )
 #: Notes that a fault stood before a root (``controller.intent.incidents.kept_apart``).
-_APART = select(audit.c.object, audit.c.detail).where(audit.c.action == APART)
+_APART = select(audit.c.id).where(NUMBERED, audit.c.action == APART)
 _JOINED = update(alarms).where(alarms.c.id == bindparam("of")).values(incident=bindparam("new_incident"))
 _MERGED = update(alarms).where(alarms.c.incident == bindparam("of")).values(incident=bindparam("new_incident"))
 
@@ -150,8 +149,8 @@ def _keep_apart(tx: Tx, late: Iterable[tuple[Alarm, Alarm]], incident_of: Mappin
     pairs = [[incident_of.get(one.id, one.incident) for one in pair] for pair in late]
     if not pairs:
         return
-    noted = tx.rows(_APART, audit.c.object, {own for own, _ in pairs})
-    known = {(row.object, orjson.loads(row.detail).get("root")) for row in noted}
+    noted = [row.id for row in tx.rows(_APART, audit.c.object, {own for own, _ in pairs})]
+    known = {(row.object, row.detail.get("root")) for row in nouns(tx.connection, noted)}
     for (alarm, root), (own, other) in zip(late, pairs, strict=True):
         if own != other and (own, root.id) not in known:
             known.add((own, root.id))

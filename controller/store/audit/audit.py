@@ -65,13 +65,13 @@ class Audit(Repository[M_co]):
 
     @reads
     def page(self, tx: Tx, page: Page, wanted: AuditQuery = EVERYTHING) -> tuple[int, list[AuditRow]]:
-        """Total and one page of the wanted audit rows, newest first."""
-        chosen = audit_chain.matching(audit.c, wanted)
+        """Total and one page of the wanted audit rows, newest first; one that can't be read has no time."""
+        chosen = [audit_chain.NUMBERED, *audit_chain.matching(audit.c, wanted)]
         if wanted.device is not None:
             chosen.append(device_trail.about(audit.c, wanted.device, wanted.places))
         total = tx.execute(select(func.count()).select_from(audit).where(*chosen)).scalar_one()
-        newest = select(audit).where(*chosen).order_by(audit.c.id.desc()).limit(page.limit).offset(page.offset)
-        return total, [audit_chain.as_noun(row) for row in tx.execute(newest)]
+        newest = select(audit.c.id).where(*chosen).order_by(audit.c.id.desc()).limit(page.limit).offset(page.offset)
+        return total, audit_chain.nouns(tx.connection, tx.execute(newest).scalars().all())
 
     @reads
     def verify(self, tx: Tx) -> AuditBreak | None:

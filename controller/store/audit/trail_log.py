@@ -183,9 +183,10 @@ def _published(tx: Tx) -> list[_Published]:
 
 def _rows(tx: Tx, target: str, action: str, newest: int | None = None) -> list[tuple[Row[Any], Mapping[str, str]]]:
     """Audit rows of an action that are as they were written, with their details; all, or the newest ones."""
-    found = select(audit).where(audit.c.object == target, audit.c.action == action)
-    rows = tx.execute(found.order_by(audit.c.id.desc()).limit(newest)).all()
-    intact = (row for row in reversed(rows) if not audit_chain.wrong_in(tx.connection, row, tx.evidence.keys))
+    found = select(audit.c.id).where(audit_chain.NUMBERED, audit.c.object == target, audit.c.action == action)
+    numbers = tx.execute(found.order_by(audit.c.id.desc()).limit(newest)).scalars().all()
+    rows = sorted(audit_chain.rows_of(tx.connection, numbers).values(), key=lambda row: row.id)
+    intact = (row for row in rows if not audit_chain.wrong_in(tx.connection, row, tx.evidence.keys))
     return [(row, audit_chain.as_noun(row).detail) for row in intact]
 
 

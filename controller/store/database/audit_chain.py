@@ -115,7 +115,9 @@ _HEADS = select(func.count()).select_from(audit_head)
 _DECISIONS = select(audit.c.id).where(audit.c.object == RECORD, audit.c.action == DECIDED).order_by(audit.c.id.desc())
 #: What databases, their drivers and our types raise at a value that nobody here can have written.
 _UNREADABLE = (SQLAlchemyError, ValueError, AttributeError, OverflowError)
-_UNREAD = "it can't be read: it was changed"
+UNREAD = "it can't be read: it was changed"
+#: Rows whose number is one. SQLite keeps texts there too, and they are greater than any number.
+NUMBERED = audit.c.id <= 2**63 - 1
 _TEXTS = ("actor", "action", "object", "detail", "previous", "hash", "key")
 _NEW, _NEW_ABOUT = audit.insert(), audit_devices.insert()
 _NEW_HEAD = {
@@ -212,8 +214,7 @@ def last_decision(connection: Connection, evidence: Evidence) -> Head:
 
 def wrong_in(connection: Connection, row: Row[Any], keys: AuditKeys) -> str:
     """What is wrong with one row between its two neighbours; empty if nothing is."""
-    beside = select(audit.c.id, audit.c.previous, audit.c.hash).where(audit.c.id.in_([row.id - 1, row.id + 1]))
-    known = {one.id: one for one in connection.execute(beside)}
+    known = rows_of(connection, [row.id - 1, row.id + 1])
     before, after, (last, digest) = known.get(row.id - 1), known.get(row.id + 1), newest(connection)
     expected = GENESIS if row.id == 1 else before.hash if before else ""
     following = after.previous if after else digest if row.id == last else ""
@@ -236,11 +237,47 @@ def first_unanchored(connection: Connection, anchors: Iterable[AuditAnchor], evi
     return None
 
 
+def rows_of(connection: Connection, numbers: Iterable[int]) -> dict[int, Row[Any]]:
+    """Rows by number; none for those that are missing or can't be read, so that one of them hides no other."""
+    found: dict[int, Row[Any]] = {}
+    for part in chunks(sorted(set(numbers))):
+        try:
+            rows = connection.execute(select(audit).where(audit.c.id.in_(part))).all()
+        except _UNREADABLE as error:
+            _pass_on(error)
+            read = [_read(connection, number) for number in part]
+            rows = [row for row in read if not isinstance(row, str)]
+        found |= {row.id: row for row in rows if _is_typed(row)}
+    return found
+
+
+def nouns(connection: Connection, numbers: Sequence[int]) -> list[AuditRow]:
+    """Rows by their numbers, in that order. One that can't be read says nothing but its number."""
+    found = rows_of(connection, numbers)
+    return [as_noun(found[number]) if number in found else _unreadable(number) for number in numbers]
+
+
 def as_noun(row: Row[Any]) -> AuditRow:
-    """Make an ``AuditRow`` of a row."""
-    return AuditRow(
-        id=row.id, at=row.at, actor=row.actor, action=row.action, object=row.object, detail=orjson.loads(row.detail)
-    )
+    """Make an ``AuditRow`` of a row of ``rows_of``."""
+    detail = _detail_in(row.detail)
+    if detail is None:
+        return _unreadable(row.id)
+    return AuditRow(id=row.id, at=row.at, actor=row.actor, action=row.action, object=row.object, detail=detail)
+
+
+def _unreadable(number: int) -> AuditRow:
+    return AuditRow(id=number, at=None, actor="", action="", object="")
+
+
+def _detail_in(text: str) -> dict[str, str] | None:
+    """Details of a row; None for a text that nobody here can have written."""
+    try:
+        detail = orjson.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(detail, dict) or not all(isinstance(value, str) for value in detail.values()):
+        return None
+    return detail
 
 
 def _pass_on(error: Exception) -> None:
@@ -257,7 +294,7 @@ def _read(connection: Connection, number: int) -> Row[Any] | str:
         _pass_on(error)
         # This fails too where the database could not do any statement, and then says nothing about the row.
         connection.execute(select(audit.c.id).where(audit.c.id == number)).all()
-        return _UNREAD
+        return UNREAD
 
 
 def _broken_one_by_one(connection: Connection, number: int, previous: str, keys: AuditKeys) -> AuditBreak:
@@ -308,7 +345,7 @@ def _wrong(row: Row[Any], expected: int, previous: str, keys: AuditKeys) -> str:
     if row.id != expected:
         return "it is missing"
     if not _is_typed(row):
-        return _UNREAD
+        return UNREAD
     if not row.key and keys.sign(row.id):
         return "it is not signed, and rows before it were"
     if row.key and keys.secret(row.key) is None:

@@ -219,8 +219,8 @@ class Incidents(Repository[M_co]):
         runs = {alarm.run for alarm in parts} - {""}
         others = {*tx.execute(merged).scalars(), *tx.execute(had).scalars()} - {""}
         about = {incident_id, *others, *(alarm.id for alarm in parts[:_MOST_ALARMS]), *runs}
-        rows = tx.rows(select(audit), audit.c.object, about)
-        return sorted((audit_chain.as_noun(row) for row in rows), key=lambda row: row.id)
+        rows = tx.rows(select(audit.c.id).where(audit_chain.NUMBERED), audit.c.object, about)
+        return audit_chain.nouns(tx.connection, sorted(row.id for row in rows))
 
     @method
     def minutes(self, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:

@@ -245,12 +245,15 @@ class Statements(Repository[M_co]):
         if known is None or row is None or tenant not in (None, row.tenant):
             raise NotFoundError("no issued statement has this file")
         form = StatementForm(known.form)
-        noted = tx.execute(
-            select(audit).where(audit.c.action.in_([ISSUED, TAKEN_BACK]), audit.c.object == row.id)
-        ).all()
+        about = and_(audit_chain.NUMBERED, audit.c.action.in_([ISSUED, TAKEN_BACK]), audit.c.object == row.id)
+        noted = tx.execute(select(audit.c.id).where(about).order_by(audit.c.id)).scalars().all()
+        read = audit_chain.rows_of(tx.connection, noted)
         number, hash_, wrong = 0, "", "it is missing"
-        for one in noted:
-            number, hash_, wrong = one.id, one.hash, audit_chain.wrong_in(tx.connection, one, tx.evidence.keys)
+        for number in noted:
+            if (one := read.get(number)) is None:
+                hash_, wrong = "", audit_chain.UNREAD
+                continue
+            hash_, wrong = one.hash, audit_chain.wrong_in(tx.connection, one, tx.evidence.keys)
             wrong = wrong or _other_than(audit_chain.as_noun(one), row, form, digest)
         return StatementProof(statement=self._noun(tx, row), form=form, row=number, hash=hash_, wrong=wrong)
 

@@ -33,6 +33,7 @@ from controller.models.scalars import HOST
 from controller.models.step import RunPlaybook, StepState
 from controller.models.waiting import WaitCode, codes_of, ways, words
 from controller.store.alarms.doubts import doubted
+from controller.store.database import audit_chain
 from controller.store.database.audit_chain import audit
 from controller.store.database.columns import Instant
 from controller.store.database.queries import chunks
@@ -572,17 +573,21 @@ def _request(tx: Tx, run_id: str, actor: str, allowed: Sequence[RunState], state
 
 def _paused(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
     """Runs that a person paused; by whom and when is on the audit trail."""
-    act = and_(audit.c.object == runs.c.id, audit.c.action == PAUSE)
-    query = select(runs.c.id, runs.c.created, audit.c.at, audit.c.actor).outerjoin(audit, act)
+    act = and_(audit_chain.NUMBERED, audit.c.object == runs.c.id, audit.c.action == PAUSE)
+    query = select(runs.c.id, runs.c.created, audit.c.id.label("act")).outerjoin(audit, act)
     rows = tx.execute(query.where(active, runs.c.state == RunState.PAUSED.value).order_by(audit.c.id))
-    for row in {row.id: row for row in rows}.values():  # The last pause of each run.
-        by = f" by {row.actor}" if row.actor else ""
+    last = {row.id: row for row in rows}  # The last pause of each run.
+    found = audit_chain.nouns(tx.connection, [row.act for row in last.values() if row.act is not None])
+    acts = {one.id: one for one in found}
+    for row in last.values():
+        paused = acts.get(row.act)
+        by = f" by {paused.actor}" if paused and paused.actor else ""
         yield (
             row.id,
             Wait(
                 codes=(WaitCode.PAUSE,),
                 what=f"paused{by}",
-                since=row.at or row.created,
+                since=(paused and paused.at) or row.created,
                 who="whoever may run: minka resume",
             ),
         )

@@ -8,7 +8,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from controller.intent.incidents import QUIET, SETTLES
 from controller.intent.times import seconds
@@ -299,6 +299,18 @@ def test_what_stood_before_a_root_keeps_its_incident_and_both_say_so_once(store:
         said = [row.detail for row in store.incidents.timeline(one) if row.action == "incident.kept-apart"]
         assert [(row["beside"], row["why"]) for row in said] == [(other, why)]
     assert not [row for row in store.incidents.timeline(alone.incident) if row.action == "incident.kept-apart"]
+
+
+def test_a_row_of_the_trail_that_nobody_can_read_stops_neither_correlation_nor_the_timeline(store: Store) -> None:
+    early = store.alarms.report(dark())
+    store.audit.append("eve", "incident.kept-apart", early.incident)
+    with store.database.engine.begin() as connection:
+        connection.execute(text("UPDATE audit SET detail = '[' WHERE actor = 'eve'"))
+    _, root = store.alarms.report_all([dark(at=700, station="S4"), cut(at=701)])
+    store.alarms.correlate()
+    told = store.incidents.timeline(early.incident)
+    assert len([row for row in told if row.at is None]) == 1
+    assert [row.detail["beside"] for row in told if row.action == "incident.kept-apart"] == [root.incident]
 
 
 def test_people_acknowledge_take_and_hand_back(store: Store) -> None:

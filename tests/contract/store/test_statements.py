@@ -90,6 +90,9 @@ def test_a_proof_is_the_row_of_the_audit_trail_and_holds_only_while_that_is_as_w
         connection.execute(text("UPDATE audit SET actor = 'eve' WHERE id = :id"), {"id": proof.row})
     assert store.statements.proof(digest).wrong == "it was changed"
     with store.database.engine.begin() as connection:
+        connection.execute(text("UPDATE audit SET detail = '[' WHERE id = :id"), {"id": proof.row})
+    assert store.statements.proof(digest).wrong == "it was changed"
+    with store.database.engine.begin() as connection:
         connection.execute(text("DELETE FROM audit WHERE id = :id"), {"id": proof.row})
     assert store.statements.proof(digest).wrong == "it is missing"
 

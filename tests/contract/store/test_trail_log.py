@@ -65,6 +65,24 @@ def leaves(store: Store) -> list[bytes]:
     return found
 
 
+@pytest.mark.parametrize("row", ["signing-keys", "trail", "2"])
+def test_a_row_that_nobody_can_read_keeps_no_head_from_being_signed(
+    signed: Store, clock: VirtualClock, row: str
+) -> None:
+    if signed.database.engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite keeps a time that is none")
+    fill(signed, 3)
+    publish(signed)
+    clock.pause(_DAY.total_seconds())
+    with signed.database.engine.begin() as connection:
+        connection.execute(text("UPDATE audit SET at = 'never' WHERE object = :row"), {"row": row})
+    assert signed.trail.publish() is not None
+    signed.trail.verify()
+    broken = signed.audit.verify()
+    assert broken is not None
+    assert broken.reason.startswith("it can't be read")
+
+
 def test_a_head_a_day_is_signed_and_each_extends_all_before(signed: Store, clock: VirtualClock) -> None:
     heads = []
     for rows in (3, 1, 11, 30, 0):

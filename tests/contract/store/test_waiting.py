@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, InputError, LeaseLostError, NotFoundError
@@ -166,6 +167,10 @@ def test_what_runs_wait_for_is_reported_with_since_when_and_who_can_end_it(store
     store.runs.pause(run, "eva")
     paused, asks = store.runs.waits([run, "r-nowhere"])[run]
     assert (paused.what, paused.since, paused.who) == ("paused by eva", clock.now(), "whoever may run: minka resume")
+    with store.database.engine.begin() as connection:
+        connection.execute(text("UPDATE audit SET detail = '[' WHERE actor = 'eva'"))
+    unreadable, _ = store.runs.waits([run])[run]
+    assert (unreadable.what, unreadable.since) == ("paused", store.runs.get(run).created)
     assert asks.what.startswith("asks: Go on? (yes or no), until 20")
     assert (asks.since, asks.who) == (asked.asked, f"whoever may run: minka answer {run} … --question q")
     store.questions.answer(run, "yes", actor="ana")

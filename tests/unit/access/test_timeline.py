@@ -115,3 +115,13 @@ def test_an_incident_includes_what_was_merged_into_it_and_not_split_off_again() 
     assert parts_of({**story, "timeline": [*story["timeline"], split]}) == ["i-3"]
     again = row("incident.merged", "i-2", 6, "correlation", into="i-1")
     assert parts_of({**story, "timeline": [*story["timeline"], split, again]}) == ["i-3", "i-2"]
+
+
+def test_a_row_that_nobody_can_read_is_told_by_its_id() -> None:
+    unreadable: dict[str, Any] = {"id": 7, "at": None, "actor": "", "action": "", "object": "", "detail": {}}
+    found = joined([row("alarm.raised", "a-1", 0), unreadable, row("alarm.cleared", "a-1", 9)], {})
+    assert [(one.at != "", one.action, one.what) for one in found] == [
+        (True, "alarm.raised", "a-1"),
+        (False, "unreadable", "row 7"),
+        (True, "alarm.cleared", "a-1"),
+    ]

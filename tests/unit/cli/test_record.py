@@ -69,3 +69,11 @@ def test_a_trail_that_is_whole_is_so_whatever_is_in_doubt(monkeypatch: pytest.Mo
     answers(monkeypatch, verify=WHOLE, anchors=WHOLE, record=IN_DOUBT)
     ended = minka("audit", "verify", "--anchor", str(file))
     assert (ended.status, ended.out.strip()) == (0, "the audit trail is whole, and holds all 1 anchors")
+
+
+def test_a_row_that_nobody_can_read_is_listed_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    row: dict[str, Any] = {"id": 7, "at": None, "actor": "", "action": "", "object": "", "detail": {}}
+    answers(monkeypatch, audit={"results": [row], "total": 1, "next": None})
+    told = said("audit")
+    assert "7" in told
+    assert "unreadable" in told

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import RowMapping, select, text, update
 
 from controller.models.audit import AuditAnchor
+from controller.models.run import AuditRow
 from controller.ports.clock import VirtualClock
-from controller.store import Store, open_store
+from controller.store import Page, Store, open_store
 from controller.store.database import audit_chain
 from controller.store.database.audit_chain import audit as rows
 from controller.store.database.audit_chain import audit_head
@@ -71,6 +72,33 @@ def _tamper(store: Store, *statements: str) -> None:
 def test_tampering_names_the_first_broken_row(store: Store, tampering: str, broken: int) -> None:
     _tamper(store, tampering)
     assert _broken(store) == broken
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "at = 'never'",
+        "at = X'00'",
+        "actor = X'00'",
+        "detail = '['",
+        "detail = '5'",
+        """detail = '{"a": 5}'""",
+        "detail = CAST(X'FF' AS TEXT)",
+        "hash = CAST(X'FF' AS TEXT)",
+    ],
+)
+def test_a_row_that_nobody_can_read_hides_no_other(store: Store, tampering: str) -> None:
+    before = store.audit.page(Page())[1]
+    _tamper(store, f"UPDATE audit SET {tampering} WHERE id = 3")
+    total, found = store.audit.page(Page())
+    unreadable = AuditRow(id=3, at=None, actor="", action="", object="")
+    assert (total, found) == (5, [unreadable if one.id == 3 else one for one in before])
+    assert _broken(store) == 3
+
+
+def test_a_row_whose_number_is_none_hides_no_other(store: Store) -> None:
+    _tamper(store, "UPDATE audit SET id = CAST(X'FF' AS TEXT) WHERE id = 3")
+    assert [row.id for row in store.audit.page(Page())[1]] == [5, 4, 2, 1]
 
 
 def test_a_copied_row_does_not_pass_for_another(store: Store) -> None:
