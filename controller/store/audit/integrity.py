@@ -18,7 +18,7 @@ from controller.store.alarms.alarm_rows import STANDING, alarms
 from controller.store.alarms.alarms import clear_alarm
 from controller.store.alarms.doubts import doubt, doubted
 from controller.store.database import epochs
-from controller.store.database.audit_chain import DECIDED, RECORD
+from controller.store.database.audit_chain import DECIDED, RECORD, decided_at
 from controller.store.database.columns import Instant
 from controller.store.database.epochs import doubts
 from controller.store.database.repository import M_co, Repository, writes
@@ -31,6 +31,8 @@ from controller.store.network.ledger import LedgerChange, change_ledger, end_car
 
 #: By how much fences grow with each epoch: more than a lost record can have issued in one.
 _LEAP = 1_000_000
+#: Epochs for which they grow at once. More than people decide; a number of a doubt that somebody made up can be any.
+_MOST_EPOCHS = 1000
 
 _ALARMS = select(alarms.c.id).where(alarms.c.probable_cause == RECORD_DOUBTED, STANDING).order_by(alarms.c.number)
 _LAST_DEADLINE = select(func.max(journal.c.deadline, type_=Instant()))
@@ -72,7 +74,7 @@ class Integrity(Repository[M_co]):
         Args:
             matched: When each was last checked, by the record.
         """
-        decided = tx.execute(epochs.LAST_DECISION).scalar()
+        decided = decided_at(tx.connection, tx.evidence)
         stations = [name for name, at in matched.items() if decided is None or at > decided]
         if len(stations) >= SURPRISING:
             who = f"{min(stations)} and {len(stations) - 1} more"
@@ -175,7 +177,7 @@ def _leap(tx: Tx, epochs_on: int) -> None:
     adopted = select(devices.c.station, literal(0)).where(devices.c.adopted.is_not(None))
     row = tx.insert(leases).from_select(["station", "fence"], adopted)
     tx.execute(row.on_conflict_do_nothing(index_elements=["station"]))
-    leap = epochs_on * _LEAP
+    leap = min(epochs_on, _MOST_EPOCHS) * _LEAP
     tx.execute(update(leases).where(leases.c.incarnation.is_not(None)).values(owed=leases.c.owed + leap))
     tx.execute(update(leases).where(leases.c.incarnation.is_(None)).values(fence=leases.c.fence + leap))
 

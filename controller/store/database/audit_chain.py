@@ -198,7 +198,20 @@ def first_broken(connection: Connection, keys: AuditKeys) -> AuditBreak | None:
 
 
 def last_decision(connection: Connection, evidence: Evidence) -> Head:
-    """The row of a person's last decision which of two records is right, by rows that are proved; else an empty one.
+    """The row of a person's last decision which of two records is right, by rows that are proved; else an empty one."""
+    row = _last_decision(connection, evidence)
+    return Head() if row is None else Head(_epoch_in(row.detail), row.id, row.hash)
+
+
+def decided_at(connection: Connection, evidence: Evidence) -> datetime | None:
+    """When a person last decided so, by the same row; None if never. A row of ``doubts`` proves nothing."""
+    row = _last_decision(connection, evidence)
+    at: datetime | None = row and row.at
+    return at
+
+
+def _last_decision(connection: Connection, evidence: Evidence) -> Row[Any] | None:
+    """The row of the last decision that is proved.
 
     Where there are keys, a row without a signature proves nothing: anybody who can write to the database can make one.
     """
@@ -208,8 +221,8 @@ def last_decision(connection: Connection, evidence: Evidence) -> Head:
             continue
         keys = evidence.keys_for(row.key)
         if (row.key or keys.newest is None) and not _wrong(row, row.id, row.previous, keys):
-            return Head(_epoch_in(row.detail), row.id, row.hash)
-    return Head()
+            return row
+    return None
 
 
 def wrong_in(connection: Connection, row: Row[Any], keys: AuditKeys) -> str:

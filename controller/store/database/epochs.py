@@ -30,8 +30,6 @@ doubts = Table(
 )
 
 _State = Row[Any, Any, Any, Any, Any]
-#: When a person last decided which of two records is right; NULL if never.
-LAST_DECISION = select(func.max(doubts.c.decided, type_=Instant()))
 _EPOCH = select(func.coalesce(func.max(doubts.c.number), 0)).where(doubts.c.decided.is_not(None))
 _OPEN = select(doubts.c.reason).where(doubts.c.decided.is_(None)).order_by(doubts.c.number).limit(1)
 _STATE = select(

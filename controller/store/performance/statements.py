@@ -28,7 +28,6 @@ from controller.store.audit.trail_log import known_keys, signing_key
 from controller.store.database import audit_chain
 from controller.store.database.audit_chain import audit
 from controller.store.database.columns import Instant, long_text, metadata, string
-from controller.store.database.epochs import LAST_DECISION
 from controller.store.database.repository import M_co, Page, Repository, reads, writes
 from controller.store.database.transaction import Tx
 
@@ -283,8 +282,7 @@ class Statements(Repository[M_co]):
 
 def _decided(tx: Tx) -> datetime | None:
     """When a person last decided which of two records is right; None if never."""
-    found: datetime | None = tx.execute(LAST_DECISION).scalar()
-    return found
+    return audit_chain.decided_at(tx.connection, tx.evidence)
 
 
 def _other_than(said: AuditRow, row: Row[Any], form: StatementForm, digest: str) -> str:

@@ -296,6 +296,25 @@ def test_a_decision_that_nobody_made_hides_no_cut_from_an_anchor(watched: Store)
         assert found.number == anchor.number
 
 
+def test_a_decision_that_somebody_put_into_the_future_excuses_no_drift(watched: Store, clock: VirtualClock) -> None:
+    names = ("S1", "S2", "S3")
+    assert watched.integrity.check_drift(dict.fromkeys(names, clock.now())).doubt
+    watched.integrity.decide(RecordChoice.RECORD, "ana", "INC-77")
+    _run(watched, "UPDATE doubts SET decided = '2099-01-01 00:00:00.000000'")
+    clock.pause(60)
+    assert "S1 and 2 more differ" in watched.integrity.check_drift(dict.fromkeys(names, clock.now())).doubt
+
+
+def test_a_doubt_whose_number_somebody_made_up_can_be_decided(watched: Store) -> None:
+    now = "'2026-12-02 09:00:00.000000'"
+    _run(watched, f"INSERT INTO doubts (number, reason, since) VALUES (9300000000000, 'x', {now})")
+    _run(watched, "INSERT INTO leases (station, fence, recovers, owed) VALUES ('S1', 7, FALSE, 0)")
+    assert not watched.integrity.decide(RecordChoice.RECORD, "ana", "INC-77").doubt
+    with watched.database.engine.connect() as connection:
+        fence = connection.execute(text("SELECT fence FROM leases")).scalar_one()
+    assert 1_000_000 < fence < 2**40
+
+
 def test_a_doubt_that_somebody_ends_in_the_database_goes_on(watched: Store) -> None:
     _lose(watched, watched.audit.head().number - 1)
     reason = watched.integrity.check().doubt
