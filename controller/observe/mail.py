@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import structlog
@@ -19,6 +21,8 @@ log = structlog.get_logger()
 
 #: Seconds for the whole conversation with the relay.
 _PATIENCE = 15
+#: Bytes of one reply of the relay; one that offers much sends about a thousand.
+_REPLY_BYTES = 65536
 _PORTS = {"smtp": 25, "starttls": 587, "smtps": 465}
 
 
@@ -53,13 +57,16 @@ class MailRelay:
         if missing := self._unset(content):
             raise NotTakenError(missing)
         to = self._to(content)
+        call = _Call()
+        timer = asyncio.get_running_loop().call_later(_PATIENCE, call.end)
         try:
-            await asyncio.to_thread(self._send, _message(content, key, self._sender, to))
+            await asyncio.to_thread(self._send, content, key, to, call)
         except (OSError, smtplib.SMTPException, ValueError, InputError) as error:
-            # The relay's own words may repeat addresses, never the password.
-            code = f"it answers {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
             kind = MessageRefusedError if _is_about_content(error) else NotTakenError
-            raise kind(f"the mail relay did not take the message: {code or in_words(error)}") from None
+            raise kind(f"the mail relay did not take the message: {_reason(error, call.ended)}") from None
+        finally:
+            timer.cancel()
+            call.end()
         log.info("mail.sent", key=key)
 
     def lacks(self, content: Mapping[str, Any]) -> str:
@@ -85,8 +92,9 @@ class MailRelay:
     def _to(self, content: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(content.get("to") or self._recipients)
 
-    def _send(self, message: EmailMessage) -> None:
-        with self._connected() as relay:
+    def _send(self, content: Mapping[str, Any], key: str, to: Sequence[str], call: _Call) -> None:
+        message = _message(content, key, self._sender, to)
+        with self._connected(call) as relay:
             if self._relay.scheme == "starttls":
                 relay.starttls(context=self._trust())
             if self._relay.username:
@@ -95,14 +103,101 @@ class MailRelay:
         if refused:
             raise smtplib.SMTPRecipientsRefused(refused)
 
-    def _connected(self) -> smtplib.SMTP:
+    def _connected(self, call: _Call) -> smtplib.SMTP:
         host, port = self._relay.hostname or "", self._relay.port or _PORTS[self._relay.scheme]
         if self._relay.scheme == "smtps":
-            return smtplib.SMTP_SSL(host, port, timeout=_PATIENCE, context=self._trust())
-        return smtplib.SMTP(host, port, timeout=_PATIENCE)
+            return _EncryptedSession(call, host, port, timeout=_PATIENCE, context=self._trust())
+        return _Session(call, host, port, timeout=_PATIENCE)
 
     def _trust(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._authority or None)
+
+
+class _Call:
+    """One conversation with the relay, which another thread can end; the time limit of smtplib is one for each read."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.session: smtplib.SMTP | None = None
+
+    def end(self) -> None:
+        """Wake the thread that reads or writes; what it does next fails."""
+        self.ended = True
+        line = self.session.sock if self.session is not None else None
+        if line is not None:
+            with contextlib.suppress(OSError):
+                # Not the method of an encrypted socket: it would go on without encryption.
+                socket.socket.shutdown(line, socket.SHUT_RDWR)
+
+
+class _EndlessReplyError(smtplib.SMTPServerDisconnected):
+    """A reply does not end within its bound."""
+
+
+class _Replies:
+    """The relay's replies, line by line; for smtplib, one that goes beyond its bound ends there."""
+
+    def __init__(self, lines: BinaryIO) -> None:
+        self._lines = lines
+        self._left = _REPLY_BYTES
+
+    def begin(self) -> None:
+        self._left = _REPLY_BYTES
+
+    def readline(self, limit: int) -> bytes:
+        line = self._lines.readline(limit)
+        self._left -= len(line)
+        # A line that was cut off says nothing, also where it begins with a code.
+        cut = len(line) < limit and not line.endswith(b"\n")
+        # Empty is the end for smtplib, which would hide an error that is raised here.
+        return b"" if cut or self.endless else line
+
+    @property
+    def endless(self) -> bool:
+        """Whether the last reply went beyond its bound."""
+        return self._left < 0
+
+    def close(self) -> None:
+        self._lines.close()
+
+
+class _Session(smtplib.SMTP):
+    """A session whose conversation can be ended, and whose replies are bounded."""
+
+    def __init__(self, call: _Call, *args: Any, **options: Any) -> None:
+        self._call = call
+        call.session = self
+        super().__init__(*args, **options)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Do what smtplib does, within the bounds."""
+        if self._call.ended:
+            # It ended before there was a socket to wake, or while encryption was agreed upon.
+            self.close()
+            raise smtplib.SMTPServerDisconnected("the conversation is over")
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("the relay has left")
+        replies = self.file = self.file or _Replies(self.sock.makefile("rb"))
+        replies.begin()
+        try:
+            return super().getreply()
+        except smtplib.SMTPServerDisconnected:
+            if replies.endless:
+                raise _EndlessReplyError from None
+            raise
+
+
+class _EncryptedSession(_Session, smtplib.SMTP_SSL):
+    """The same, encrypted from its first byte."""
+
+
+def _reason(error: Exception, ended: bool) -> str:
+    """Why it failed; the relay's own words may repeat addresses, never the password."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"it answers {error.smtp_code}"
+    if isinstance(error, _EndlessReplyError):
+        return f"a reply is longer than {_REPLY_BYTES} bytes"
+    return f"it did not come to an end within {_PATIENCE} s" if ended else in_words(error)
 
 
 def _is_about_content(error: Exception) -> bool:
