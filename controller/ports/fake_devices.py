@@ -83,6 +83,7 @@ class Fault:
         act: Called before the operation, as in ``lambda: device.foreign_edit(edits)``.
         skip: Operations of this kind that pass unharmed first.
         times: Number of operations that it affects.
+        late: Seconds after the operation until its answer comes.
     """
 
     operation: str
@@ -90,6 +91,7 @@ class Fault:
     act: Callable[[], None] | None = None
     skip: int = 0
     times: int = 1
+    late: float = 0.0
 
 
 _EVENTS = {
@@ -447,6 +449,8 @@ class FakeDevice:
         if not self.capabilities.confirmed_commit:
             raise DeviceRefusedError("operation-not-supported: confirmed-commit")
         self._check_locks(session)
+        if follow_up is FollowUp.PERSIST and not self.pending:
+            follow_up = None  # The two are the same request.
         if follow_up is not None and follow_up is not self.follow_up:
             raise DeviceRefusedError("Persist ID given in confirmed commit rpc.", tag="invalid-value")
         if self.pending and not follow_up:
@@ -686,6 +690,8 @@ class FakeSession:
         if wrong is not FaultKind.LIE:
             act()
             self._device.log.append(f"{self._id} {operation}")
+        if fault and fault.late:
+            await self._clock.sleep(fault.late)
         if wrong in (FaultKind.DROP_AFTER, FaultKind.LOSE_REPLY):
             self._hung = wrong is FaultKind.LOSE_REPLY
             self.leave()

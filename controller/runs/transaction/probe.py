@@ -29,10 +29,17 @@ from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
 
-#: Timer of the empty confirmed commit in seconds, and by how much a server may be late to end it.
-_TIMER, _LAG = 10, 3.0
-#: Most probes of a transaction: a server that loses the session at each is left alone.
-_MOST = 2
+#: Timers of the empty confirmed commits of a transaction's first and second probe, in seconds. A server that loses the
+#: session at each, or answers after its timer, is left alone.
+_TIMERS = (10, 30)
+#: Seconds by which a server may be late to end a confirmed commit.
+_LAG = 3.0
+#: Behaviour as long as nothing is learned of a server: it may have been the network.
+_UNLEARNED = Behaviour(
+    follow_up=None,
+    cancels=False,
+    reason="it lost the session at an empty confirmed commit, or answered after its timer",
+)
 #: Seconds after which a probe no longer keeps others waiting.
 _TURN = 30.0
 #: Most software versions of which it is kept how many probes went well.
@@ -203,8 +210,8 @@ class Probe:
         known = await self._record.behaviour(server)
         if known is not None or not session.capabilities.safe_commit:
             return known or Behaviour()
-        if self._record.count(JournalStep.PROBING, 0) >= _MOST:
-            return Behaviour(follow_up=None, cancels=False, reason="it lost the session at an empty confirmed commit")
+        if self._tried() >= len(_TIMERS):
+            return _UNLEARNED
         async with self._findings.turn(server.software) as harmed:
             if harmed:
                 self.withheld = (
@@ -212,9 +219,16 @@ class Probe:
                     "was tried here: see to that station, then make a new plan"
                 )
                 return Behaviour()
-            return await self._tried_out(session, seen, server)
+            found = None
+            while found is None and self._tried() < len(_TIMERS):
+                found = await self._tried_out(session, seen, server)
+            return found or _UNLEARNED
 
-    async def _tried_out(self, session: DeviceSession, seen: Observed, server: Server) -> Behaviour:
+    def _tried(self) -> int:
+        return self._record.count(JournalStep.PROBING, 0)
+
+    async def _tried_out(self, session: DeviceSession, seen: Observed, server: Server) -> Behaviour | None:
+        """What a probe revealed, put on record; None if its answers came too late to tell."""
         found = await self._learned(session)
         await session.discard()
         if (await session.read()).tree != seen.tree:
@@ -225,38 +239,55 @@ class Probe:
             )
             found = Behaviour(follow_up=None, cancels=False, reason=self.harm)
             self._findings.did_harm(server.software, server.station)
-        else:
+        elif found is not None:
             self._findings.went_well(server.software)
+        if found is None:
+            return None
         found = await self._record.learn(server, found)
         log.info("transaction.learned", **server._asdict(), follow_up=found.follow_up, reason=found.reason)
         return found
 
-    async def _learned(self, session: DeviceSession) -> Behaviour:
-        deadline = self._clock.now() + timedelta(seconds=_TIMER)
-        token = f"minka-{self._id}-probe-{self._record.count(JournalStep.PROBING, 0)}"
-        await self._record.write(JournalStep.PROBING, persist=token, deadline=deadline)
+    async def _learned(self, session: DeviceSession) -> Behaviour | None:
+        """The answers to an empty confirmed commit, its follow-up and its cancel.
+
+        None if one of them came when the timer may have ended the commit before: a refusal is then no behaviour, and
+        nor is an ok, since ``persist`` alone begins another commit where none is pending.
+        """
+        timer, attempt = _TIMERS[self._tried()], self._tried()
+        token = f"minka-{self._id}-probe-{attempt}"
+        await self._record.write(
+            JournalStep.PROBING, persist=token, deadline=self._clock.now() + timedelta(seconds=timer)
+        )
         await self._record.check()
+        sent = self._clock.monotonic()
         try:
-            await session.commit_confirmed(token, _TIMER)
+            await session.commit_confirmed(token, timer)
         except DeviceRefusedError as refused:
             return Behaviour(follow_up=None, cancels=False, reason=refused.message)
-        follow_up, reason = await self._follow_up(session, token)
+        answered = self._clock.monotonic()
+        follow_up, reason = await self._follow_up(session, token, timer)
+        in_time = self._clock.monotonic() < sent + timer
         await self._record.check()
         try:
             await session.cancel(token)
         except DeviceRefusedError as refused:
+            # An accepted follow-up has set the timer again.
+            began = sent if follow_up is None else answered
+            in_time = in_time and self._clock.monotonic() < began + timer
+            found = Behaviour(follow_up=follow_up, cancels=False, reason=refused.message)
             # Its timer has to end it.
-            await self._clock.sleep(_TIMER + _LAG)
-            return Behaviour(follow_up=follow_up, cancels=False, reason=refused.message)
-        return Behaviour(follow_up=follow_up, reason=reason)
+            await self._clock.sleep(timer + _LAG)
+        else:
+            found = Behaviour(follow_up=follow_up, reason=reason)
+        return found if in_time else None
 
-    async def _follow_up(self, session: DeviceSession, token: str) -> tuple[FollowUp | None, str]:
+    async def _follow_up(self, session: DeviceSession, token: str, timer: int) -> tuple[FollowUp | None, str]:
         """The form that the server accepts; or None, with its answer to the last one."""
         said = ""
         for form in FollowUp:
             await self._record.check()
             try:
-                await session.commit_confirmed(token, _TIMER, form)
+                await session.commit_confirmed(token, timer, form)
             except DeviceRefusedError as refused:
                 said = refused.message
             else:

@@ -162,6 +162,57 @@ async def test_who_loses_the_session_at_each_probe_is_changed_without_one() -> N
     assert known_of(bench) is None
 
 
+def tokens_of(bench: TransactionBench) -> list[str]:
+    return [row.persist for row in bench.journal if row.step is JournalStep.PROBING]
+
+
+@pytest.mark.parametrize(("operation", "skip"), [("commit_confirmed", 0), ("commit_confirmed", 1), ("cancel", 0)])
+async def test_an_answer_after_the_timer_is_no_behaviour(operation: str, skip: int) -> None:
+    """By then nothing is pending: ``persist`` alone begins another commit, and a refusal says nothing of the server."""
+    bench = TransactionBench(retune(UNKNOWN), QUICK)
+    bench.device.faults.append(Fault(operation, skip=skip, late=12.0))
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert JournalStep.CONFIRMING in bench.steps, "the second probe went well, so a confirmed commit guards the change"
+    assert known_of(bench) == Behaviour()
+    assert len(set(tokens_of(bench))) == (1 if operation == "cancel" else 2)
+    bench.assert_settled(result)
+
+
+async def test_a_cancel_that_the_timer_came_before_is_not_a_refusal() -> None:
+    bench = TransactionBench(retune(UNKNOWN), QUICK)
+
+    def become(latency: float) -> None:
+        bench.device.latency = latency
+
+    bench.device.faults.append(Fault("commit_confirmed", act=lambda: become(12.0), skip=1))
+    bench.device.faults.append(Fault("cancel", act=lambda: become(0.0)))
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert JournalStep.CONFIRMING in bench.steps
+    assert known_of(bench) == Behaviour()
+    assert len(set(tokens_of(bench))) == 2
+
+
+async def test_a_slow_server_has_a_longer_timer_at_the_second_probe() -> None:
+    bench = TransactionBench(retune(UNKNOWN), QUICK)
+    bench.device.faults.append(Fault("commit_confirmed", late=12.0, times=4))
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
+    assert known_of(bench) == Behaviour()
+
+
+async def test_who_always_answers_after_the_timer_is_changed_without_one_and_nothing_is_learned() -> None:
+    bench = TransactionBench(retune(UNKNOWN), QUICK)
+    bench.device.faults.append(Fault("commit_confirmed", late=31.0, times=99))
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert JournalStep.CONFIRMING not in bench.steps
+    assert "answered after its timer" in result.detail
+    assert known_of(bench) is None
+    assert len(set(tokens_of(bench))) == 2
+    bench.assert_settled(result)
+
+
 HELD = WaitReason(code=WaitCode.HOLD, subject="network", by="ana", because="elections")
 
 
