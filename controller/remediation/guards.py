@@ -615,7 +615,7 @@ def _of(run: Run, alarm: Alarm) -> Rule:
 
 
 #: Guards of acts on devices, whoever acts.
-_OF_ACTS = frozenset(("stopped", "record", "hold", "freeze", "rate", "share"))
+_OF_ACTS = frozenset(("stopped", "record", "loop", "hold", "freeze", "rate", "share"))
 #: Guards that are asked again before a repair's run changes a device, since it may have waited for people.
 _AT_START = ("stopped", "over", "announced", "freeze", "battery")
 #: All guards in the order in which they are asked. The order decides only which reason is given.

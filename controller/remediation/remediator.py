@@ -812,7 +812,9 @@ class Remediator:
         reason = "; ".join(filter(None, (reason, left)))
         if more and alarm.cleared is None:
             moved = store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=reason)
-        elif _is_well(alarm, health) and _others_stand(store, alarm):
+        elif _is_well(alarm, health) and (
+            _others_stand(store, alarm) or self._is_told_by_another(store, alarm, health)
+        ):
             moved = store.alarms.move(alarm, AlarmState.CLEARED, actor="remediation", note=f"over; {reason}")
         else:
             moved = self._hand_over(store, alarm, rule, reason)
@@ -820,6 +822,21 @@ class Remediator:
             store.rules.move(proposal, ProposalState.FAILED, reason=reason, after=_after(health))
             self._judge(store, rule, proposal)
         return moved is not None
+
+    def _is_told_by_another(self, store: Store, alarm: Alarm, health: Health | None) -> bool:
+        """Whether an alarm is over, and all that is worse off since its repair has an alarm that people are told of.
+
+        That alarm calls them by its own rule; one that nobody answers, or that is only observed, would call nobody.
+        """
+        if alarm.cleared is None or health is None or _no_longer_serves(store, alarm, health):
+            return False
+        network, rules = store.networks.get()[1], self._rules(store)
+        others = _raised_meanwhile(store, alarm)
+        answers = [(one, rule_for(rules, one, network)) for one in others]
+        return bool(others) and all(
+            rule is not None and self._mode(store, one, rule, network)[0] is not RuleMode.OBSERVE
+            for one, rule in answers
+        )
 
     async def _escalate(self, alarm: Alarm, reason: str, kind: str = PAGE) -> float:
         """Escalate the alarm to people, unless it changed meanwhile; they are notified afterwards.
@@ -929,26 +946,40 @@ def _after(health: Health | None) -> tuple[str, ...] | None:
 
 
 def _worse_off(store: Store, alarm: Alarm, health: Health) -> str:
-    """Other objects on the device or site that are worse off than before a repair; empty if there are none.
+    """Other objects on the device or site that are worse off than before a repair; empty if there are none."""
+    if lost := _no_longer_serves(store, alarm, health):
+        return f"{', '.join(lost)} served before it, and not any more"
+    for one in _raised_meanwhile(store, alarm):
+        return f"alarm {one.id} ({one.probable_cause}) was raised at its site meanwhile"
+    return ""
 
-    What people locked meanwhile is their will; what follows from another root is no doing of the repair. A new alarm
-    counts if it takes service away; all else (a fan, the mains, drift) stands for itself.
+
+def _no_longer_serves(store: Store, alarm: Alarm, health: Health) -> list[str]:
+    """Other objects that served before a repair and do not now; what people locked meanwhile is their will."""
+    proposal = _running(store, alarm)
+    locked = {*health.locked, *(link.path for link in health.links if link.locked)}
+    return sorted(set(proposal.before) - {*_serving(health), *locked, alarm.object}) if proposal else []
+
+
+def _raised_meanwhile(store: Store, alarm: Alarm) -> list[Alarm]:
+    """Standing alarms at the site of a repair that were raised since it began.
+
+    What follows from another root is no doing of the repair. A new alarm counts if it takes service away; all else
+    (a fan, the mains, drift) stands for itself.
     """
     proposal = _running(store, alarm)
     if proposal is None:
-        return ""
-    locked = {*health.locked, *(link.path for link in health.links if link.locked)}
-    if lost := sorted(set(proposal.before) - {*_serving(health), *locked, alarm.object}):
-        return f"{', '.join(lost)} served before it, and not any more"
+        return []
     _, network = store.networks.get()
     site = network.site_of(alarm.station) if network.manages(alarm.station) else ""
     there = {alarm.station, *network.routers_at.get(site, ()), *network.stations_at.get(site, ())}
     begun = proposal.decided or proposal.at
-    for one in store.alarms.standing(sorted(there)):
-        new = one.raised >= begun and one.cleared is None and not one.root and one.id != alarm.id
-        if new and one.probable_cause in LOSES:
-            return f"alarm {one.id} ({one.probable_cause}) was raised at its site meanwhile"
-    return ""
+    return [
+        one
+        for one in store.alarms.standing(sorted(there))
+        if one.raised >= begun and one.cleared is None and not one.root and one.id != alarm.id
+        if one.probable_cause in LOSES
+    ]
 
 
 def _is_well(alarm: Alarm, health: Health | None) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from controller.models.alarm import CELL_OFF_AIR, RULE_DEMOTED, Alarm, AlarmNote, AlarmState
+from controller.models.alarm import CELL_OFF_AIR, PAGE, RULE_DEMOTED, TICKET, Alarm, AlarmNote, AlarmState
 from controller.models.errors import DeviceBusyError
 from controller.models.rule import ProposalState, RuleMode
 from controller.models.run import RunState
 from controller.remediation.remediator import Remediator
-from controller.remediation.rules import Trust, Verify
+from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Trust, Verify
 from controller.remediation.trust import promote
 from controller.store import Page, PreparedRun, Transition
 from tests.support import rules as kit
@@ -160,10 +160,43 @@ async def test_what_a_repair_may_have_caused_starts_no_repair(bench: Bench) -> N
     await bench.round(scheduler, seconds=61)
     for _ in range(2):
         await bench.round(scheduler)
-    assert bench.alarm(first).state is AlarmState.ESCALATED
+    assert bench.alarm(first).state is AlarmState.CLEARED
     assert bench.alarm(second).state is AlarmState.ESCALATED
     assert bench.alarm(second).note.endswith("no repair follows from a repair")
     assert len(bench.runs()) == 1
+
+
+def _telling(cause: str, rung: Rung) -> Rule:
+    return Rule(
+        name=cause, description="", match=Match(causes=(cause,)), ladder=(rung,), guards=RuleGuards(settle_seconds=0)
+    )
+
+
+async def test_a_second_fault_during_a_repair_calls_nobody_about_what_is_over(bench: Bench) -> None:
+    """The cell's alarm is told by its own rule; the link is repaired as far as its own alarm goes."""
+    scheduler = bench.scheduler(rules=(*RULES, _telling(CELL_OFF_AIR, Rung(page="A cell is off air."))))
+    link = await _repaired_run(bench, scheduler)
+    cell = bench.report("/x", CELL_OFF_AIR)
+    for seconds in (61, 5, 5, 5):
+        await bench.round(scheduler, seconds=seconds)
+    assert bench.alarm(link).state is AlarmState.CLEARED
+    assert bench.alarm(cell).state is AlarmState.ESCALATED
+    assert [one.id for one, _ in bench.people.sent] == [cell.id]
+
+
+@pytest.mark.parametrize(("rung", "kind"), [(Rung(ticket="Look."), TICKET), (Rung(page="Look."), PAGE)])
+async def test_what_only_people_are_told_of_is_told_as_its_rung_says_while_a_repair_is_verified(
+    bench: Bench, rung: Rung, kind: str
+) -> None:
+    rule = LINK_RULE.model_copy(update={"verify": Verify(within_seconds=300, settle_seconds=200)})
+    scheduler = bench.scheduler(rules=(rule, _telling("o-ran-fault-5", rung)))
+    link = await _repaired_run(bench, scheduler)
+    fan = bench.report("/fan", "o-ran-fault-5")
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+    assert (bench.alarm(fan).state, bench.alarm(fan).note) == (AlarmState.ESCALATED, "Look.")
+    await bench.round(scheduler)
+    assert bench.people.kinds == [kind]
 
 
 # ------------------------------------------------------------------------- demotion
