@@ -16,7 +16,7 @@ from controller.intent.times import Times, union
 from controller.models.alarm import ToldAlarm
 from controller.models.definitions import DefinitionKind
 from controller.models.errors import ConflictError, InputError, NotFoundError
-from controller.models.measurement import DAY, GRANULARITIES, HALF_A_DAY, HOUR, MONTH, Measured
+from controller.models.measurement import DAY, GRANULARITIES, HOUR, MONTH, Measured
 from controller.models.sharing import Charge
 from controller.models.statement import CORRECTED_MONTHS, Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
@@ -435,14 +435,8 @@ def _measured(
 
 
 def days_of(month: Month) -> list[tuple[datetime, datetime]]:
-    """Begin and end of the days of a month that are over; after a new time zone the first one is longer or shorter."""
-    found, begin = [], month.begin
-    while begin < month.end:
-        _, end = span_of_day(begin + HALF_A_DAY, DAY, month.zone)
-        if end <= month.now:
-            found.append((begin, end))
-        begin = end
-    return found
+    """Begin and end of the days of a month that are over."""
+    return [day for day in month.days if day[1] <= month.now]
 
 
 _KINDS: Mapping[StatementKind, Callable[[Store, str, Month, Sequence[Era]], _Made]] = {

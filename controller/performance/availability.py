@@ -17,10 +17,11 @@ from controller.intent.observation import Proof, Unobserved
 from controller.intent.outages import Outages
 from controller.intent.times import Times, both, seconds, without
 from controller.models.alarm import CELL_OFF_AIR, DIVERGED
-from controller.models.measurement import Measured, Values, parts
+from controller.models.measurement import DAY, HALF_A_DAY, Measured, Values, parts
 from controller.models.network import Agreement
 from controller.models.sharing import Bearer, exactly
 from controller.models.statement import Column, Sheet, Value
+from controller.performance.rollups import span_of
 from controller.performance.statements import local
 from controller.performance.volume import SharingSpan, had_by
 
@@ -109,6 +110,16 @@ class Month(NamedTuple):
     now: datetime
     end: datetime
     zone: ZoneInfo
+
+    @property
+    def days(self) -> list[tuple[datetime, datetime]]:
+        """Begin and end of all its days; after a new time zone the first one is longer or shorter."""
+        found, begin = [], self.begin
+        while begin < self.end:
+            _, end = span_of(begin + HALF_A_DAY, DAY, self.zone)
+            found.append((begin, end))
+            begin = end
+        return found
 
 
 class Attainment(NamedTuple):

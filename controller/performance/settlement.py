@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
@@ -31,7 +31,8 @@ RULES = (
     "to the even digit; half-up: away from zero). What is due is the sum of the rounded lines.\n"
     "Prices and shares count for the time in which they were in force: where a line changes within the month, or what "
     "it depends on, it comes once for each of these times, and what it includes counts in part, as the time is of the "
-    "month. Prices that an agreement lets wait for the next month change nothing before.\n"
+    "month. A guaranteed share counts from when the agreement has it, also before a run has applied it. Prices that an "
+    "agreement lets wait for the next month change nothing before.\n"
     "Cell-months are the part of the month in which cells were shared under the agreement and carried all its PLMNs "
     "by Minka's own record: a run counts from its end on, an adopted station from its adoption. Months are the part in "
     "which at least one cell did, or in which the agreement was in force where it reaches no cell. Both are to the "
@@ -42,7 +43,9 @@ RULES = (
     "Core-months and Gbit/s-months are what the agreement buys of pools, function-months the functions that it buys "
     "as such, each for the part of the month that it held with these terms, used or not.\n"
     "Gigabytes are 10^9 bytes, to the megabyte, of the cells and PLMNs of the agreement, as stations counted them. "
-    "What was not measured is not charged. A day belongs to the terms with which it began.\n"
+    "What was not measured is not charged. A day, and its part of what a line of volume includes, belongs to the terms "
+    "with which it began: the volume of the day on which an agreement ends is charged, and that of a day that began "
+    "without it is not.\n"
     "A credit is the percentage that the agreement names for the availability in the time of its promise, of the sum "
     "of the lines of that time."
 ).splitlines()
@@ -354,7 +357,7 @@ def _charged(
     length = (month.end - month.begin).total_seconds()
     for together in _as_priced(spans):
         quantities = [_quantity(one, services[one.time], volumes.get(one.time), length) for one in together]
-        for one, quantity, included in zip(together, quantities, _included(together, quantities, length), strict=True):
+        for one, quantity, included in zip(together, quantities, _included(together, quantities, month), strict=True):
             yield one, _line_of(one, quantity, included, month)
 
 
@@ -370,13 +373,21 @@ def _as_priced(spans: Iterable[ChargeSpan]) -> Iterator[list[ChargeSpan]]:
         yield together
 
 
-def _included(together: Sequence[ChargeSpan], quantities: Sequence[Decimal], length: float) -> Iterator[Decimal]:
+def _included(together: Sequence[ChargeSpan], quantities: Sequence[Decimal], month: Month) -> Iterator[Decimal]:
     """What is included of each quantity: of all of them what their whole time includes, of each in proportion."""
-    part = _part((together[-1].until - together[0].begin).total_seconds(), length)
+    line, time = together[0].line, _time_of(together[0].line, together[0].begin, together[-1].until, month)
     total = sum(quantities, Decimal(0))
-    whole = min((together[0].line.included * part).quantize(_MILLIONTH), total)
+    part = _part(time.total_seconds(), (month.end - month.begin).total_seconds())
+    whole = min((line.included * part).quantize(_MILLIONTH), total)
     for quantity in quantities:
         yield (whole * quantity / total).quantize(_MILLIONTH) if whole else Decimal(0)
+
+
+def _time_of(line: PriceLine, begin: datetime, until: datetime, month: Month) -> timedelta:
+    """The time for which quantities of a line count: of volume, the days that begin in it."""
+    if line.per is not Charge.GIGABYTE:
+        return until - begin
+    return sum((day[1] - day[0] for day in month.days if begin <= day[0] < until), timedelta())
 
 
 def _line_of(one: ChargeSpan, quantity: Decimal, included: Decimal, month: Month) -> _ChargeLine:

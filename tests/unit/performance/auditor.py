@@ -8,6 +8,7 @@ record begins or ends, decides for each piece and cell which column it belongs t
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import zlib
 from collections import defaultdict
@@ -271,7 +272,7 @@ def bill(record: Record, tenant: str, begin: datetime, end: datetime) -> list[Li
         found
         for (agreement, _), held in terms.items()
         for same in _same_price(held)
-        for found in _lines(record, tenant, agreement, same, end - begin)
+        for found in _lines(record, tenant, agreement, same, (begin, end))
     ]
     return [*(line for _, line in lines), *_credits(lines)]
 
@@ -292,12 +293,19 @@ def _same_price(held: Iterable[_Held]) -> list[list[_Held]]:
 
 
 def _lines(
-    record: Record, tenant: str, agreement: str, same: Sequence[_Held], month: timedelta
+    record: Record, tenant: str, agreement: str, same: Sequence[_Held], span: tuple[datetime, datetime]
 ) -> Iterator[tuple[_Terms, Line]]:
-    """The lines of one price: what it includes for their whole time is shared out by quantity."""
-    line = json.loads(same[0][0].price)
+    """The lines of one price: what it includes for their whole time is shared out by quantity.
+
+    Volume is counted by days, of 24 hours from the month's begin on, and so is what is included of it.
+    """
+    line, month, since, until = json.loads(same[0][0].price), span[1] - span[0], same[0][1], same[-1][2]
     used = [_used(record, tenant, agreement, *one, month) for one in same]
-    free = (Decimal(str(line["included"])) * _part(same[-1][2] - same[0][1], month)).quantize(_MILLIONTH)
+    time = until - since
+    if line["per"] == "gigabyte":
+        midnights = [span[0] + timedelta(days=day) for day in range(math.ceil(month / timedelta(days=1)))]
+        time = timedelta(days=len([one for one in midnights if since <= one < until]))
+    free = (Decimal(str(line["included"])) * _part(time, month)).quantize(_MILLIONTH)
     for (terms, since, until), quantity in zip(same, used, strict=True):
         mine = quantity if free >= sum(used) else (free * quantity / sum(used)).quantize(_MILLIONTH)
         amount = _money((quantity - mine) * Decimal(str(line["amount"])))

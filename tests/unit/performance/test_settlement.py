@@ -112,6 +112,21 @@ def test_who_uses_less_than_what_is_included_pays_nothing_and_gets_nothing(
     assert lines(settle(store, made)) == {"volume": ("100.100", amount)}
 
 
+def test_what_a_line_of_volume_includes_counts_by_the_days_of_its_volume(store: Store) -> None:
+    """Terms that end within the first day have the volume of that day, and a whole day of what they include."""
+    made = priced(lines=[{"id": "volume", "per": "gigabyte", "amount": "1", "included": "300"}])
+    store.networks.save(made, network_digest(made), "ana")
+    store.database.clock = VirtualClock(start=BEGIN + timedelta(hours=6))
+    dearer = priced(lines=[{"id": "volume", "per": "gigabyte", "amount": "2", "included": "300"}])
+    store.networks.save(dearer, network_digest(dearer), "ana")
+    store.database.clock = VirtualClock(start=END + timedelta(days=2))
+    measure(store)
+    said = rows(settle(store, dearer), "lines")
+    figures = [(row["quantity"], row["included"], row["amount"]) for row in said]
+    # Of 30 days; none of the others has any volume.
+    assert figures == [("100.100", "9.999900", "90.10"), ("0.000", "0", "0.00")]
+
+
 @pytest.mark.parametrize(("rounding", "amount"), [("half-even", "0.12"), ("half-up", "0.13")])
 def test_the_middle_is_rounded_as_the_agreement_says(store: Store, rounding: str, amount: str) -> None:
     once = [{"id": "base", "per": "month", "amount": "0.125"}]
