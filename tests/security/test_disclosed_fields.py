@@ -6,6 +6,7 @@ Answers without a model are not here: streams of events are made of the same cla
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,12 +17,16 @@ import pytest
 from httpx import AsyncClient
 from pydantic import BaseModel
 
+from controller.access import disclosure
 from controller.access.disclosure import visible_proof
 from controller.access.roles import ROLES
 from controller.access.tenant_scope import KINDS, LISTED, tenant_scope
 from controller.api import views
 from controller.api.app import api_routes
+from controller.api.auth import Route
+from controller.api.reports import TenantIncidentReport
 from controller.api.routes.approvals import visible_vote
+from controller.api.services import services
 from controller.models.approval import (
     Contract,
     OpenInput,
@@ -47,11 +52,19 @@ from tests.unit.api.bench import open_bench
 from tests.unit.api.test_routes import load_and_adopt, plan
 from tests.unit.plan import samples
 
-#: Classes of which a tenant gets another one in their place.
-HOST_ONLY = {
-    Plan, PlanHead, Job, views.RunView, views.DeviceView, views.FunctionView, views.AlarmView, views.IncidentView,
-    views.IncidentStory, views.IncidentReport,
-}  # fmt: skip
+#: Class that the host alone gets → the one that a tenant gets in its place, from the caller's view.
+HOST_ONLY: dict[object, type] = {
+    Plan: disclosure.TenantPlan,
+    PlanHead: disclosure.TenantPlanHead,
+    Job: disclosure.TenantJob,
+    views.RunView: disclosure.TenantRun,
+    views.DeviceView: disclosure.TenantStation,
+    views.FunctionView: disclosure.TenantFunction,
+    views.AlarmView: disclosure.TenantAlarm,
+    views.IncidentView: disclosure.TenantIncident,
+    views.IncidentStory: disclosure.TenantIncidentStory,
+    views.IncidentReport: TenantIncidentReport,
+}
 #: Class → its fields that a tenant gets. A field that is new here is disclosed: it gets its place after some thought.
 DISCLOSED: dict[str, str] = {
     "AgreementMinutes": (
@@ -189,25 +202,55 @@ def fields_of(kind: object) -> dict[str, object]:
     return {name: of for name, of in typing.get_type_hints(kind).items() if name in named}
 
 
-def classes_in(kind: object, known: set[object]) -> Iterator[type]:
-    """Classes of answers in a type, with those in their fields."""
-    if kind in HOST_ONLY or kind in known:
+def classes_in(kind: object, known: set[object], beside: tuple[object, ...] = ()) -> Iterator[type]:
+    """Classes of answers in a type, with those in their fields, but for a host's class beside the tenant's."""
+    if kind in known or HOST_ONLY.get(kind) in beside:
         return
     known.add(kind)
     found = fields_of(kind)
     if isinstance(kind, type) and found:
         yield kind
-    for inner in (*typing.get_args(kind), *found.values()):
-        yield from classes_in(inner, known)
+    inner = typing.get_args(kind)
+    choice = inner if typing.get_origin(kind) in (typing.Union, types.UnionType) else ()
+    for one in inner:
+        yield from classes_in(one, known, choice)
+    for one in found.values():
+        yield from classes_in(one, known)
+
+
+def tenants_routes() -> list[Route]:
+    """Routes that somebody of a tenant may call."""
+    may = {permission for role, permissions in ROLES.items() if role.of_tenant for permission in permissions}
+    return [route for route in api_routes() if route.permission in may]
 
 
 def answers() -> set[type]:
     """Classes of all answers of routes that somebody of a tenant may call."""
-    may = {permission for role, permissions in ROLES.items() if role.of_tenant for permission in permissions}
     known: set[object] = set()
-    return {
-        found for route in api_routes() if route.permission in may for found in classes_in(route.response_model, known)
-    }
+    return {found for route in tenants_routes() for found in classes_in(route.response_model, known)}
+
+
+def test_a_class_of_the_hosts_alone_is_passed_over_only_beside_the_tenants() -> None:
+    for host, tenant in HOST_ONLY.items():
+        assert isinstance(host, type)
+        assert host in {*classes_in(host, set())}
+        assert host in {*classes_in(list[host], set())}  # type: ignore[valid-type]
+        assert host in {*classes_in(host | None, set())}
+        assert host in {*classes_in(tuple[host, tenant], set())}  # type: ignore[valid-type]
+        assert host not in {*classes_in(host | tenant, set())}
+
+
+def test_the_view_of_the_caller_chooses_between_the_hosts_class_and_the_tenants() -> None:
+    chosen = 0
+    for route in tenants_routes():
+        known: set[object] = set()
+        inner = {*classes_in(route.response_model, known)}
+        if inner & {*HOST_ONLY.values()}:
+            calls = {one.call for one in route.dependant.dependencies}
+            assert views.view in calls, route.path
+            assert services not in calls, route.path
+            chosen += 1
+    assert chosen > 10
 
 
 def test_the_table_names_all_fields_that_a_tenant_may_get_and_nothing_else() -> None:
