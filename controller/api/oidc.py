@@ -237,7 +237,9 @@ def _sign_in(token: str, claims: Mapping[str, Any]) -> SignIn:
         raise SignInError("the identity provider's token has invalid times") from error
     if not isinstance(claims["sub"], str):
         raise SignInError("the identity provider's token names nobody")
-    return SignIn(claims["iss"], claims["sub"], issued, ends, hashlib.sha256(token.encode()).hexdigest())
+    # One token can have several valid signatures (of ECDSA, s and n-s), and a signature several spellings in base64.
+    signed, _, _ = token.rpartition(".")
+    return SignIn(claims["iss"], claims["sub"], issued, ends, hashlib.sha256(signed.encode()).hexdigest())
 
 
 def _has(keys: KeySet, kid: str | None) -> bool:

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import socket
+import string
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from joserfc import jws
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
 from pydantic import ValidationError
 
 from controller.access.claims import person_of
@@ -177,6 +178,35 @@ async def test_a_token_that_was_signed_out_opens_nothing(bench: ApiBench, idp: I
             assert (await client.delete("/v1/login")).status_code == 204
     trail = bench.store.audit.page(Page(limit=10))[1]
     assert [row.action for row in trail if row.actor == "eva@ipt.pe"] == ["user.signed_out", "user.added"]
+
+
+#: Order of the group of P-256 (SEC 2 §2.4.2).
+P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def spelled_otherwise(token: str) -> Iterator[str]:
+    """Tokens of ES256 with the same content that may verify: padded, with other spare bits, with n-s for s."""
+    signed, _, signature = token.rpartition(".")
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    yield f"{token}="
+    yield f"{token}=="
+    yield f"{signed}.{signature[:-1]}{letters[letters.index(signature[-1]) ^ 1]}"
+    raw = base64.urlsafe_b64decode(signature + "==")
+    r, s = raw[:32], P256 - int.from_bytes(raw[32:])
+    yield f"{signed}.{base64.urlsafe_b64encode(r + s.to_bytes(32)).rstrip(b'=').decode()}"
+
+
+async def test_no_other_spelling_of_a_token_that_was_signed_out_opens_anything(
+    bench: ApiBench, idp: IdentityProvider
+) -> None:
+    key = ECKey.generate_key("P-256", {"kid": "two"})
+    idp.keys.append(key)
+    token = idp.token(alg="ES256", key=key, kid="two", jti="1")
+    others = [one for one in spelled_otherwise(token) if (await me(bench, one)).status_code == 200]
+    assert others, "the one with n-s verifies"
+    async with bench.with_token(token) as client:
+        assert (await client.delete("/v1/login")).status_code == 204
+    assert [(await me(bench, one)).status_code for one in (token, *others)] == [401] * (1 + len(others))
 
 
 def unsigned(idp: IdentityProvider, alg: str, **more: object) -> str:

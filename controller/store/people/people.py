@@ -63,7 +63,7 @@ class SignIn:
         subject: The provider's permanent identifier of the person.
         issued: When it was issued.
         ends: When it ends.
-        digest: SHA-256 of the token in hex.
+        digest: SHA-256 of the signed part of the token in hex.
     """
 
     issuer: str
