@@ -3,7 +3,8 @@
 A caller is identified by its host key or certificate alone, never by its address. A caller outside of its credential's
 networks gets no credential. Thousands may call at once, for example after a power cut: connections are accepted, silent
 ones cost nothing, and few handshakes run at a time, so that open sessions keep working. Anybody can call and say
-little: a handshake that proves nothing passes its turn on, and of those who proved nothing the oldest make room.
+little: a handshake that proves nothing passes its turn on, and of those who proved nothing the oldest make room. A
+station that proved who it is keeps one turn, however often it calls.
 
 SSH and TLS differ in their doors (``ssh_callers``, ``tls_callers``): who speaks first, and what identifies a caller.
 """
@@ -199,6 +200,8 @@ class CallHome:
         self._patience = patience
         self._observations = observations or Observations()
         self._turns = asyncio.Semaphore(at_once)
+        #: Stations that keep a turn beyond the time for a proof.
+        self._keeping: set[str] = set()
         self._proof = proof
         #: Callers from the oldest on, with their visits once they have spoken. Those who proved who they are may be
         #: among them, and are passed over.
@@ -362,11 +365,23 @@ class CallHome:
 
     @asynccontextmanager
     async def _turn(self, visit: Visit) -> AsyncIterator[None]:
-        """A turn for a handshake, which passes on to the next one unless the caller proves in time who it is."""
+        """A turn for a handshake, which passes on to the next one unless the caller proves in time who it is.
+
+        A station keeps one turn: it may call many times at once, and stall each time.
+        """
+
+        def pass_on() -> None:
+            station = visit.target.device if visit.target is not None and visit.proved else ""
+            if station in {"", *self._keeping}:
+                turn.close()
+            else:
+                self._keeping.add(station)
+                turn.callback(self._keeping.discard, station)
+
         with ExitStack() as turn:
             await self._turns.acquire()
             turn.callback(self._turns.release)
-            late = asyncio.get_running_loop().call_later(self._proof, _unless_proved, visit, turn.close)
+            late = asyncio.get_running_loop().call_later(self._proof, pass_on)
             try:
                 yield
             finally:
@@ -419,11 +434,6 @@ def _why(error: Exception) -> str:
     if isinstance(error, asyncssh.DisconnectError):
         return f"its SSH connection ended before it was let in (code {error.code})"
     return quoted(in_words(error))
-
-
-def _unless_proved(visit: Visit, do: Callable[[], None]) -> None:
-    if not visit.proved:
-        do()
 
 
 async def _speaks(caller: socket.socket) -> None:

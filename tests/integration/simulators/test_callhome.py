@@ -311,7 +311,7 @@ class _Proven:
     refusal, opening, proved, we_begin = "", b"", True, False
 
     def __init__(self) -> None:
-        self.target: NetconfTarget | None = None
+        self.target: NetconfTarget | None = target("S-0")
         self.greeted = 0
 
     def expect(self, target: NetconfTarget) -> str:
@@ -339,6 +339,19 @@ async def test_who_proved_who_it_is_keeps_its_turn_and_makes_no_room() -> None:
     for _, writer in held + silent:
         writer.close()
     await home.close()
+
+
+async def test_a_station_keeps_one_turn_however_often_it_calls() -> None:
+    """One that stalls each of its handshakes keeps no other station out."""
+    door = _Proven()
+    home = CallHome({"ssh": lambda: cast("Door", door)}, 600, lambda *_: None, at_once=2, proof=0.01)
+    held = await one_byte_callers(home.listen("127.0.0.1", 0), 10)
+    await until(lambda: door.greeted == 10)
+    await until(lambda: not home._turns.locked())  # nine of them have passed their turns on
+    for _, writer in held:
+        writer.close()
+    await home.close()
+    assert not home._keeping
 
 
 async def test_a_silent_caller_is_hung_up_on() -> None:
