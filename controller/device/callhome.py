@@ -372,7 +372,7 @@ class CallHome:
 
         def pass_on() -> None:
             station = visit.target.device if visit.target is not None and visit.proved else ""
-            if station in {"", *self._keeping}:
+            if not station or station in self._keeping:
                 turn.close()
             else:
                 self._keeping.add(station)

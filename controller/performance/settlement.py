@@ -375,7 +375,8 @@ def _as_priced(spans: Iterable[ChargeSpan]) -> Iterator[list[ChargeSpan]]:
 
 def _included(together: Sequence[ChargeSpan], quantities: Sequence[Decimal], month: Month) -> Iterator[Decimal]:
     """What is included of each quantity: of all of them what their whole time includes, of each in proportion."""
-    line, time = together[0].line, _time_of(together[0].line, together[0].begin, together[-1].until, month)
+    line = together[0].line
+    time = _time_of(line, together[0].begin, together[-1].until, month)
     total = sum(quantities, Decimal(0))
     part = _part(time.total_seconds(), (month.end - month.begin).total_seconds())
     whole = min((line.included * part).quantize(_MILLIONTH), total)

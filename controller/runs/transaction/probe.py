@@ -253,7 +253,8 @@ class Probe:
         None if one of them came when the timer may have ended the commit before: a refusal is then no behaviour, and
         nor is an ok, since ``persist`` alone begins another commit where none is pending.
         """
-        timer, attempt = _TIMERS[self._tried()], self._tried()
+        attempt = self._tried()
+        timer = _TIMERS[attempt]
         token = f"minka-{self._id}-probe-{attempt}"
         await self._record.write(
             JournalStep.PROBING, persist=token, deadline=self._clock.now() + timedelta(seconds=timer)
