@@ -128,7 +128,7 @@ def audit(
     until: Annotated[datetime | None, typer.Option(help="Before this local time, as in 2026-12-26T06:00.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the audit trail (who did what), newest first; or verify it."""
+    """Show the audit trail (who did what), newest first; or verify it: exit status 1 if it is broken or in doubt."""
     if what not in ("list", "verify", "new-key"):
         raise typer.BadParameter("say list, verify or new-key")
     if what == "new-key":
@@ -186,30 +186,32 @@ def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
     with working("verifying all rows", shown=not as_json):
         proof, anchors, doubt = _proof(files)
     print_answer({**proof, "anchors": anchors, "doubt": doubt}, _print_verified, as_json=as_json)
-    if not proof["whole"]:
+    if doubt or not proof["whole"]:
         raise typer.Exit(FAILED)
 
 
 def _print_verified(proof: dict[str, Any]) -> None:
+    doubt, first = proof["doubt"], f", first at row {proof['first_broken']}: {proof['reason']}"
     if proof["whole"]:
         held = f", and holds all {proof['anchors']} anchors" if proof["anchors"] else ""
-        out.print(styled("the audit trail is whole", "green") + held)
-    elif doubt := proof["doubt"]:
-        what = f", first at row {proof['first_broken']}: {proof['reason']}"
-        out.print(styled("the audit trail is not the one that was anchored", "red") + what)
-        out.print(
-            f"the record is in doubt, as after a restore or a failover that lost commits: {doubt}; see minka record"
-            " show, and verify again once it is decided. Where nobody restored anything, the trail was tampered with"
-        )
+        out.print(styled("the audit trail is whole", "yellow" if doubt else "green") + held)
+    elif doubt:
+        out.print(styled("the audit trail is not the one that was anchored", "red") + first)
     else:
-        what = f", first at row {proof['first_broken']}: {proof['reason']}"
-        out.print(styled("the audit trail was tampered with", "red") + what)
+        out.print(styled("the audit trail was tampered with", "red") + first)
+    if doubt:
+        out.print(
+            f"{styled('the record is in doubt', 'red')}, as after a restore or a failover that lost commits: {doubt}; "
+            "see minka record show, and verify again once it is decided. Where nobody restored anything, the trail was "
+            "tampered with"
+        )
 
 
 def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int, str]:
-    """Whether the chain is whole and contains the anchors of files, the number of anchors, and what excuses others.
+    """Whether the chain is whole and contains the anchors of files, the number of anchors, and the doubt of the record.
 
-    That is a doubt of the record, as after a restore, where the chain itself is whole and anchors alone are of another.
+    A chain that is whole in itself may end too early, as after a restore: then the record is in doubt, which also
+    excuses anchors of another chain. A doubt excuses no break of the chain, and none is told beside one.
     """
     from controller.models.audit import AuditAnchor  # noqa: PLC0415 - only for this
 
@@ -221,11 +223,9 @@ def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int, str]:
         if not found:
             raise typer.BadParameter(f"{file} holds no anchor: lines with 'minka-audit epoch=… number=… hash=…'")
         anchors += found
-    proof, doubt = api.get("/v1/audit/verify"), ""
-    chained = proof["whole"]
+    proof = api.get("/v1/audit/verify")
+    doubt = api.get("/v1/record")["doubt"] if proof["whole"] else ""
     for start in range(0, len(anchors), _ANCHORS):
         if proof["whole"]:
             proof = api.post("/v1/audit/anchors", {"anchors": anchors[start : start + _ANCHORS]})
-    if chained and not proof["whole"]:
-        doubt = api.get("/v1/record")["doubt"]
     return proof, len(anchors), doubt

@@ -63,12 +63,27 @@ def test_a_trail_that_was_restored_is_told_from_one_that_somebody_changed(
     assert minka(*words, "--json").json == BROKEN | {"anchors": 1, "doubt": doubt}
 
 
-def test_a_trail_that_is_whole_is_so_whatever_is_in_doubt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("anchored", [False, True])
+def test_a_trail_that_is_whole_may_end_too_early(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, anchored: bool
+) -> None:
+    """A trail without its newest rows is whole in itself, and holds older anchors: the doubt alone tells."""
     file = tmp_path / "anchors"
     file.write_text(AuditAnchor(number=7, hash="0" * 64).text, encoding="utf-8")
+    words = ("audit", "verify", *(("--anchor", str(file)) if anchored else ()))
+    whole = "the audit trail is whole" + ", and holds all 1 anchors" * anchored
+    answers(monkeypatch, verify=WHOLE, anchors=WHOLE, record=STATE)
+    ended = minka(*words)
+    assert (ended.status, ended.out.strip()) == (0, whole)
     answers(monkeypatch, verify=WHOLE, anchors=WHOLE, record=IN_DOUBT)
-    ended = minka("audit", "verify", "--anchor", str(file))
-    assert (ended.status, ended.out.strip()) == (0, "the audit trail is whole, and holds all 1 anchors")
+    ended = minka(*words)
+    told = " ".join(ended.out.split())
+    assert ended.status == 1
+    assert told.startswith(f"{whole} the record is in doubt")
+    assert str(IN_DOUBT["doubt"]) in told
+    assert "see minka record show" in told
+    ended = minka(*words, "--json")
+    assert (ended.status, ended.json) == (1, WHOLE | {"anchors": int(anchored), "doubt": IN_DOUBT["doubt"]})
 
 
 def test_a_row_that_nobody_can_read_is_listed_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
