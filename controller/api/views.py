@@ -75,12 +75,11 @@ from controller.observe.exposition import ScrapeScope
 from controller.performance.kpi_evaluation import FRESH, KpiEvaluation
 from controller.performance.kpis import Kpi, Subscribers, kpis_of, subscribers_where_shared
 from controller.plan import Ledgers
-from controller.plan.rows import locked_outside
 from controller.ports.clock import Clock
 from controller.remediation.dispatch import suspects_of
 from controller.remediation.rules import rules_in_force
 from controller.store import EVER, AuditQuery, Page, PlanHead, StatementFilter, Store
-from controller.store.lock_holders import lock_holders
+from controller.store.lock_holders import LockHolder, lock_holders
 from controller.store.placements import closures_now, replicas_of, running_on
 
 Read = TypeVar("Read")
@@ -116,8 +115,8 @@ class DeviceView(Body):
         collection: State of its collection of performance data; None if it is not collected.
         indicators: None if none was judged in the last three hours.
         beside: Ids of managed elements that may stand beside its own, as agreed when it was adopted.
-        lock_holders: Who locked each cell (by id) and core link (by path) that is locked, in words; told where one
-            station is asked for.
+        lock_holders: Who locked each cell (by id) and core link (by path) that is locked, by which run and why; told
+            where one station is asked for.
     """
 
     station: str
@@ -133,7 +132,7 @@ class DeviceView(Body):
     health_age: float | None
     collection: DataCollection | None
     indicators: Indicators | None
-    lock_holders: dict[str, str] = {}
+    lock_holders: dict[str, LockHolder] = {}
 
 
 class FunctionView(TenantFunction):
@@ -604,13 +603,13 @@ class HostView(_Published):
         (found,) = self.stations([name])
         return found if found.health is None else found.model_copy(update={"lock_holders": self._holders(found.health)})
 
-    def _holders(self, health: Health) -> dict[str, str]:
+    def _holders(self, health: Health) -> dict[str, LockHolder]:
         """Who locked what is locked at a station."""
         named = {cell: f"cell {cell}" for cell in health.locked}
         named |= {link.path: f"core link {link.path.rpartition('/')[2]}" for link in health.links if link.locked}
         links = [one for one in named if one not in health.locked]
         ours = lock_holders(self._store, health.station, EVER, cells=health.locked, links=links)
-        return {one: ours.get(one) or locked_outside(name) for one, name in named.items()}
+        return {one: ours.get(one) or LockHolder(name=name) for one, name in named.items()}
 
     def functions(self, names: Sequence[str]) -> list[FunctionView]:
         """See ``View``."""

@@ -148,8 +148,15 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
             for link in health["links"]
         ),
     )
-    for words in device.get("lock_holders", {}).values():
-        out.print(words)
+    for holder in device.get("lock_holders", {}).values():
+        out.print(_held(holder))
+
+
+def _held(holder: Mapping[str, Any]) -> str:
+    """Who locked a cell or core link, since when where the run is under way there, and the reason of the run."""
+    began = f"it began {when(holder['at'])}" if holder["at"] and not holder["outcome"] else ""
+    reason = f"reason: {holder['reason']}" if holder["reason"] else ""
+    return "; ".join(filter(None, (holder["words"], began, reason)))
 
 
 def _not_shown(device: Mapping[str, Any]) -> str:

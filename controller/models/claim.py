@@ -100,6 +100,7 @@ class OpenJob:
 
     Attributes:
         waits: What it waits for, while no worker has it; empty while one works on it.
+        started: When a worker first took it; None where that is not on record.
         changes: Its changes in order, without those taken back within the job.
         unsure: Changes of which nobody knows yet how much the device carries: they are under way, or diverged.
     """
@@ -110,3 +111,4 @@ class OpenJob:
     waits: str
     changes: tuple[Change, ...]
     unsure: tuple[Change, ...] = ()
+    started: datetime | None = None

@@ -36,14 +36,13 @@ from controller.models.run import ALARM, Holds, Run
 from controller.models.settings import Settings
 from controller.models.sharing import Consent
 from controller.models.waiting import WaitCode, codes_of
-from controller.plan import locked_outside
 from controller.playbook.engine.reach import reach, refusals
 from controller.remediation.gravity import darkness, gravity
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, places_of
 from controller.runs.procedures import NO_DISTURBANCE, Disturbance
 from controller.store import ClearanceInput, PreparedRun, StartedRepair, Store
-from controller.store.lock_holders import lock_holders
+from controller.store.lock_holders import LockHolder, lock_holders
 
 #: Time over which repairs are counted.
 _HOUR = timedelta(hours=1)
@@ -551,7 +550,7 @@ def _lock(ask: GuardInput) -> _Denial | None:
     # No transaction waits for long: a lock of a month ago has been seen by somebody.
     ours = lock_holders(ask.store, ask.device, ask.now - _REMEMBERED, cells=cells, links=links)
     names = {cell: f"cell {cell}" for cell in cells} | dict.fromkeys(links, "the link")
-    return _Denial("; ".join(ours.get(one) or locked_outside(name) for one, name in names.items()))
+    return _Denial("; ".join((ours.get(one) or LockHolder(name=name)).words for one, name in names.items()))
 
 
 def _drift(ask: GuardInput) -> _Denial | None:

@@ -216,7 +216,8 @@ class StationContext:
                 if locked:
                     return f"step {step!r} of this playbook locked cell {cell}"
                 break
-        return (await self.services.store.read(lock_holders, self.station, EVER, cells=[cell])).get(cell, "")
+        holder = (await self.services.store.read(lock_holders, self.station, EVER, cells=[cell])).get(cell)
+        return holder.words if holder else ""
 
     async def read(self) -> Observed:
         """The station as it is now."""

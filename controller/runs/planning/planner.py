@@ -247,7 +247,8 @@ class Planner:
             return view
         holders = await self._store.read(lock_holders, station, EVER, cells=names, links=held)
         left = await self._store.read(left_by_diverged, station, EVER, names) if holders else LeftLocked()
-        return replace(view, locked=locked, holders=holders, left_locked=left.cells, lapsed=left.lapsed)
+        words = {one: holder.words for one, holder in holders.items()}
+        return replace(view, locked=locked, holders=words, left_locked=left.cells, lapsed=left.lapsed)
 
     async def views(self, network: Network, stations: Iterable[str]) -> dict[str, StationView]:
         """The views of a few stations; see ``each``."""

@@ -326,6 +326,7 @@ def _open_jobs(tx: Tx, transactions: Mapping[str, str]) -> list[OpenJob]:
             waits="" if row.state == JobState.CLAIMED.value else row.detail,
             changes=tuple(carried(done.get(row.id, ()))),
             unsure=tuple(change for transaction, change in sent[row.id] if transaction in begun),
+            started=row.started,
         )
         for row in rows
     ]

@@ -239,7 +239,8 @@ async def test_a_station_is_shown_with_who_locked_its_cells(bench: ApiBench) -> 
     assert (await bench.client.get(f"/v1/devices/{station}")).json()["lock_holders"] == {}
     bench.store.healths.save([Health(station=station, at=SystemClock().now(), reachable=True, locked=("L1",))])
     shown = (await bench.client.get(f"/v1/devices/{station}")).json()
-    assert shown["lock_holders"] == {"L1": "somebody locked cell L1 outside of Minka"}
+    holder = shown["lock_holders"]["L1"]
+    assert (holder["words"], holder["run"]) == ("somebody locked cell L1 outside of Minka", "")
 
 
 async def test_drift_says_what_it_could_not_compare(bench: ApiBench) -> None:

@@ -187,9 +187,16 @@ def test_nothing_good_is_said_of_a_station_that_was_not_read(capsys: pytest.Capt
 
 def test_who_locked_a_cell_stands_below_its_state(capsys: pytest.CaptureFixture[str]) -> None:
     health = {"reachable": True, "at": END, "links": [], "locked": ["L2"], "cells": {"L1": "up", "L2": "down"}}
-    words = "ana locked cell L2 by run r-1 (playbook relock) at 2026-01-05 10:00 UTC"
-    device._show(DEVICE | {"health": health, "lock_holders": {"L2": words}}, {})
-    assert words in capsys.readouterr().out
+    words = "ana locked cell L2 by run r-1 (relock)"
+    holder = {"words": words, "at": END, "outcome": None, "reason": "INC-7"}
+    for more, said in (
+        ({}, f"{words}; it began {when(END)}; reason: INC-7"),
+        ({"outcome": "succeeded"}, f"{words}; reason: INC-7"),
+        ({"outcome": "succeeded", "reason": ""}, words),
+        ({"at": None, "reason": ""}, words),
+    ):
+        device._show(DEVICE | {"health": health, "lock_holders": {"L2": holder | more}}, {})
+        assert said in capsys.readouterr().out.splitlines()
 
 
 def shown_cells(capsys: pytest.CaptureFixture[str], health: dict[str, Any]) -> list[list[str]]:

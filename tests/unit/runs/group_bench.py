@@ -45,6 +45,8 @@ from tests.unit.runs.transaction_bench import (
     begin_anew,
 )
 
+#: Reason that the run of a bench is asked for with.
+REASON = "INC-7"
 _ZONE = ZoneInfo("America/Lima")
 _STATE = select(runs.c.state).where(runs.c.id == bindparam("run"))
 
@@ -141,6 +143,7 @@ class GroupBench:
                 self.jobs,
                 actor="ana",
                 cause=self.cause,
+                reason=REASON,
                 playbook=self.playbook,
                 constraints=constraints if self.bound or windows or self.spared or self.asks is not None else None,
             )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.models.plan import Edit, Op
-from controller.models.run import RunState
+from controller.models.run import PERSON, RunState
 from controller.nrm.profiles import administrative_state, cells
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.restore import restore_plan
@@ -16,7 +16,7 @@ from controller.store import EVER, NewJob, Transition
 from controller.store.lock_holders import lock_holders
 from tests.unit.playbook.test_takeover import APPLY, FAIL, LOCK, LOOK, PlaybookBench, Rests
 from tests.unit.playbook.test_waiting import ASK
-from tests.unit.runs.group_bench import GroupBench, Mortal
+from tests.unit.runs.group_bench import REASON, GroupBench, Mortal
 from tests.unit.runs.transaction_bench import QUICK, STATION, TARGET, InstantStore, Killed, retune
 
 SHUT = "  - {name: shut, action: soft-lock-cell, with: {cells: ['L1']}}\n"
@@ -41,7 +41,8 @@ def _asked(bench: GroupBench) -> list[str]:
     path = next(entry.path for entry in cells(running) if entry.cell == "L1")
     if administrative_state(running, path) == "UNLOCKED":
         return []
-    return [lock_holders(bench.store, STATION, EVER, cells=["L1"]).get("L1", "")]
+    holder = lock_holders(bench.store, STATION, EVER, cells=["L1"]).get("L1")
+    return ["" if holder is None else holder.words]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,24 @@ async def test_and_of_a_run_whose_worker_was_killed_until_another_one_ends_it() 
         assert not said or f"ana locked cell L1 by run {bench.run} (own), which is under way (running" in said[0], at
         seen |= {bool(said)}
     assert seen == {True, False}
+
+
+async def test_who_locked_a_cell_is_told_as_data_with_the_reason_and_the_time() -> None:
+    bench = PlaybookBench(LOCK + ASK)
+    began = bench.clock.now()
+    with pytest.raises(Rests):
+        await bench.work()
+    holder = lock_holders(bench.store, STATION, EVER, cells=["L1"])["L1"]
+    assert (holder.name, holder.run, holder.procedure) == ("cell L1", bench.run, "own")
+    assert (holder.requested_by, holder.cause, holder.reason) == ("ana", PERSON, REASON)
+    assert (holder.outcome, holder.waits) == (None, "waits for an answer: Go on?")
+    assert holder.at is not None
+    assert began <= holder.at <= bench.clock.now()
+    plain = PlaybookBench(LOCK)
+    result = await plain.work()
+    (job,) = plain.store.runs.ended_jobs([STATION], EVER)
+    holder = lock_holders(plain.store, STATION, EVER, cells=["L1"])["L1"]
+    assert (holder.reason, holder.at, holder.outcome) == (REASON, job.finished, result.outcome)
 
 
 async def test_a_run_that_waits_says_for_what_and_one_that_is_cancelled_says_so() -> None:
