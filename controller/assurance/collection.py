@@ -306,7 +306,7 @@ class Collector:
 
     async def _take_files(self, files: DeviceFiles, found: _Found) -> None:
         listed = [one.name for one in await files.list(_MOST_FILES) if one.name.endswith(_SUFFIXES)]
-        known = await self._store.measurements.collected(found.station, listed)
+        known = await self._store.collected_files.known(found.station, listed)
         wanted = [name for name in reversed(listed) if name not in known or name in found.before.again]
         found.more = len(wanted) > _AT_A_TIME
         for name in wanted[:_AT_A_TIME]:
@@ -389,10 +389,10 @@ class Collector:
 def _keep(store: Store, found: Sequence[_Found], now: datetime, seconds: int) -> list[str]:
     """Put results of stations on record, in one transaction."""
     taken = store.measurements.put(period for one in found for period in (*one.periods, *one.others))
-    store.measurements.collect(file for one in found for file in one.files)
+    store.collected_files.put(file for one in found for file in one.files)
     for one in found:
         if one.unknown:
-            store.measurements.miss(one.station, one.unknown)
+            store.collected_files.miss(one.station, one.unknown)
     counts = Counter({("periods", name): number for name, number in taken._asdict().items()})
     late = now - timedelta(seconds=seconds + _SETTLE + _SPREAD)
     counts["periods", "refused"] += sum(one.unread[reason.value] for one in found for reason in _PERIODS_UNREAD)

@@ -65,8 +65,9 @@ from controller.store.network.ledger import Ledger, LedgerState
 from controller.store.network.plans import PlanHead, Plans
 from controller.store.people.comments import Comments
 from controller.store.people.people import NewToken, SignIn, SignIns, Tokens, Users
+from controller.store.performance.collected_files import CollectedFile, UnknownCounter
 from controller.store.performance.kpi_evaluations import KpiEvaluations
-from controller.store.performance.measurements import CollectedFile, Gap, Measurements, StoredPeriods, UnknownCounter
+from controller.store.performance.measurements import Gap, Measurements, StoredPeriods
 from controller.store.performance.statements import StatementFilter, Statements
 from controller.store.runs.approvals import Approvals, Assess, ClearanceInput, Clearances, Freezes
 from controller.store.runs.claims import Claims

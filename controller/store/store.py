@@ -43,6 +43,7 @@ from controller.store.network.ledger import Ledger
 from controller.store.network.plans import Plans
 from controller.store.people.comments import Comments
 from controller.store.people.people import SignIns, Tokens, Users
+from controller.store.performance.collected_files import CollectedFiles
 from controller.store.performance.kpi_evaluations import KpiEvaluations
 from controller.store.performance.measurements import Measurements
 from controller.store.performance.statements import Statements
@@ -64,6 +65,7 @@ class Records(Generic[M_co]):
     behaviours: Behaviours[M_co]
     calls: Calls[M_co]
     claims: Claims[M_co]
+    collected_files: CollectedFiles[M_co]
     collections: Collections[M_co]
     comments: Comments[M_co]
     definitions: DefinitionVersions[M_co]
@@ -123,6 +125,7 @@ class Store(Records[Sync]):
         self.behaviours = Behaviours(database)
         self.calls = Calls(database)
         self.claims = Claims(database)
+        self.collected_files = CollectedFiles(database)
         self.collections = Collections(database)
         self.comments = Comments(database)
         self.definitions = DefinitionVersions(database)

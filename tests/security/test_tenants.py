@@ -32,7 +32,7 @@ from controller.store import Page, open_store
 from controller.store.database.transaction import WorkedOut
 from controller.store.jobs.run_rows import jobs, runs
 from controller.store.network import versions
-from controller.store.performance import measurements
+from controller.store.performance import rows
 from tests.security.app_requests import Answer, ask
 from tests.security.tenants_bench import STATIONS, TOKENS, Private, TenantsBench, network, privates, tenants_bench
 from tests.support.soak import SOAK
@@ -144,7 +144,7 @@ async def costs(made: TenantsBench, token: str, asked: list[tuple[str, str]]) ->
     The process has nothing in memory at first of what it keeps there.
     """
     count = itertools.count()
-    measurements._layouts.clear()
+    rows._layouts.clear()
 
     def counted(*_: object) -> None:
         next(count)

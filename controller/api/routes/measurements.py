@@ -113,7 +113,7 @@ def station(
         missing=[
             MissingSpan(begin=gap.begin, end=gap.end, seconds=(gap.end - gap.begin).total_seconds()) for gap in gaps
         ],
-        files=backend.store.measurements.files(station, _FILES),
+        files=backend.store.collected_files.newest(station, _FILES),
     )
 
 
@@ -163,4 +163,4 @@ def unknown_counters(
     backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[UnknownCounter]:
     """Counters of stations that are not in the vocabulary: their values are counted, but not kept."""
-    return cut(backend.store.measurements.unknown(), paging)
+    return cut(backend.store.collected_files.unknown(), paging)

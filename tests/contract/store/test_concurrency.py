@@ -19,7 +19,7 @@ from controller.models.audit import AuditBreak
 from controller.models.errors import LeaseLostError
 from controller.models.run import Outcome, RunState, Strategy
 from controller.store import JobResult, NewJob, Page, Store, Transition, open_store
-from controller.store.performance import measurements
+from controller.store.performance import collected_files
 from tests.contract.store.test_alarms import MAJOR, report
 from tests.support.launch import prepared
 from tests.support.processes import in_processes
@@ -67,8 +67,8 @@ def test_sources_that_tell_at_once_share_the_room_of_a_device(store: Store, monk
 def test_counters_that_nobody_knows_share_the_room_also_if_stations_are_read_at_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measurements, "_MOST_UNKNOWN", 5)
-    new = at_once(8, lambda number: store.measurements.miss("A", {f"VS.X{number}.{one}": 1 for one in range(2)}))
+    monkeypatch.setattr(collected_files, "_MOST_UNKNOWN", 5)
+    new = at_once(8, lambda number: store.collected_files.miss("A", {f"VS.X{number}.{one}": 1 for one in range(2)}))
     assert sum(map(len, new)) == 5
 
 

@@ -25,7 +25,7 @@ from controller.performance.rollups import Zones, rolled_up
 from controller.ports.clock import VirtualClock
 from controller.store import CollectedFile, Gap, Page, Store, StoredPeriods, open_store
 from controller.store.database.transaction import Tx
-from controller.store.performance import measurements
+from controller.store.performance import collected_files, measurements, roll_ups, rows
 from tests.support.records import make_network
 
 VOLUME, PRBS, MOST = "DRB.PdcpSduVolumeDL", "RRU.PrbTotDl", "RRC.ConnMax"
@@ -104,7 +104,7 @@ def test_where_values_stand_is_looked_up_whatever_cells_a_tenant_has(store: Stor
         for who in [Subscribers(frozenset({"716-06"}), cells=frozenset({cell}))]
     ]
     assert read[0] == read[1] != []
-    assert all(choice.who.cells is None for _, choice in measurements._chosen)
+    assert all(choice.who.cells is None for _, choice in rows._chosen)
 
 
 def test_amounts_are_what_is_wanted_of_each_row(store: Store, start: datetime, clock: VirtualClock) -> None:
@@ -141,14 +141,14 @@ def test_each_period_counts_once(store: Store, start: datetime) -> None:
 def test_a_second_attempt_puts_the_same(store: Store, start: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = sqlite3.OperationalError("database is locked")
     busy.sqlite_errorname = "SQLITE_BUSY"
-    real, failures = measurements._zones, [OperationalError("SELECT", {}, busy)]
+    real, failures = roll_ups.zones_on_record, [OperationalError("SELECT", {}, busy)]
 
     def zone(tx: Tx) -> Zones:
         if failures:
             raise failures.pop()
         return real(tx)
 
-    monkeypatch.setattr(measurements, "_zones", zone)
+    monkeypatch.setattr(measurements, "zones_on_record", zone)
     wanted = [period(start), period(start + QUARTERS)]
     assert store.measurements.put(one for one in wanted) == StoredPeriods(new=2)
     assert every(store) == wanted
@@ -274,11 +274,7 @@ def damage(store: Store, station: str, content: bytes) -> None:
     """Overwrite the values of a station's rows."""
 
     def write(tx: Tx) -> None:
-        tx.execute(
-            update(measurements.measurements)
-            .where(measurements.measurements.c.station == station)
-            .values(content=content)
-        )
+        tx.execute(update(rows.measurements).where(rows.measurements.c.station == station).values(content=content))
 
     store.database.run(write)
 
@@ -326,7 +322,7 @@ async def test_a_station_that_can_not_be_rolled_up_stops_no_other(
             raise ValueError("a bug")
         return made(station, *rest)
 
-    monkeypatch.setattr(measurements, "rolled_up", breaks)
+    monkeypatch.setattr(rows, "rolled_up", breaks)
     with structlog.testing.capture_logs() as said:
         settle(store, clock)
     assert [one.station for one in every(store, DAY)] == ["A", "C"]
@@ -449,8 +445,8 @@ async def test_rows_are_kept_as_long_as_wanted(store: Store, clock: VirtualClock
     five = timedelta(minutes=5)
     store.measurements.put(period(start + n * five, seconds=300) for n in range(12))
     settle(store, clock)
-    store.measurements.collect([CollectedFile(station="A", name="C1.xml", digest="d", at=start)])
-    store.measurements.miss("A", {"VS.Strange": 1})
+    store.collected_files.put([CollectedFile(station="A", name="C1.xml", digest="d", at=start)])
+    store.collected_files.miss("A", {"VS.Strange": 1})
     keep = {QUARTER: 10, HOUR: 20, DAY: 30, MONTH: 70}
     levels = 300, QUARTER, HOUR, DAY, MONTH
     left_after = {7: (12, 4, 1, 1, 1), 17: (0, 0, 1, 1, 1), 27: (0, 0, 0, 1, 1), 37: (0, 0, 0, 0, 1), 90: (0,) * 5}
@@ -465,19 +461,19 @@ async def test_rows_are_kept_as_long_as_wanted(store: Store, clock: VirtualClock
         before = store.measurements.retired(level)
         assert before is not None
         assert start < before <= clock.now() - timedelta(days=age)
-    assert store.measurements.collected("A", ["C1.xml"]) == {}
-    assert store.measurements.unknown() == []
+    assert store.collected_files.known("A", ["C1.xml"]) == {}
+    assert store.collected_files.unknown() == []
     with store.database.engine.connect() as connection:
-        assert connection.execute(measurements.layouts.select()).all() == []
+        assert connection.execute(rows.layouts.select()).all() == []
 
 
 async def test_files_that_were_taken_are_known_for_a_week(store: Store, clock: VirtualClock) -> None:
     keep = {QUARTER: timedelta(days=35), HOUR: timedelta(days=400), DAY: timedelta(days=3650)}
-    store.measurements.collect([CollectedFile(station="A", name="C1.xml", digest="d")])
+    store.collected_files.put([CollectedFile(station="A", name="C1.xml", digest="d")])
     for days, known in ((6, True), (2, False)):
         await clock.advance(days * DAY)
         store.measurements.retire(clock.now(), keep)
-        assert bool(store.measurements.collected("A", ["C1.xml"])) is known
+        assert bool(store.collected_files.known("A", ["C1.xml"])) is known
 
 
 async def test_what_comes_later_than_periods_are_kept_takes_nothing_away(
@@ -506,26 +502,26 @@ async def test_what_is_not_worked_out_yet_is_kept(store: Store, clock: VirtualCl
 def test_files_are_taken_once(store: Store, clock: VirtualClock) -> None:
     good = CollectedFile(station="A", name="C1.xml", digest="1f", periods=3, at=clock.now())
     bad = CollectedFile(station="A", name="C2.xml", digest="2f", error="C2.xml, line 1: no XML", at=clock.now())
-    store.measurements.collect([good, bad])
-    store.measurements.collect([])
-    assert store.measurements.collected("A", ["C1.xml", "C2.xml", "C3.xml"]) == {"C1.xml": good, "C2.xml": bad}
-    assert store.measurements.collected("B", ["C1.xml"]) == {}
-    assert store.measurements.files("A", 10) == [bad, good]
-    assert store.measurements.files("A", 1) == [bad]
-    assert store.measurements.files("B", 10) == []
+    store.collected_files.put([good, bad])
+    store.collected_files.put([])
+    assert store.collected_files.known("A", ["C1.xml", "C2.xml", "C3.xml"]) == {"C1.xml": good, "C2.xml": bad}
+    assert store.collected_files.known("B", ["C1.xml"]) == {}
+    assert store.collected_files.newest("A", 10) == [bad, good]
+    assert store.collected_files.newest("A", 1) == [bad]
+    assert store.collected_files.newest("B", 10) == []
     again = bad.model_copy(update={"digest": "3f", "error": "", "periods": 1})
-    store.measurements.collect([again])
-    assert store.measurements.collected("A", ["C2.xml"]) == {"C2.xml": again}
+    store.collected_files.put([again])
+    assert store.collected_files.known("A", ["C2.xml"]) == {"C2.xml": again}
 
 
 def test_unknown_counters_are_named_once_and_counted(
     store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measurements, "_MOST_UNKNOWN", 2)
-    assert store.measurements.miss("A", {"VS.Strange": 2}) == ["VS.Strange"]
-    assert store.measurements.miss("B", {"VS.Strange": 3, "VS.Other": 1, "VS.Third": 4}) == ["VS.Other"]
-    assert store.measurements.miss("B", {}) == []
-    found = {one.name: (one.count, one.station) for one in store.measurements.unknown()}
+    monkeypatch.setattr(collected_files, "_MOST_UNKNOWN", 2)
+    assert store.collected_files.miss("A", {"VS.Strange": 2}) == ["VS.Strange"]
+    assert store.collected_files.miss("B", {"VS.Strange": 3, "VS.Other": 1, "VS.Third": 4}) == ["VS.Other"]
+    assert store.collected_files.miss("B", {}) == []
+    found = {one.name: (one.count, one.station) for one in store.collected_files.unknown()}
     assert found == {"VS.Strange": (5, "A"), "VS.Other": (1, "B"), "(others)": (4, "B")}
 
 
@@ -593,7 +589,7 @@ def test_an_hour_is_worked_out_outside_of_transactions_and_anew_where_others_wri
     store: Store, clock: VirtualClock, start: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.measurements.put([period(start), period(start, station="B")])
-    work, worked = measurements._worked_out, list[str]()
+    work, worked = roll_ups._worked_out, list[str]()
 
     def meanwhile(*given: Any) -> Measured | None:
         rows = given[3]
@@ -602,7 +598,7 @@ def test_an_hour_is_worked_out_outside_of_transactions_and_anew_where_others_wri
             assert store.measurements.put([period(start + QUARTERS)]).new == 1  # inside of one it could not be put
         return work(*given)
 
-    monkeypatch.setattr(measurements, "_worked_out", meanwhile)
+    monkeypatch.setattr(roll_ups, "_worked_out", meanwhile)
     assert store.measurements.roll_up(clock.now()) == 2
     assert worked == ["A", "B", "A"], "B's rows were the same"
     assert [one.covered for one in every(store, HOUR)] == [2.0 * QUARTER, QUARTER]
@@ -612,14 +608,14 @@ def test_an_hour_is_worked_out_outside_of_transactions_and_anew_where_others_wri
 
 
 def test_what_is_new_is_packed_before_it_is_put(store: Store, start: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    pack, others = measurements._packed_row, [period(start, station="B")]
+    pack, others = rows.packed_row, [period(start, station="B")]
 
     def meanwhile(*given: Any, **more: Any) -> Any:
         if others:
             store.measurements.put([others.pop()])  # inside of a transaction it could not be put
         return pack(*given, **more)
 
-    monkeypatch.setattr(measurements, "_packed_row", meanwhile)
+    monkeypatch.setattr(measurements, "packed_row", meanwhile)
     assert store.measurements.put([period(start)]).new == 1
     assert [one.station for one in every(store)] == ["A", "B"]
 

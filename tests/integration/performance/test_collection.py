@@ -141,7 +141,7 @@ async def test_files_bring_what_a_read_says_each_period_once_whatever_goes_wrong
     assert plmns - {""} == {plmn for one in system.network.tenants for plmn in one.plmns} & plmns - {""}
     assert plmns - {""}
     assert set(system.read(whole)[-1].cells) - {""} == {one.id for one in system.network.cells_by_station[whole]}
-    assert system.store.measurements.unknown() == []
+    assert system.store.collected_files.unknown() == []
 
     assert system.store.collections.find([late])[late].missing > 0
     assert system.store.collections.find([cut])[cut].missing > 0

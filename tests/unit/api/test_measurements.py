@@ -38,7 +38,7 @@ def hour(bench: ApiBench) -> datetime:
         for at in range(-24, 8)
         if not -16 <= at < -8 and hour + at * QUARTERS < now
     )
-    bench.store.measurements.collect([REFUSED])
+    bench.store.collected_files.put([REFUSED])
     return hour
 
 
@@ -64,7 +64,7 @@ async def test_counters_have_unit_source_and_how_they_add_up(bench: ApiBench) ->
 
 
 async def test_unknown_counters_are_told_with_who_has_them(bench: ApiBench) -> None:
-    bench.store.measurements.miss("S1", {"VS.Odd": 3})
+    bench.store.collected_files.miss("S1", {"VS.Odd": 3})
     (one,) = (await get(bench, "/unknown-counters"))["results"]
     assert (one["name"], one["count"], one["station"]) == ("VS.Odd", 3, "S1")
 

@@ -137,7 +137,7 @@ async def test_files_are_taken_once_and_mapped(bench: Bench) -> None:
     assert bench.wakeups.collectors >= 1
     (found,) = bench.read()
     assert found.cells == {"1": {"RRC.ConnEstabAtt": {Subject(): 5.0}}}
-    assert [(one.name, one.count) for one in bench.store.measurements.unknown()] == [("acme.Unheard", 1)]
+    assert [(one.name, one.count) for one in bench.store.collected_files.unknown()] == [("acme.Unheard", 1)]
     one = bench.store.collections.find()["S0"]
     assert (one.newest, one.reason, one.holder) == (at("12:00"), "", "")
     assert one.due == next_due("S0", bench.clock.now(), 900)
