@@ -402,7 +402,7 @@ class _Report:
         during = [run for run in runs if run.finished is None or run.finished >= self._begin]
         for number, run in enumerate(sorted(during, key=lambda run: run.started or run.created)):
             counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(run.counts.items()))
-            who, why = (run.requested_by, run.reason) if isinstance(run, RunView) else ("", "")
+            who, why = (run.requested_by, _why(run)) if isinstance(run, RunView) else ("", "")
             at, what = run.started or run.created, f"run {run.id} {run.procedure} {run.state}"
             of = "; ".join(filter(None, (self._places_of(run) if number < _MOST else "", counts)))
             yield at, self._at(at), self._at(run.finished) or "not over", who, what, "", of, why
@@ -517,6 +517,11 @@ def _alike(found: Sequence[T], by: Callable[[T], object]) -> list[Sequence[T]]:
             first.append(rest.setdefault(kind, []))
         rest[kind].append(one)
     return first
+
+
+def _why(run: RunView) -> str:
+    """Why a run was asked for, and why it begins nothing more."""
+    return "; ".join(filter(None, (run.reason, f"stopped: {run.halted}" if run.stopped else "")))
 
 
 def _several(what: str, names: Sequence[str]) -> str:

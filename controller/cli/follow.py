@@ -10,7 +10,7 @@ import typer
 from controller.cli.errors import FAILED, UNREACHABLE, CliError
 from controller.cli.output import bold, client, coloured, err, out, print_json, print_result
 from controller.cli.progress import working
-from controller.cli.waits import show_waits
+from controller.cli.waits import show_waits, show_why_stopped
 from controller.models.enums import Outcome, RunState
 from controller.models.many import first_names, lines_of, shape_of
 from controller.models.untrusted import visible
@@ -164,6 +164,7 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
         bars.remarks()
         counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(last["counts"].items()))
         out.print(f"run {run_id} ", coloured(last["state"]), f": {counts}", sep="")
+        show_why_stopped(last)
     if last["state"] != RunState.SUCCEEDED:
         raise typer.Exit(FAILED)
 

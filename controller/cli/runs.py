@@ -13,7 +13,7 @@ from controller.cli.follow import follow
 from controller.cli.output import Json, Limit, client, coloured, out, print_answer, print_result, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, records, table
-from controller.cli.waits import show_waits, state_of, wait_cells
+from controller.cli.waits import show_waits, show_why_stopped, state_of, wait_cells
 from controller.models.enums import FoundState, RunState
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ def _show(api: Client, run: dict[str, Any]) -> None:
                 f"part of its plan does not follow from the network files and agreements since {since}: plan that again"
             )
             out.print(styled("outdated:", "yellow"), why)
-        if run["halted"]:
-            out.print(styled("stopped:", "yellow"), run["halted"])
+        show_why_stopped(run)
         show_waits(run)
         show_outlook(api.get(f"/v1/runs/{run_id}/outlook") | {"waits": {}})
         for one in api.all(f"/v1/runs/{run_id}/decisions"):

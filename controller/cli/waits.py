@@ -1,4 +1,4 @@
-"""Words for what a run waits for, since when, and who can end the wait."""
+"""Words for what a run waits for, since when, who can end the wait, and why a run stopped itself."""
 
 from __future__ import annotations
 
@@ -51,3 +51,9 @@ def show_waits(run: Mapping[str, Any], shown: Collection[str] = ()) -> set[str]:
         if what not in shown:
             out.print(styled("waits", "yellow"), wait_words(wait))
     return set(found)
+
+
+def show_why_stopped(run: Mapping[str, Any]) -> None:
+    """Print why a run begins nothing more; a tenant is not told, since that follows from stations of others."""
+    if run.get("halted"):
+        out.print(styled("stopped:", "yellow"), run["halted"])

@@ -19,9 +19,12 @@ ADDRESS = re.compile(r"\b\d+\.\d+\.\d+\.\d+\b|\b[0-9a-f]*:[0-9a-f:]+\b")
 _NUMBER = re.compile(r"\b(port|session|session-id) \d+\b")
 
 
-def first_names(names: Sequence[str], most: int = FEW, between: str = ", ") -> str:
-    """The first few of many names or texts, and how many more there are, as in ``a, b, c and 21 more``."""
-    left = len(names) - most
+def first_names(names: Sequence[str], most: int = FEW, between: str = ", ", of: int = 0) -> str:
+    """The first few of many names or texts, and how many more there are, as in ``a, b, c and 21 more``.
+
+    ``of`` is the number of all, where ``names`` has only the first of them.
+    """
+    left = max(of, len(names)) - most
     joined = between.join(names[:most])
     return joined if left <= 0 else f"{joined}{'; ' if between == '; ' else ' '}and {left} more"
 

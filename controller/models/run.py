@@ -15,6 +15,7 @@ from controller.models.enums import Policy as Policy  # noqa: PLC0414 - offered 
 from controller.models.enums import RunState as RunState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Network, Noun
 from controller.models.plan import LedgerNode
+from controller.models.stopping import StopReason
 from controller.models.waiting import WaitCode, WaitReason, words
 
 #: Prefix of a hold's target that is a site.
@@ -218,7 +219,7 @@ class Run(Noun):
         plan: Id of the plan it executes.
         cause: Why it runs: ``person``, or ``alarm:<id>`` for a remediation.
         requested_by: Name of the token's owner, or of the rule.
-        halted: Why nothing more may begin, whatever failures the strategy accepts: a soak that failed.
+        stopped: Why it begins nothing more although devices of it were not begun; None if it does not stop itself.
         outdated: Since when a part of its plan does not follow any more from the network files and agreements in force:
             devices of that part that had not begun never do. None if all does, or follows from the ledger, as in an
             undo.
@@ -242,7 +243,7 @@ class Run(Noun):
     created: AwareDatetime
     started: AwareDatetime | None = None
     finished: AwareDatetime | None = None
-    halted: str = ""
+    stopped: StopReason | None = None
     outdated: AwareDatetime | None = None
     judge_from: AwareDatetime | None = None
     wave: int = 0
@@ -251,6 +252,12 @@ class Run(Noun):
     waits: dict[str, int] = {}
     playbook: str = ""
     parameters: dict[str, Any] = {}
+
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own way
+    @property
+    def halted(self) -> str:
+        """Why it begins nothing more, for people; empty if it does not stop itself."""
+        return self.stopped.words if self.stopped else ""
 
     @property
     def automatic(self) -> bool:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from controller.models.many import first_names
+from controller.models.many import FEW
 from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Policy, Run, RunState, restarted
-from controller.plan.rows import devices
+from controller.models.stopping import StopCode, StopReason
 from controller.runs.rollout.group_decisions import LAST, decisions, group_of, groups_of, round_of, why_not
 from controller.store import Transition
 
@@ -60,7 +60,7 @@ def _started(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
     return Transition(RunState.RUNNING, wave=0, reason="started")
 
 
-def _stopped(run: Run, jobs: Sequence[Job], reason: str, now: datetime) -> Transition | None:
+def _stopped(run: Run, jobs: Sequence[Job], reason: StopReason, now: datetime) -> Transition | None:
     """The rest of a run that begins nothing more: stations whose function may have restarted are brought back."""
     units = restarted(jobs) if run.strategy.policy is Policy.STATION else frozenset()
     owed = {job.id for job in jobs if job.rank in INSIDE and (job.wave, job.unit) in units}
@@ -68,7 +68,8 @@ def _stopped(run: Run, jobs: Sequence[Job], reason: str, now: datetime) -> Trans
     if owed and (turn := _within_wave(run, left, now)):
         return turn
     if any(job.state in _UNBEGUN and job.id not in owed for job in jobs):
-        return Transition(run.state, cancel_rest=True, spared=tuple(sorted(owed)), reason=reason)
+        spared = tuple(sorted(owed))
+        return Transition(run.state, cancel_rest=True, spared=spared, reason=reason.words, stopped=reason)
     return _within_wave(run, left, now) or _next_wave(run, left, now)
 
 
@@ -172,24 +173,28 @@ def _soaks(run: Run, jobs: Sequence[Job], now: datetime) -> bool:
     return bool(ended and run.strategy.soak) and now < max(ended) + timedelta(seconds=run.strategy.soak)
 
 
-def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
-    """Why no further job may start; empty if jobs may."""
+def _stop_reason(run: Run, jobs: Sequence[Job]) -> StopReason | None:
+    """Why no further job may start; None if jobs may. A run that has stopped does not go on."""
+    if run.stopped is not None:
+        return run.stopped
     if run.state is RunState.CANCELLING:
-        return "cancelled by a person"
-    diverged = [job.station for job in jobs if job.outcome is Outcome.DIVERGED]
-    if diverged:
-        return f"{devices(len(diverged))} diverged: {first_names(diverged)}"
-    if run.halted:
-        return run.halted
+        return StopReason(code=StopCode.CANCEL)
+    if diverged := [job for job in jobs if job.outcome is Outcome.DIVERGED]:
+        return _about(StopCode.DIVERGENCE, diverged)
     failures = _failures(run, jobs)
     if failures >= run.strategy.stop_after:
-        return f"{failures} failures reached the threshold of {run.strategy.stop_after}"
+        failed = _about(StopCode.FAILURES, (job for job in jobs if job.outcome and job.outcome.counts_as_failure))
+        return failed.model_copy(update={"count": failures, "limit": run.strategy.stop_after})
     canaries = _canaries(run, jobs)
     if all(job.state is JobState.DONE for job in canaries) and not _is_proven(run, jobs):
-        return (
-            f"no canary carries the change: {first_names([f'{job.station} ended {job.outcome}' for job in canaries])}"
-        )
-    return ""
+        return _about(StopCode.CANARY, canaries)
+    return None
+
+
+def _about(code: StopCode, jobs: Iterable[Job]) -> StopReason:
+    """A reason about devices that ended, of which it names a few."""
+    ended = {job.station: job.outcome for job in jobs if job.outcome}
+    return StopReason(code=code, count=len(ended), ended=dict(list(ended.items())[:FEW]))
 
 
 def _failures(run: Run, jobs: Sequence[Job]) -> int:
@@ -211,7 +216,15 @@ def _end(run: Run, jobs: Sequence[Job]) -> Transition:
         return Transition(RunState.CANCELLED, reason=summary)
     if all(well for well, _ in good):
         return Transition(RunState.SUCCEEDED, reason=summary)
-    if outcomes[Outcome.CANCELLED]:
-        return Transition(RunState.STOPPED, reason=summary)
+    if cancelled := [job for job in jobs if job.outcome is Outcome.CANCELLED]:
+        return Transition(RunState.STOPPED, reason=summary, stopped=_why_cancelled(cancelled))
     # A station that came back carries nothing new.
     return Transition(RunState.PARTIAL if (True, False) in good else RunState.FAILED, reason=summary)
+
+
+def _why_cancelled(cancelled: Sequence[Job]) -> StopReason:
+    """Why jobs of a run ended as cancelled although nothing had stopped it as a whole."""
+    if outdated := [job for job in cancelled if job.outdated is not None]:
+        return _about(StopCode.FILES, outdated)
+    # A guard of automatic repair cancels a job that is about to act; what it says is in the job's detail.
+    return StopReason(code=StopCode.REPAIR, subject=cancelled[0].station, because=cancelled[0].detail)

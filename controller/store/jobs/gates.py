@@ -10,11 +10,12 @@ from sqlalchemy import Select, and_, exists, func, or_, select, true, update
 from controller.models.claim import Claim
 from controller.models.run import Decision, JobState, JournalEntry, Policy
 from controller.models.step import StepState
+from controller.models.stopping import StopCode, StopReason
 from controller.store.database.repository import M_co, Repository, reads, writes
 from controller.store.database.transaction import Tx
 from controller.store.jobs.decisions import decision_for, load_decisions
 from controller.store.jobs.journal import append_row
-from controller.store.jobs.run_rows import jobs, load_run, runs
+from controller.store.jobs.run_rows import jobs, load_run, packed_stop, runs
 from controller.store.jobs.steps import steps
 from controller.store.network.leases import check_lease
 
@@ -119,10 +120,11 @@ class Gates(Repository[M_co]):
         if first is not None or not pending:
             tx.execute(update(jobs).where(wave, jobs.c.rests.is_not(None)).values(rests=None))
         detail = "" if first is None else f"{first.station}: {first.detail}"
-        if first is not None and not claim.run.halted:
+        if first is not None and claim.run.stopped is None:
             # On record with the step that is acted upon: the run stops, whatever failures its strategy accepts.
-            halted = update(runs).where(runs.c.id == claim.run.id, runs.c.halted == "")
-            tx.execute(halted.values(halted=f"the soak failed at {detail}"))
+            why = StopReason(code=StopCode.SOAK, subject=first.station, because=first.detail)
+            going = update(runs).where(runs.c.id == claim.run.id, runs.c.stopped == "")
+            tx.execute(going.values(stopped=packed_stop(why)))
         return Soak(pending, detail)
 
 

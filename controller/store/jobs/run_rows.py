@@ -32,6 +32,7 @@ from sqlalchemy import (
 
 from controller.models.errors import NotFoundError
 from controller.models.run import PERSON, FoundState, GateChoice, Job, JobState, Outcome, Run, RunState, Strategy
+from controller.models.stopping import StopReason
 from controller.models.waiting import WaitReason, words
 from controller.store.database.columns import Instant, long_text, metadata, string
 from controller.store.database.transaction import Tx
@@ -55,8 +56,8 @@ runs = Table(
     Column("created", Instant, nullable=False),
     Column("started", Instant),
     Column("finished", Instant),
-    # Why nothing more may begin, whatever failures the strategy accepts; empty if work may go on.
-    long_text("halted"),
+    # Why nothing more may begin, as JSON (``packed_stop``); empty if work may go on.
+    long_text("stopped"),
     # Whether its plan follows from network files; from when it has to be judged by those in force; and since when a
     # part of it does not follow from them.
     Column("from_files", Boolean, nullable=False, server_default=true()),
@@ -169,6 +170,11 @@ def unpacked_reasons(text: str) -> tuple[WaitReason, ...]:
     return tuple(map(WaitReason.model_validate, orjson.loads(text))) if text else ()
 
 
+def packed_stop(reason: StopReason) -> str:
+    """Why a run begins nothing more, as its column has it."""
+    return reason.model_dump_json(exclude_defaults=True)
+
+
 def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
     """Load a run with its counts; ``lock`` locks its row (without keeping jobs from referring to it)."""
     row = tx.execute(_RUN_LOCKED if lock else _RUN, {"run": run_id}).one_or_none()
@@ -225,7 +231,7 @@ def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
             created=row.created,
             started=row.started,
             finished=row.finished,
-            halted=row.halted,
+            stopped=StopReason.model_validate_json(row.stopped) if row.stopped else None,
             outdated=row.outdated,
             judge_from=row.judge_from,
             wave=row.wave,

@@ -31,6 +31,7 @@ from controller.models.run import (
 )
 from controller.models.scalars import HOST
 from controller.models.step import RunPlaybook, StepState
+from controller.models.stopping import StopReason
 from controller.models.waiting import WaitCode, codes_of, ways, words
 from controller.store.alarms.doubts import doubted
 from controller.store.database import audit_chain
@@ -54,6 +55,7 @@ from controller.store.jobs.run_rows import (
     as_runs,
     jobs,
     load_run,
+    packed_stop,
     playbooks,
     reserved,
     run_playbooks,
@@ -77,6 +79,7 @@ class Transition:
         cancel_rest: Whether unclaimed jobs end ``cancelled``.
         spared: Ids of jobs that do not: they may still begin.
         reason: Why, for the record.
+        stopped: Why the run begins nothing more, where this stops it; kept on the run. The first such reason stays.
         decisions: New decisions at gates.
         ready: Ids of waiting jobs that become claimable.
         withdrawn: Ids of jobs not begun that end ``withdrawn``.
@@ -91,6 +94,7 @@ class Transition:
     cancel_rest: bool = False
     spared: tuple[str, ...] = ()
     reason: str = ""
+    stopped: StopReason | None = None
     decisions: tuple[NewDecision, ...] = ()
     ready: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
@@ -476,6 +480,8 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
         values["started"] = tx.now
     if transition.state.terminal:
         values["finished"] = tx.now
+    if transition.stopped is not None and run.stopped is None:
+        values["stopped"] = packed_stop(transition.stopped)
     seen = and_(runs.c.id == run.id, runs.c.state == run.state.value, runs.c.wave == run.wave)
     if tx.execute(update(runs).where(seen).values(values)).rowcount != 1:
         raise ConflictError(f"run {run.id} changed in the meantime")

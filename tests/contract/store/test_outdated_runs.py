@@ -13,6 +13,7 @@ from controller.models.network import Network
 from controller.models.people import Person, Role
 from controller.models.run import INSIDE, JobState, JournalStep, Outcome, Run, RunState, Strategy
 from controller.models.sharing import ActionClass, Consent
+from controller.models.stopping import StopCode
 from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeWakeups
 from controller.runs.approval.clearance import reassess
@@ -92,6 +93,8 @@ def test_a_run_that_waits_for_a_freeze_does_not_carry_out_a_plan_of_older_files(
     run = settle(store, clock, run)
     assert run.state is RunState.STOPPED
     assert run.outdated is not None
+    assert run.stopped is not None
+    assert (run.stopped.code, run.stopped.count) == (StopCode.FILES, 2)
     assert ends(store, run) == dict.fromkeys(("A", "B"), (Outcome.CANCELLED, OUTDATED))
     rows = [one for one in store.audit.page(Page(limit=100))[1] if one.action == "run.judged"]
     assert [(row.object, row.detail["network"], row.detail["outdated"]) for row in rows] == [

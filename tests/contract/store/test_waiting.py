@@ -13,6 +13,7 @@ from controller.models.process import ProcessRole
 from controller.models.question import Question
 from controller.models.run import JobState, JournalStep, Outcome, Strategy
 from controller.models.step import StepRecord, StepState
+from controller.models.stopping import StopCode, StopReason
 from controller.ports.clock import VirtualClock
 from controller.store import Claim, JobResult, Page, Store
 from tests.support.records import make_entry, start_run
@@ -142,7 +143,7 @@ def test_a_wave_stands_when_its_last_choice_is_in(store: Store, clock: VirtualCl
     choice(store, clock, two, StepState.DONE)
     assert store.gates.soak(two, 5).pending == 0
     assert [claim.job.station for claim in store.claims.take(worker, 10)] == ["A"]
-    assert store.runs.get(one.run.id).halted == ""
+    assert store.runs.get(one.run.id).stopped is None
 
 
 def test_a_failure_wakes_the_wave_and_halts_the_run(store: Store, clock: VirtualClock) -> None:
@@ -154,7 +155,7 @@ def test_a_failure_wakes_the_wave_and_halts_the_run(store: Store, clock: Virtual
     soak = store.gates.soak(two, 5)
     assert (soak.pending, soak.failed) == (0, "B: too few calls")
     assert [claim.job.station for claim in store.claims.take(store.processes.register("x"), 10)] == ["A"]
-    assert store.runs.get(one.run.id).halted == "the soak failed at B: too few calls"
+    assert store.runs.get(one.run.id).stopped == StopReason(code=StopCode.SOAK, subject="B", because="too few calls")
 
 
 def test_what_runs_wait_for_is_reported_with_since_when_and_who_can_end_it(store: Store, clock: VirtualClock) -> None:

@@ -25,11 +25,12 @@ from controller.models.network import Network
 from controller.models.people import Role
 from controller.models.plan import LedgerNode
 from controller.models.rule import RuleMode
-from controller.models.run import RunState, Strategy
+from controller.models.run import Outcome, RunState, Strategy
 from controller.models.step import RunPlaybook
+from controller.models.stopping import StopCode, StopReason
 from controller.remediation.rules import rules_in_force
 from controller.runs.rollout.transitions import decide
-from controller.store import NewJob
+from controller.store import NewJob, Transition
 from controller.store.database.transaction import Tx
 from controller.store.runs.run_constraints import notices, notify
 from tests.support.callers import admit
@@ -411,3 +412,14 @@ async def test_runs_name_their_stations_and_the_cells_that_they_were_asked_for(
     runs = [row for row in rows(await get(bench.client), "changed") if row["what"].startswith("run ")]
     found = {row["what"].split(" ")[2]: row["of"] for row in runs}
     assert (found["apply"], found["lock-cell"]) == ("S1; 1 pending", "S1/L1; 1 pending")
+
+
+async def test_a_run_that_stopped_itself_says_why(bench: ApiBench, shift: dict[str, str]) -> None:
+    why = StopReason(code=StopCode.CANARY, count=1, ended={"S9": Outcome.REFUSED})
+    stopping = Transition(RunState.STOPPED, cancel_rest=True, stopped=why)
+    assert bench.store.runs.advance(shift["run"], lambda _run, _jobs: stopping)
+    (row,) = (row for row in rows(await get(bench.client), "changed") if row["what"].startswith("run "))
+    assert row["why"].endswith("stopped: no canary carries the change: S9 ended refused")
+    told = (await bench.client.get(f"/v1/runs/{shift['run']}")).json()
+    assert StopReason.model_validate(told["stopped"]) == why
+    assert told["halted"] == why.words

@@ -173,6 +173,23 @@ def test_devices_that_end_alike_are_one_line_with_their_number(
     ]
 
 
+def test_the_end_of_a_run_that_stopped_itself_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [{"station": "PE-0", "wave": 0, "outcome": "refused", "detail": "PE-0 changed since"}]
+    jobs += [{"station": f"PE-{n}", "wave": 1, "outcome": "cancelled", "detail": ""} for n in (1, 2)]
+    why = "1 failures reached the threshold of 1: PE-0 ended refused"
+    end = {"state": "stopped", "wave": 1, "counts": {"refused": 1, "cancelled": 2}, "halted": why}
+    api = Api(([*(("job", job) for job in jobs), ("run", end)], None))
+    api.all = lambda path: jobs  # type: ignore[attr-defined]
+    api.get = lambda path: end  # type: ignore[attr-defined]
+    monkeypatch.setattr(follow_module, "client", lambda: api)
+    with pytest.raises(typer.Exit):
+        follow_module.follow("r-1")
+    last = ["run r-1 stopped: 2 cancelled, 1 refused", f"stopped: {why}"]
+    assert capsys.readouterr().out.splitlines()[-2:] == last
+
+
 def test_a_wave_says_for_which_devices_it_waits(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

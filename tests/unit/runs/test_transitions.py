@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.models.run import INSIDE, Job, JobState, Outcome, Policy, Run, RunState, Strategy
+from controller.models.stopping import StopCode, StopReason
 from controller.models.waiting import WaitCode, WaitReason
 from controller.runs.rollout.transitions import decide
 from controller.store import Transition
@@ -54,7 +55,8 @@ class Simulation:
             for job in self.jobs
         ]
         wave = self.run.wave if moved.wave is None else moved.wave
-        self.run = self.run.model_copy(update={"state": moved.state, "wave": wave})
+        stopped = self.run.stopped or moved.stopped
+        self.run = self.run.model_copy(update={"state": moved.state, "wave": wave, "stopped": stopped})
         if moved.state.terminal:
             assert all(job.state is JobState.DONE for job in self.jobs)
 
@@ -291,16 +293,51 @@ def test_why_nothing_more_is_begun() -> None:
         return moved.reason if moved else ""
 
     assert why() == ""
-    halted = world.run.model_copy(update={"halted": "a person said so"})
-    world.run, before = halted, world.run
-    assert why() == "a person said so"
+    soak = StopReason(code=StopCode.SOAK, subject="S3", because="too few calls")
+    world.run, before = world.run.model_copy(update={"stopped": soak}), world.run
+    assert why() == "the soak failed at S3: too few calls"
     world.run = before
     world.move(1, JobState.DONE, Outcome.ROLLED_BACK)
-    assert why() == "2 failures reached the threshold of 2"
+    assert why() == "2 failures reached the threshold of 2: S0 ended refused, S1 ended rolled-back"
     world.move(2, JobState.DONE, Outcome.DIVERGED)
     assert why() == "1 device diverged: S2"
     world.cancel()
     assert why() == "cancelled by a person"
+
+
+def test_the_first_reason_for_which_a_run_stopped_stays_on_it() -> None:
+    world = Simulation([0, 0, 0, 0, 0, 1], Strategy(canary=0, stop_after=4))
+    world.settle()
+    for number in range(4):
+        world.move(number, JobState.DONE, Outcome.REFUSED)
+    world.move(4, JobState.CLAIMED)
+    world.settle()
+    first = world.run.stopped
+    assert first is not None
+    assert (first.code, first.count, first.limit, len(first.ended)) == (StopCode.FAILURES, 4, 4, 3)
+    assert first.words.endswith("S2 ended refused and 1 more")
+    world.move(4, JobState.DONE, Outcome.DIVERGED)
+    world.settle()
+    assert (world.run.state, world.run.stopped) == (RunState.DIVERGED, first)
+
+
+def test_why_a_run_stopped_is_a_code_whatever_stopped_it() -> None:
+    def stopped(*ends: tuple[Outcome, datetime | None], detail: str = "") -> StopReason | None:
+        world = Simulation([0] * len(ends), Strategy(canary=0))
+        world.settle()
+        for number, (outcome, outdated) in enumerate(ends):
+            world.move(number, JobState.DONE, outcome)
+            world.jobs[number] = world.jobs[number].model_copy(update={"outdated": outdated, "detail": detail})
+        world.settle()
+        return world.run.stopped
+
+    files = stopped((Outcome.SUCCEEDED, None), (Outcome.CANCELLED, NOW))
+    assert files is not None
+    assert (files.code, files.words.split(":")[0]) == (StopCode.FILES, "1 device never began")
+    guard = stopped((Outcome.CANCELLED, None), detail="automatic repair is stopped")
+    assert guard is not None
+    assert (guard.code, guard.words) == (StopCode.REPAIR, "S0 was left alone: automatic repair is stopped")
+    assert stopped((Outcome.SUCCEEDED, None)) is None
 
 
 def test_a_run_without_jobs_succeeds() -> None:

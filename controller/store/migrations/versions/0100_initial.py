@@ -1085,7 +1085,7 @@ def upgrade() -> None:
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("halted", sa.Text(), server_default="", nullable=False),
+        sa.Column("stopped", sa.Text(), server_default="", nullable=False),
         sa.Column("from_files", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("judge_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outdated", sa.DateTime(timezone=True), nullable=True),
