@@ -45,8 +45,13 @@ class Alike:
         """All in one line, as in ``24 stations: connection refused (A, B, C and 21 more)``."""
         if len(self.names) == 1:
             own = self.text.startswith(self.names[0])
-            return self.text if own else f"{self.names[0]}: {self.text}"
-        return f"{len(self.names)} {noun}s: {self.text} ({first_names(self.names, most)})"
+            return self.text if own else f"{self.names[0]}{self._said}"
+        return f"{len(self.names)} {noun}s{self._said} ({first_names(self.names, most)})"
+
+    @property
+    def _said(self) -> str:
+        """The text after its objects; nothing where nothing is said of them, as of devices that were cancelled."""
+        return f": {self.text}" if self.text else ""
 
 
 def alike(texts: Iterable[tuple[str, str]] | Mapping[str, str]) -> list[Alike]:

@@ -53,3 +53,8 @@ def test_one_error_alone_stays_as_it_is() -> None:
     text = "PE-1 (10.0.0.1 port 830) can't be reached: connection refused"
     assert lines_of({"PE-1": text}) == [text]
     assert lines_of({"PE-2": text}) == [f"PE-2: {text}"]
+
+
+def test_objects_of_which_nothing_is_said_have_no_empty_reason() -> None:
+    assert lines_of([("A", ""), ("B", ""), ("C", "")]) == ["3 devices (A, B, C)"]
+    assert lines_of([("A", "")]) == ["A"]
