@@ -355,7 +355,7 @@ class Alarm(Noun):
         awaits: The same in words alone, as a part of the note.
         count: Reports received.
         run: Id of the latest repair run, empty if none.
-        escalated: When people were last notified of it; None if never.
+        escalated: When it was last handed over to people; None if never. A page while its repair waits is none.
         seen: When its source saw it begin, if that was before ``raised``, or come back; lost service counts from then.
         ended: When its source saw it end, if that was before ``cleared``; lost service counts until then.
         unread: Whether another system reported it, and no check read the state of its object then.

@@ -46,8 +46,8 @@ _STIR, _LINGER = 4.0, 180.0
 #: Skipped time is a multiple of this many seconds, so that rounds keep their order.
 _GRID = 2.0
 #: Rows of the audit trail by which people know, and more than there are of a day.
-_CALLED = "alarm.escalated"
-_SAID, _ALL = frozenset(("alarm.raised", "alarm.returned", "alarm.changed", _CALLED)), 10_000_000
+_CALLED = frozenset(("alarm.escalated", "alarm.called"))
+_SAID, _ALL = _CALLED | {"alarm.raised", "alarm.returned", "alarm.changed"}, 10_000_000
 #: Actor that switches automation on.
 PERSON = "rehearsal"
 
@@ -189,7 +189,7 @@ class Minka:
         rows = [row for row in reversed(rows) if row.action in _SAID]
         alarms = {alarm.id: alarm for alarm in self.store.alarms.find({row.object for row in rows})}
         return [
-            Word((row.at - BEGINS).total_seconds(), alarms[row.object], row.action == _CALLED)
+            Word((row.at - BEGINS).total_seconds(), alarms[row.object], row.action in _CALLED)
             for row in rows
             if row.at is not None and row.object in alarms
         ]

@@ -82,6 +82,14 @@ PLAN = "plan"
 OF_RUNG = frozenset(("reach", "consent", "unknown", PLAN))
 #: Guards that say no only for a while at first: the alarm has to stand, and its root has to be known.
 SETTLE, CORRELATION = "settle", "correlation"
+#: Guards by which an alarm is in hand: it may end by itself, people know of it, or what works there already is for it.
+#: By any other guard nobody acts, though the service be down, so that people are called to what is critical.
+IN_HAND = frozenset(
+    (
+        *(SETTLE, CORRELATION, "over", "symptom", "together", "announced", "shelved"),
+        *("flapping", "busy", "drift", "unit"),
+    )
+)
 #: Guards whose end shows as a change of the alarm, so that nobody has to poll for it.
 ENDS_WITH_ALARM = frozenset(("over", "symptom"))
 
@@ -339,7 +347,8 @@ def _flapping(ask: GuardInput) -> _Denial | None:
     notifies = repair.rule.ladder[0].people
     if incident.flapping:
         again = f"incident {incident.id} flaps: the same fault came again {incident.flaps} times"
-        told = [one for one in ask.store.incidents.alarms(incident.id) if one.escalated]
+        its = ask.store.incidents.alarms(incident.id)
+        told = [one for one in its if one.escalated or ask.store.escalations.worst(one.id)]
         if told and _is_known(ask.store, alarm, told):
             return _Denial(f"{again}, and people were notified of it")
         return None if notifies else _Denial(again, final=True)
@@ -617,23 +626,24 @@ def _of(run: Run, alarm: Alarm) -> Rule:
 _OF_ACTS = frozenset(("stopped", "record", "loop", "hold", "freeze", "rate", "share"))
 #: Guards that are asked again before a repair's run changes a device, since it may have waited for people.
 _AT_START = ("stopped", "over", "announced", "freeze", "battery")
-#: All guards in the order in which they are asked. The order decides only which reason is given.
+#: All guards in the order in which they are asked; it decides which reason is given. Those by which an alarm is in hand
+#: come first, as far as they need no reading of the station: what is in hand for one of them calls nobody.
 GUARDS: Mapping[str, Callable[[GuardInput], _Denial | None]] = {
-    "stopped": _stopped,
-    "record": _record,
     "over": _over,
     "symptom": _symptom,
     CORRELATION: _correlation,
     "together": _together,
-    "loop": _loop,
     "announced": _announced,
     "shelved": _shelved,
+    SETTLE: _settle,
+    "flapping": _flapping,
     "busy": _busy,
+    "stopped": _stopped,
+    "record": _record,
+    "loop": _loop,
     "hold": _hold,
     "freeze": _freeze,
     "battery": _battery,
-    SETTLE: _settle,
-    "flapping": _flapping,
     "attempts": _attempts,
     "reach": _reach,
     "consent": _consent,

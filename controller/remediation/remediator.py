@@ -42,6 +42,7 @@ from controller.remediation.gravity import darkness, gravity, growth
 from controller.remediation.guards import (
     CORRELATION,
     ENDS_WITH_ALARM,
+    IN_HAND,
     OF_RUNG,
     PLAN,
     SETTLE,
@@ -85,8 +86,6 @@ _GO = -1.0
 _ENDED = (ProposalState.FAILED, ProposalState.REFUSED, ProposalState.TOLD)
 #: What people are told of is a ticket that waits for nothing, for the guards of all that comes and goes.
 _CHATTERS, _AT_LAST = RuleGuards(settle_seconds=0), (Rung(ticket="it comes and goes"),)
-#: Guards by which an alarm is nobody's for now.
-_NOT_NOW = frozenset((SETTLE, CORRELATION, "over", "symptom", "together", "announced", "shelved"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,14 +505,15 @@ class Remediator:
     async def _page_for_demoted(self, repair: Repair, no: Refusal | None) -> float | None:
         """Call people to a critical alarm whose rule acted or asked before, and only observes since its demotion."""
         alarm, rule = repair.alarm, repair.rule
-        waits = no is not None and no.guard in _NOT_NOW
-        if alarm.state is not AlarmState.RAISED or waits:
-            return None
-        if await self._store.read(gravity, alarm) is not PerceivedSeverity.CRITICAL:
-            return None
-        if not await self._store.read(_was_promoted, alarm, rule):
+        if not await self._lacks_people(alarm, no) or not await self._store.read(_was_promoted, alarm, rule):
             return None
         return await self._escalate(alarm, f"rule {rule.name}, which acted before, only observes: {_would(repair)}")
+
+    async def _lacks_people(self, alarm: Alarm, no: Refusal | None) -> bool:
+        """Whether an alarm is critical, and neither people nor anything else act on it while no repair begins."""
+        if alarm.state is not AlarmState.RAISED or (no is not None and no.guard in IN_HAND):
+            return False
+        return await self._store.read(gravity, alarm) is PerceivedSeverity.CRITICAL
 
     def _note_observed(self, store: Store, repair: Repair, obstacle: str) -> None:
         noted = [one for one in store.rules.of_alarm(repair.alarm.id) if one.state is ProposalState.OBSERVED]
@@ -682,6 +682,10 @@ class Remediator:
             rung = no.guard in OF_RUNG and repair.rule.ladder[repair.rung].playbook
             return await self._pass_over(repair, no.reason) if rung else await self._escalate(alarm, no.reason)
         await self._say(alarm, AlarmNote.waiting(no.reason, *no.waits))
+        if await self._lacks_people(alarm, no):
+            why = f"rule {repair.rule.name} waits: {no.reason}"
+            if await self._store.alarms.call(alarm, why, actor="remediation"):
+                log.warning("remediation.called", alarm=alarm.id, station=alarm.station, reason=why)
         return left
 
     def _later(self, alarm: Alarm, least: float = _LATER) -> float:

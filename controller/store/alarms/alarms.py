@@ -115,9 +115,9 @@ _FAULTS = select(alarms.c.station, alarms.c.identity, alarms.c.source).where(
     or_(alarms.c.cleared.is_(None), alarms.c.changed >= _SINCE, alarms.c.recorded >= _SINCE)
 )
 #: Actions of the audit trail that change nothing in an alarm.
-_NOTED, _NOT_NOTIFIED = "alarm.noted", "alarm.people-not-notified"
+_NOTED, _CALLED, _NOT_NOTIFIED = "alarm.noted", "alarm.called", "alarm.people-not-notified"
 _OF_RULES = ("rule.mode-set", PUT_IN_FORCE)
-_NO_CHANGES = (_NOTED, _NOT_NOTIFIED)
+_NO_CHANGES = (_NOTED, _CALLED, _NOT_NOTIFIED)
 _ALARM = select(alarms).where(alarms.c.id == bindparam("alarm"))
 _ALARM_LOCKED = _ALARM.with_for_update()
 #: Columns that decide whether an alarm is still as it was seen; the query for all alarms, and for those not locked.
@@ -435,6 +435,24 @@ class Alarms(Repository[M_co]):
         """
         return escalate(tx, seen, reason, actor, kind)
 
+    @writes
+    def call(self, tx: Tx, seen: Alarm, reason: str, *, actor: str) -> bool:
+        """Page people about an alarm whose repair waits, which goes on later: its state stays as it was ``seen``.
+
+        Returns False if it changed, if people were told of it since it was raised, when it was as grave, and while it
+        is shelved or explained by announced work.
+        """
+        known = _load(tx, seen.id, lock=True)
+        if any(getattr(known, name) != getattr(seen, name) for name in _SEEN):
+            return False
+        told, severity = _told(tx, known.id, known.raised), gravest(_with_symptoms(tx, known))
+        is_told = told is not None and not is_worse(severity, told)
+        if is_told or _known_to_people(tx, known) or known.is_shelved(tx.now) or work_on(tx, known) is not None:
+            return False
+        _notify(tx, known, severity, PAGE, reason)
+        tx.note(actor, _CALLED, known.id, reason=reason)
+        return True
+
 
 _OUTBOX = Outbox[Escalation](
     escalations, "notified", lambda one: and_(escalations.c.alarm == one.alarm, escalations.c.number == one.number)
@@ -576,14 +594,31 @@ def escalate(tx: Tx, seen: Alarm, reason: str, actor: str, kind: str = PAGE) -> 
         return None
     severity, told = gravest(_with_symptoms(tx, moved)), _told(tx, moved.id)
     # People who were told of it are told when it is graver, whatever else they know.
-    if (told is not None and is_worse(severity, told)) or not _known_to_people(tx, moved):
-        earlier = select(func.coalesce(func.max(escalations.c.number), 0)).where(escalations.c.alarm == seen.id)
-        number = int(tx.execute(earlier).scalar_one()) + 1
-        row = {"alarm": seen.id, "number": number, "kind": kind, "reason": reason, "at": tx.now, "attempts": 0}
-        row["severity"] = severity.value
-        row["claimed"] = False
-        tx.execute(escalations.insert().values(row))
+    graver = told is not None and is_worse(severity, told)
+    stands = kind == PAGE and _page_stands(tx, seen)
+    if graver or not (stands or _known_to_people(tx, moved)):
+        _notify(tx, moved, severity, kind, reason)
     return moved
+
+
+def _notify(tx: Tx, alarm: Alarm, severity: PerceivedSeverity, kind: str, reason: str) -> None:
+    """Have people notified of an alarm."""
+    earlier = select(func.coalesce(func.max(escalations.c.number), 0)).where(escalations.c.alarm == alarm.id)
+    number = int(tx.execute(earlier).scalar_one()) + 1
+    row = {"alarm": alarm.id, "number": number, "kind": kind, "reason": reason, "at": tx.now, "attempts": 0}
+    row["severity"] = severity.value
+    row["claimed"] = False
+    tx.execute(escalations.insert().values(row))
+
+
+def _page_stands(tx: Tx, alarm: Alarm) -> bool:
+    """Whether people were paged about an alarm while its repair waited (``call``), and no repair began since."""
+    latest = select(func.max(escalations.c.at)).where(escalations.c.alarm == alarm.id)
+    called = tx.execute(latest).scalar_one()
+    if called is None or called < alarm.raised or (alarm.escalated is not None and called <= alarm.escalated):
+        return False
+    began = select(repairs.c.run).where(repairs.c.alarm == alarm.id, repairs.c.at >= called).limit(1)
+    return tx.execute(began).first() is None
 
 
 def _with_symptoms(tx: Tx, alarm: Alarm) -> frozenset[tuple[str, PerceivedSeverity]]:
@@ -592,9 +627,10 @@ def _with_symptoms(tx: Tx, alarm: Alarm) -> frozenset[tuple[str, PerceivedSeveri
     return frozenset({(alarm.probable_cause, alarm.severity), *followed})
 
 
-def _told(tx: Tx, alarm_id: str) -> PerceivedSeverity | None:
-    """Do what ``Escalations.worst`` does, as part of a transaction."""
-    found = tx.execute(select(escalations.c.severity).where(escalations.c.alarm == alarm_id)).scalars().all()
+def _told(tx: Tx, alarm_id: str, since: datetime | None = None) -> PerceivedSeverity | None:
+    """Do what ``Escalations.worst`` does, as part of a transaction; with ``since``, of what was told from then on."""
+    of_alarm = select(escalations.c.severity).where(escalations.c.alarm == alarm_id)
+    found = tx.execute(of_alarm if since is None else of_alarm.where(escalations.c.at >= since)).scalars().all()
     return worst(map(PerceivedSeverity, found)) if found else None
 
 

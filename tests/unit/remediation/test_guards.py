@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from controller.models.alarm import CORE_LINK_DOWN, REMEDIATION_STOPPED, Alarm, AlarmState
+from controller.models.alarm import CORE_LINK_DOWN, PAGE, REMEDIATION_STOPPED, Alarm, AlarmState, PerceivedSeverity
 from controller.models.approval import Requirement
 from controller.models.cloud import Function
 from controller.models.health import Health, ServiceState
@@ -223,6 +223,54 @@ async def test_a_guard_that_says_no_leaves_no_run_and_its_reason_on_record(bench
     assert alarm.note.removeprefix("waits: ").startswith(reason), alarm.note
     said = [row.detail.get("note", "") for row in bench.store.audit.page(Page(limit=200))[1] if row.object == alarm.id]
     assert any(note.removeprefix("waits: ").startswith(reason) for note in said)
+
+
+@pytest.mark.parametrize(
+    "name", ["stopped", "record", "hold", "freeze", "window", "rate", "share", "unreachable", "lock"]
+)
+async def test_people_are_paged_once_to_a_critical_alarm_that_nobody_acts_on_and_its_repair_goes_on(
+    bench: Bench, name: str
+) -> None:
+    bench.breaks()
+    scene = Scene(bench, bench.report(LINK, CORE_LINK_DOWN, PerceivedSeverity.CRITICAL))
+    SCENES[name][0](scene)
+    for _ in range(3):
+        alarm = await scene.play()
+    assert alarm.state is AlarmState.RAISED, "its repair waits"
+    assert alarm.note.startswith(f"waits: {SCENES[name][1]}")
+    assert [(one.id, reason) for one, reason in bench.people.sent if one.id == alarm.id] == [
+        (alarm.id, f"rule {scene.rule.name} waits: {alarm.note.removeprefix('waits: ')}")
+    ]
+    assert set(bench.people.kinds) == {PAGE}
+
+
+@pytest.mark.parametrize("name", sorted(guards.IN_HAND & SCENES.keys() - {"flapping"}))
+async def test_nobody_is_paged_to_a_critical_alarm_that_is_in_hand(bench: Bench, name: str) -> None:
+    """Another guard says no as well: it is asked after the one by which the alarm is in hand."""
+    scene = Scene(bench, bench.breaks())
+    SCENES[name][0](scene)
+    scene.alarm = bench.report(LINK, CORE_LINK_DOWN, PerceivedSeverity.CRITICAL, tenant=bench.alarm(scene.alarm).tenant)
+    if name == "shelved":  # what becomes worse is not shelved any more
+        SCENES[name][0](scene)
+    if name != "drift":
+        bench.freeze("region:cusco")
+    alarm = await scene.play()
+    assert alarm.state is AlarmState.RAISED
+    assert bench.people.sent == []
+
+
+@pytest.mark.parametrize(("severity", "pages"), [(PerceivedSeverity.CRITICAL, 1), (PerceivedSeverity.MAJOR, 0)])
+async def test_a_repair_goes_on_after_the_freeze_in_which_people_were_paged(
+    bench: Bench, severity: PerceivedSeverity, pages: int
+) -> None:
+    bench.breaks()
+    scene = Scene(bench, bench.report(LINK, CORE_LINK_DOWN, severity))
+    bench.freeze("region:cusco")
+    await scene.play()
+    assert len(bench.people.sent) == pages
+    bench.clock.pause(3601)
+    assert (await scene.play()).state is AlarmState.REPAIRING
+    assert len(bench.people.sent) == pages
 
 
 def test_each_guard_has_a_scene() -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from controller.models.alarm import CELL_OFF_AIR, PAGE, RULE_DEMOTED, TICKET, Alarm, AlarmNote, AlarmState
+from controller.models.alarm import (
+    CELL_OFF_AIR,
+    CORE_LINK_DOWN,
+    PAGE,
+    RULE_DEMOTED,
+    TICKET,
+    Alarm,
+    AlarmNote,
+    AlarmState,
+    PerceivedSeverity,
+)
 from controller.models.errors import DeviceBusyError
 from controller.models.rule import ProposalState, RuleMode
 from controller.models.run import RunState
@@ -164,6 +174,25 @@ async def test_what_a_repair_may_have_caused_starts_no_repair(bench: Bench) -> N
     assert bench.alarm(second).state is AlarmState.ESCALATED
     assert bench.alarm(second).note.endswith("no repair follows from a repair")
     assert len(bench.runs()) == 1
+
+
+async def test_people_are_paged_at_once_and_once_to_a_critical_fault_during_a_repair(bench: Bench) -> None:
+    scheduler = bench.scheduler()
+    bench.breaks()
+    await bench.round(scheduler)
+    bench.breaks(OTHER)
+    second = bench.report(OTHER, CORE_LINK_DOWN, PerceivedSeverity.CRITICAL)
+    for _ in range(3):
+        await bench.round(scheduler)
+    (run,) = bench.runs()
+    reason = f"it was raised while run {run.id} of rule core-link-down worked there, or was being verified"
+    assert (bench.alarm(second).state, bench.alarm(second).note) == (AlarmState.RAISED, f"waits: {reason}")
+    assert [(one.id, why) for one, why in bench.people.sent] == [(second.id, f"rule core-link-down waits: {reason}")]
+    bench.work()
+    for seconds in (61, 5, 5, 5):
+        await bench.round(scheduler, seconds=seconds)
+    assert bench.alarm(second).state is AlarmState.ESCALATED
+    assert len(bench.people.sent) == 1, "the page stands"
 
 
 def _telling(cause: str, rung: Rung) -> Rule:
