@@ -48,7 +48,7 @@ async def test_what_waits_for_a_lock_and_a_database_sends_nothing_once_repair_is
 
 async def test_a_standby_that_takes_over_holds_what_was_stopped(tmp_path: Path) -> None:
     with postgres_server() as server, server.database() as url, server.standby() as standby:
-        name, servers = url.rpartition("/")[2], f"host=127.0.0.1:{server.port}&host=127.0.0.1:{standby.port}"
+        name, servers = url.rpartition("/")[2], f"host=127.0.0.1,127.0.0.1&port={server.port},{standby.port}"
         either = f"postgresql://minka@/{name}?{servers}&target_session_attrs=read-write"
         async with _system(tmp_path, either) as system:
 

@@ -77,7 +77,13 @@ def test_a_database_of_sqlite_is_a_file(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["sqlite:////var/lib/minka", "sqlite:///minka", "postgresql://minka@/m?host=a:5432&host=b:5432", "postgresql:///m"],
+    [
+        "sqlite:////var/lib/minka",
+        "sqlite:///minka",
+        "postgresql://minka@/m?host=a,b&port=5432,5432",
+        "postgresql://minka@/m?host=a:5432&host=b:5432",
+        "postgresql:///m",
+    ],
 )
 def test_databases_of_minka(url: str) -> None:
     assert Settings(database_url=url).database == url
