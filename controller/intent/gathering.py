@@ -14,7 +14,7 @@ from typing import NamedTuple
 from controller.intent.impact import Sharing
 from controller.intent.incident_news import TELLING
 from controller.models.alarm import PerceivedSeverity
-from controller.models.approval import Gathered, GatheredCause, GatheredPlaces, Notice
+from controller.models.approval import Gathered, GatheredCause, GatheredPlaces, Notice, ToldNotice
 from controller.models.incident import worst
 from controller.models.many import first_names
 from controller.models.network import Network
@@ -70,7 +70,7 @@ def gather(listed: Sequence[Notice], network: Network) -> Gathered:
         places=_places(items, side),
         causes=causes,
         incidents=tuple(dict.fromkeys(one.incident for one in ordered)),
-        notices=tuple(one.model_copy(update={"sent": None}) for one in ordered[:NAMED]),
+        notices=tuple(map(ToldNotice.of, ordered[:NAMED])),
         more=max(0, len(listed) - NAMED),
         listing=LISTING,
         text="",

@@ -496,6 +496,34 @@ class Notice(Noun):
     outage: NoticeOutage | None = None
 
 
+class ToldNotice(Noun):
+    """A notice as its side is told of it in a message; attributes as of ``Notice``.
+
+    What is new on record about a notice stays out of messages until it is named here.
+    """
+
+    id: str
+    run: str
+    incident: str
+    tenant: str
+    kind: NoticeKind
+    at: AwareDatetime
+    stations: tuple[str, ...]
+    begins: AwareDatetime | None
+    text: str
+    cells: tuple[str, ...]
+    since: AwareDatetime | None
+    what: str
+    severity: PerceivedSeverity | None
+    doing: str
+    outage: NoticeOutage | None
+
+    @classmethod
+    def of(cls, notice: Notice) -> ToldNotice:
+        """What is told of a notice."""
+        return cls(**{name: getattr(notice, name) for name in cls.model_fields})
+
+
 class GatheredPlaces(Noun):
     """Where incidents of a message that lists several are.
 
@@ -552,7 +580,7 @@ class Gathered(Noun):
     places: GatheredPlaces
     causes: tuple[GatheredCause, ...]
     incidents: tuple[str, ...]
-    notices: tuple[Notice, ...]
+    notices: tuple[ToldNotice, ...]
     more: int = 0
     listing: str
     text: str

@@ -59,6 +59,24 @@ class Call(Noun):
         return f"call-{self.alarm}-{self.escalation}-{self.side}-{self.number}"
 
 
+class ToldCall(Noun):
+    """A call as its contact is told of it in a message; attributes as of ``Call``, and ``id``, its name among all."""
+
+    side: str
+    duty: str
+    number: int
+    contact: str
+    instead_of: str
+    id: str
+    at: AwareDatetime
+
+    @classmethod
+    def of(cls, call: Call) -> ToldCall:
+        """What is told of a call."""
+        said = {name: getattr(call, name) for name in cls.model_fields if name != "id"}
+        return cls(id=call.key, **said)
+
+
 class CallMessage(Noun):
     """A message on its way to a contact on call: one call, or several that were due to it together.
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import orjson
 import structlog
 
+from controller.access.messages import MessageContent
 from controller.models.alarm import PAGE, Alarm
 from controller.models.dispatch import DispatchPack
 from controller.models.errors import MessageRefusedError, NotTakenError, in_words
@@ -83,27 +84,19 @@ class ContactPost:
         self._secrets = secrets
         self._clock = clock
 
-    async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
+    async def notify(self, contact: Contact, content: MessageContent, key: str) -> None:
         """Send once. Raises NotTakenError if the receiver does not take it."""
         if contact.email is not None:
-            text = _in_words(content["notice"]) if "notice" in content else content["text"]
-            await self._mail.post({"to": [contact.email], "text": text}, key)
+            await self._mail.post({"to": [contact.email], "text": content.text}, key)
             return
         url, name = contact.webhook or "", contact.credential or ""
         address = await _address_of(url)
         secret = self._secrets.resolve(name, address)
-        body, at = orjson.dumps(dict(content)), str(int(self._clock.now().timestamp()))
+        body, at = orjson.dumps(content.model_dump(mode="json")), str(int(self._clock.now().timestamp()))
         signature = hmac.digest(secret.get_secret_value().encode(), f"{at}.".encode() + body, "sha256").hex()
         headers = {"Idempotency-Key": key, "Minka-Timestamp": at, "Minka-Signature": f"sha256={signature}"}
         await _post(url, body, headers)
         log.info("contact.notified", key=key, contact=contact.id)
-
-
-def _in_words(notice: Mapping[str, Any]) -> str:
-    """A notice as plain text: its subject in the first line, then all cells."""
-    about = notice["incident"] or notice["run"]
-    lines = [f"{notice['kind']}: {notice['text']}", "", f"Minka, {about}, notice {notice['id']}"]
-    return "\n".join([*lines, *notice["cells"]])
 
 
 async def _address_of(url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from controller.access.messages import MessageContent
 from controller.models.errors import MessageRefusedError, NotTakenError
 from controller.models.network import Contact
 
@@ -29,8 +30,8 @@ class Webhook(Protocol):
 class Contacts(Protocol):
     """Notifies contacts of the network files, by e-mail or by their own webhook."""
 
-    async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
-        """Send ``{"notice": …}``, or ``{"notices": …}`` or a call with its ``text``, once.
+    async def notify(self, contact: Contact, content: MessageContent, key: str) -> None:
+        """Send it once: its ``text`` by e-mail, all of it as JSON to a webhook.
 
         The same ``key`` marks repetitions.
 
@@ -53,13 +54,14 @@ class FakeContacts:
         self.away: set[str] = set()
         self.refused: set[str] = set()
 
-    async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
-        """Remember it."""
+    async def notify(self, contact: Contact, content: MessageContent, key: str) -> None:
+        """Remember it as JSON."""
+        body = content.model_dump(mode="json")
         if contact.id in self.away:
             raise NotTakenError(f"{contact.id} is away")
-        if any(word in str(content) for word in self.refused):
+        if any(word in str(body) for word in self.refused):
             raise MessageRefusedError(f"{contact.id} refuses it")
-        self.sent.append((contact.id, dict(content), key))
+        self.sent.append((contact.id, body, key))
 
 
 class FakeWebhook:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
 from controller.access.disclosure import TenantAlarm
+from controller.access.messages import CallsContent, HostCallContent, MessageContent, TenantCallContent
 from controller.intent.gathering import gather_calls
 from controller.models.alarm import Alarm, Escalation
 from controller.models.errors import MessageRefusedError, MinkaError, NotFoundError
 from controller.models.network import Network
-from controller.models.on_call import Call, CalledAlarm, CallMessage
+from controller.models.on_call import Call, CalledAlarm, CallMessage, ToldCall
 from controller.models.scalars import HOST
 from controller.ports.clock import Clock
 from controller.ports.webhook import Contacts
@@ -149,30 +149,32 @@ class Caller:
             raise MinkaError(f"the network files have no contact {call.contact} of {call.side}")
         if message.lists:
             made = gather_calls(message, await self._store.transaction(_called, message), network)
-            content = {"kind": call.kind, "calls": made.model_dump(mode="json"), "text": made.text}
+            content: MessageContent = CallsContent(kind=call.kind, calls=made, text=made.text)
         else:
             content = await self._store.transaction(self._content, call)
         await self._contacts.notify(contact, content, message.key)
 
-    def _content(self, store: Store, call: Call) -> dict[str, Any]:
+    def _content(self, store: Store, call: Call) -> HostCallContent | TenantCallContent:
         """The message of a call. A tenant gets its own part of the alarm, and nothing of what the host does."""
-        said = {name: getattr(call, name) for name in ("side", "duty", "number", "contact", "instead_of")}
-        about: dict[str, Any] = {"kind": call.kind, "call": said | {"id": call.key, "at": call.at.isoformat()}}
+        told = ToldCall.of(call)
         if call.side == HOST:
-            one, pack = (
-                store.escalations.get(call.alarm, call.escalation),
-                dispatch_pack(store, call.alarm, self._clock.now()),
+            why = store.escalations.get(call.alarm, call.escalation).reason
+            pack = dispatch_pack(store, call.alarm, self._clock.now())
+            return HostCallContent(
+                kind=call.kind,
+                call=told,
+                alarm=store.alarms.get(call.alarm),
+                reason=why,
+                dispatch=pack,
+                text=_words(call, [why, *pack.lines]),
             )
-            about |= {"alarm": store.alarms.get(call.alarm).model_dump(mode="json"), "reason": one.reason}
-            about |= {"dispatch": pack.model_dump(mode="json"), "text": _words(call, [one.reason, *pack.lines])}
-            return about
         alarm = TenantAlarm.of(store.tenants.alarm(call.side, call.alarm))
         lines = [
             f"{alarm.probable_cause} ({alarm.severity.value}) of {alarm.object} since {alarm.raised.isoformat()}",
             *([f"station {alarm.station}"] if alarm.station else []),
             *([f"cells: {', '.join(alarm.cells)}"] if alarm.cells else []),
         ]
-        return about | {"alarm": alarm.model_dump(mode="json"), "text": _words(call, lines)}
+        return TenantCallContent(kind=call.kind, call=told, alarm=alarm, text=_words(call, lines))
 
 
 def _called(store: Store, message: CallMessage) -> list[CalledAlarm]:

@@ -1,6 +1,8 @@
-"""Each field of each answer that a tenant may get: a new one gets its place here, after some thought.
+"""Each field of each answer, and of each message, that a tenant may get: a new one gets its place here, after thought.
 
 Answers without a model are not here: streams of events are made of the same classes, and files have tests of their own.
+Messages are those to contacts of the network files. Programs and addresses of the settings are the host's own, and a
+playbook's ``notify`` sends the text that its author wrote.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import pytest
 from httpx import AsyncClient
 from pydantic import BaseModel
 
-from controller.access import disclosure
+from controller.access import disclosure, messages
 from controller.access.disclosure import visible_proof
 from controller.access.roles import ROLES
 from controller.access.tenant_scope import KINDS, LISTED, tenant_scope
@@ -40,10 +42,12 @@ from controller.models.network import Agreement, Network, Tenant
 from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import Job, Strategy
+from controller.models.scalars import Noun
 from controller.models.sharing import ActionClass
 from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Observed
+from controller.ports.webhook import Contacts
 from controller.runs.planning.planner import Planner
 from controller.store import NewJob, PlanHead
 from tests.support.callers import admit
@@ -64,6 +68,7 @@ HOST_ONLY: dict[object, type] = {
     views.IncidentView: disclosure.TenantIncident,
     views.IncidentStory: disclosure.TenantIncidentStory,
     views.IncidentReport: TenantIncidentReport,
+    messages.HostCallContent: messages.TenantCallContent,
 }
 #: Class → its fields that a tenant gets. A field that is new here is disclosed: it gets its place after some thought.
 DISCLOSED: dict[str, str] = {
@@ -78,6 +83,8 @@ DISCLOSED: dict[str, str] = {
         "alarm escalation side number kind duty place nth contact instead_of at next used_up message attempts claimed "
         "sent acknowledged acknowledged_by"
     ),
+    "CalledAlarm": "alarm incident what severity station object cells since number duty instead_of",
+    "CallsContent": "kind calls text",
     "CellTenant": "tenant agreements agreed configured",
     "Comment": "id about at by side to text",
     "Contract": "agreement clause",
@@ -85,6 +92,10 @@ DISCLOSED: dict[str, str] = {
     "Duty": "name days hours severities kinds contacts repeat_minutes calls",
     "DutyNow": "duty pages tickets called repeat_minutes calls",
     "Figure": "kpi unit value low high sample cells begin end pooled unjudged why",
+    "Gathered": "side kinds severity places causes incidents notices more listing text",
+    "GatheredCalls": "id side contact severity places causes incidents alarms first more listing text",
+    "GatheredCause": "what severity places",
+    "GatheredPlaces": "incidents stations named sites regions",
     "HandOver": "id side contact to since until by reason",
     "IssuedStatement": "id kind tenant month version latest issued by reason digests",
     "IssuedToken": "token secret",
@@ -97,7 +108,9 @@ DISCLOSED: dict[str, str] = {
     "Me": "name role side permissions ends",
     "NetworkSummary": "id name digest counts",
     "Notice": "id run incident tenant kind at stations begins text sent cells since what severity doing outage",
+    "NoticeContent": "notice",
     "NoticeOutage": "kind seconds begins ends off_air",
+    "NoticesContent": "notices text",
     "OffAir": "cells count of open",
     "OpenInput": "file step input expression why stations",
     "Outage": "kind seconds",
@@ -119,6 +132,7 @@ DISCLOSED: dict[str, str] = {
         "id station object object_class tenant cells probable_cause severity text source state raised changed "
         "cleared until announced"
     ),
+    "TenantCallContent": "kind call alarm text",
     "TenantChange": "station diff interrupts outage removes withdrawn",
     "TenantFunction": (
         "function kind package version replicas applied_replicas stations carries endpoints running placed wrong seen"
@@ -141,14 +155,19 @@ DISCLOSED: dict[str, str] = {
     "TenantRun": "id procedure plan state created started finished counts",
     "TenantStation": "station site region profiles health indicators",
     "Token": "id owner label scopes created expires used revoked maker",
+    "ToldCall": "side duty number contact instead_of id at",
+    "ToldNotice": ("id run incident tenant kind at stations begins text cells since what severity doing outage"),
     "Vote": "person side role choice reason at token maker issuer gone",
     "Withdrawal": "cells people",
 }
-#: Class → its fields that the host alone gets: a tenant finds them empty. A test below asks for each as both.
+#: Class → its fields that the host alone gets: a tenant finds them empty. A test below asks for each as both; of
+#: messages, ``tests/unit/remediation/test_gathered_calls.py`` and ``tests/unit/runs/test_gathered_notices.py``.
 EMPTY: dict[str, str] = {
     "PendingApproval": "parameters open_inputs requested_by reason",
     "Vote": "subject contracts",
     "AskedStep": "name",
+    "CalledAlarm": "reason",
+    "GatheredPlaces": "tenants",
     "LiveConfig": "unknown",
     "Requirement": "stands_for",
     "StatementProof": "row hash",
@@ -224,10 +243,15 @@ def tenants_routes() -> list[Route]:
     return [route for route in api_routes() if route.permission in may]
 
 
-def answers() -> set[type]:
-    """Classes of all answers of routes that somebody of a tenant may call."""
+def contents() -> set[type]:
+    """Classes of all messages that a contact of a tenant may get."""
+    return {*classes_in(typing.get_type_hints(Contacts.notify)["content"], set())}
+
+
+def disclosed() -> set[type]:
+    """Classes of all answers of routes that somebody of a tenant may call, and of messages."""
     known: set[object] = set()
-    return {found for route in tenants_routes() for found in classes_in(route.response_model, known)}
+    return contents() | {found for route in tenants_routes() for found in classes_in(route.response_model, known)}
 
 
 def test_a_class_of_the_hosts_alone_is_passed_over_only_beside_the_tenants() -> None:
@@ -254,7 +278,7 @@ def test_the_view_of_the_caller_chooses_between_the_hosts_class_and_the_tenants(
 
 
 def test_the_table_names_all_fields_that_a_tenant_may_get_and_nothing_else() -> None:
-    found = {kind.__name__: {*fields_of(kind)} for kind in answers() if not kind.__name__.startswith("Listing[")}
+    found = {kind.__name__: {*fields_of(kind)} for kind in disclosed() if not kind.__name__.startswith("Listing[")}
     table = {name: {*DISCLOSED.get(name, "").split(), *EMPTY.get(name, "").split()} for name in {**DISCLOSED, **EMPTY}}
     assert found == table
 
@@ -287,19 +311,36 @@ def test_a_tenant_does_not_get_a_field_of_its_own_objects_that_is_not_listed(
     assert before != after == listed.model_fields[field].get_default(call_default_factory=True)
 
 
-def test_no_two_classes_of_answers_have_the_same_name() -> None:
-    names = [kind.__name__ for kind in answers()]
+def parts_of(kind: object) -> Iterator[object]:
+    """A type, and all types within it."""
+    yield kind
+    for one in typing.get_args(kind):
+        yield from parts_of(one)
+
+
+def test_a_message_is_made_of_nothing_but_classes_that_name_their_fields() -> None:
+    found = contents()
+    whole = {*typing.get_args(typing.get_type_hints(Contacts.notify)["content"])}
+    assert whole - {*HOST_ONLY} <= found, "each of them is a class with fields"
+    for kind in found:
+        open_ended = {Any, object, dict, list, tuple} & {one for of in fields_of(kind).values() for one in parts_of(of)}
+        assert not open_ended, kind
+        assert issubclass(kind, Noun), kind
+
+
+def test_no_two_classes_of_answers_and_messages_have_the_same_name() -> None:
+    names = [kind.__name__ for kind in disclosed()]
     assert len(names) == len(set(names))
 
 
 def test_a_list_tells_only_how_many_there_are_and_what_is_next() -> None:
-    lists = [kind for kind in answers() if kind.__name__.startswith("Listing[")]
+    lists = [kind for kind in disclosed() if kind.__name__.startswith("Listing[")]
     assert len(lists) > 10
     assert all({*fields_of(kind)} == {"count", "next", "results"} for kind in lists)
 
 
 async def _answers_of(client: AsyncClient, run: str) -> dict[str, list[dict[str, Any]]]:
-    """Answers of each class in ``EMPTY`` that somebody gets, apart from votes and proofs of statements."""
+    """Answers of each class in ``EMPTY`` that somebody gets, apart from messages, votes and proofs of statements."""
     whole = (await client.get(f"/v1/approvals/{run}")).json()
     live = (await client.get("/v1/devices/T-LTE-1/config")).json()
     return {
@@ -343,7 +384,7 @@ async def test_what_the_host_alone_gets_is_filled_for_the_host_and_empty_for_a_t
         async with bench.with_token("token-of-leo") as client:
             host = await _answers_of(bench.client, run)
             own = await _answers_of(client, run)
-    assert own.keys() == EMPTY.keys() - {"StatementProof", "Vote"}
+    assert own.keys() == EMPTY.keys() - {"CalledAlarm", "GatheredPlaces", "StatementProof", "Vote"}
     for name, found in own.items():
         assert found, name
         for field in EMPTY[name].split():

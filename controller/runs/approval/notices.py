@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import structlog
 
+from controller.access.messages import NoticeContent, NoticesContent
 from controller.intent.gathering import gather
-from controller.models.approval import Delivery
+from controller.models.approval import Delivery, ToldNotice
 from controller.models.errors import MessageRefusedError, MinkaError
 from controller.ports.clock import Clock
 from controller.ports.webhook import Contacts, Webhook
@@ -16,9 +14,6 @@ from controller.runs.approval.deliveries import Deliveries
 from controller.store import AsyncStore
 
 log = structlog.get_logger()
-
-#: What would differ from one attempt to the next under the same key.
-_UNSAID: Any = {"notices": {"__all__": {"sent"}}}
 
 
 class Notices:
@@ -60,24 +55,24 @@ class Notices:
             await self._store.notices.refuse(one, "it can't be made")
             raise
 
-    async def _content(self, one: Delivery) -> dict[str, Any]:
+    async def _content(self, one: Delivery) -> NoticeContent | NoticesContent:
         """The content of a message: its notice, or what it comes to where these are several."""
         if one.count == 1:
-            return {"notice": one.notice.model_dump(mode="json", exclude={"sent"})}
+            return NoticeContent(notice=ToldNotice.of(one.notice))
         listed = await self._store.notices.gathered(one)
         _, network = await self._store.networks.get()
         together = gather(listed, network)
-        return {"notices": together.model_dump(mode="json", exclude=_UNSAID), "text": together.text}
+        return NoticesContent(notices=together, text=together.text)
 
-    async def _tell(self, one: Delivery, body: Mapping[str, Any]) -> None:
+    async def _tell(self, one: Delivery, content: NoticeContent | NoticesContent) -> None:
         if not one.to:
             if self._webhook is None:
                 raise MinkaError("the webhook is not set up: set MINKA_NOTIFY_URL")
-            await self._webhook.post(body, one.key)
+            await self._webhook.post(content.model_dump(mode="json"), one.key)
             return
         _, network = await self._store.networks.get()
         contact = next((known for known in network.contacts_of(one.notice.tenant) if known.id == one.to), None)
         if contact is None:
             log.info("notice.contact_gone", notice=one.notice.id, side=one.notice.tenant, contact=one.to)
             return
-        await self._contacts.notify(contact, body, one.key)
+        await self._contacts.notify(contact, content, one.key)

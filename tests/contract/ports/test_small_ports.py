@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from controller.access.messages import NoticeContent
 from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.approval import Notice, NoticeKind, ToldNotice
 from controller.models.credentials import Credentials
 from controller.models.dispatch import DispatchPack
 from controller.models.errors import InputError, MessageRefusedError, MinkaError, NotTakenError
@@ -241,21 +243,23 @@ async def test_a_webhook_that_refuses_a_message_is_told_from_one_that_takes_none
 
 
 async def test_a_contact_is_told_by_e_mail_or_by_a_signed_message() -> None:
-    notice = {"id": "n-1", "kind": "incident-raised", "incident": "i-1", "run": "", "text": "power", "cells": ["A/1"]}
     mail, clock = FakeWebhook(), VirtualClock()
+    kind, at = NoticeKind.INCIDENT_RAISED, clock.now()
+    notice = Notice(id="n-1", kind=kind, incident="i-1", tenant="entel", at=at, text="power", cells=("A/1",), sent=at)
+    content = NoticeContent(notice=ToldNotice.of(notice))
     post = ContactPost(mail, FakeSecrets({"entel": "s3cret"}), clock)
-    await post.notify(Contact(id="noc", name="NOC", email="noc@entel.example"), {"notice": notice}, "n-1-noc")
+    await post.notify(Contact(id="noc", name="NOC", email="noc@entel.example"), content, "n-1-noc")
     assert mail.sent == {
         "n-1-noc": {"to": ["noc@entel.example"], "text": "incident-raised: power\n\nMinka, i-1, notice n-1\nA/1"}
     }
     with _hook(204, _Signed) as (url, sent):
         hook = Contact(id="hook", name="Hook", webhook=url, credential="entel")
-        await post.notify(hook, {"notice": notice}, "n-1-hook")
+        await post.notify(hook, content, "n-1-hook")
         elsewhere = ContactPost(mail, FakeSecrets({"entel": "s3cret"}, ["10.0.0.0/8"]), clock)
         with pytest.raises(InputError, match="outside of the networks of credential 'entel'"):
-            await elsewhere.notify(hook, {"notice": notice}, "n-1-hook")
+            await elsewhere.notify(hook, content, "n-1-hook")
     ((headers, body),) = sent
-    assert json.loads(body) == {"notice": notice}
+    assert json.loads(body) == {"notice": notice.model_dump(mode="json", exclude={"sent"})}
     signed = hmac.digest(b"s3cret", f"{int(clock.now().timestamp())}.".encode() + body, "sha256").hex()
     assert (headers["Minka-Signature"], headers["Idempotency-Key"]) == (f"sha256={signed}", "n-1-hook")
     assert int(headers["Minka-Timestamp"]) == int(clock.now().timestamp())

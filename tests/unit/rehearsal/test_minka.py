@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from controller.access.messages import NoticesContent
 from controller.bootstrap import Parts
 from controller.models.alarm import Alarm
 from controller.models.errors import MinkaError
@@ -72,7 +73,8 @@ async def test_whatever_a_rehearsal_sends_reaches_nobody(parts: Parts, asked: li
     for way in (services.webhook, *services.channels.values(), parts.webhook()):
         assert way.lacks({"text": "x", "subject": "x"}) == ""
         await way.post({"text": "x", "subject": "x", "to": ["a@b.example"]}, "key")
-    await parts.contacts().notify(contact, {"notice": {}, "text": "x"}, "key")
+    content = NoticesContent.model_construct(text="x")  # type: ignore[call-arg]
+    await parts.contacts().notify(contact, content, "key")
     alarm = Alarm.model_construct(id="a", station="S1")  # type: ignore[call-arg]
     await parts.pager().escalate(alarm, "reason", "key", cast("Any", None))
     assert services.channels.keys() == Parts.channels(parts).keys()

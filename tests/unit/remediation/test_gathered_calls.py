@@ -21,6 +21,7 @@ from controller.ports.webhook import FakeContacts
 from controller.remediation.remediator import Remediator
 from controller.store import Page, open_store
 from controller.store.incidents.on_call import HOLD
+from tests.security.test_disclosed_fields import EMPTY
 from tests.unit.remediation.bench import STATION_ID, Bench, tiny
 from tests.unit.remediation.test_on_call import HOST_FILE, TENANT_FILE, in_force, with_contacts
 
@@ -138,6 +139,18 @@ async def test_a_tenant_reads_of_its_own_alarms_alone(bench: Bench, people: Fake
     assert [content for content in its if "calls" in content]
     assert "secret" not in str(its)
     assert "condor" not in str(its)
+    first = {
+        host: [
+            one
+            for content in sides.values()
+            if "calls" in content and (content not in its) is host
+            for one in content["calls"]["first"]
+        ]
+        for host in (True, False)
+    }
+    for field in EMPTY["CalledAlarm"].split():
+        assert all(one[field] for one in first[True]), "the host reads it"
+        assert not any(one[field] for one in first[False]), "no tenant does"
 
 
 def test_the_gravest_and_the_most_frequent_cause_stand_first() -> None:
@@ -182,7 +195,8 @@ class Shaky(FakeContacts):
         turn = self._dice.pop() if self._dice else 0
         if turn == 1:
             raise NotTakenError("away")
-        about = [content["alarm"]] if "alarm" in content else content["calls"]["first"]
+        body = content.model_dump(mode="json")
+        about = [body["alarm"]] if "alarm" in body else body["calls"]["first"]
         if BAD in {one["object"] for one in about}:
             raise MessageRefusedError("it refuses that")
         await super().notify(contact, content, key)

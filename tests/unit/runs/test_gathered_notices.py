@@ -23,6 +23,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.webhook import FakeContacts
 from controller.store import Page, open_store
 from controller.store.incidents.notices import INTERVAL
+from tests.security.test_disclosed_fields import EMPTY
 from tests.unit.runs.test_notices import NoticesBench, with_contacts
 
 MINOR, MAJOR, CRITICAL = PerceivedSeverity.MINOR, PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL
@@ -139,8 +140,11 @@ async def test_a_message_to_a_tenant_names_no_other_tenant_and_nothing_of_its_ow
         (content,) = told(bench.contacts, contact)
         assert content["notices"]["side"] == mine
         assert not [other for other in others if other in str(content)]
-        assert set(content["notices"]["places"]["named"]) <= set(cells)
+        places = content["notices"]["places"]
+        assert set(places["named"]) <= set(cells)
+        assert not any(places[field] for field in EMPTY["GatheredPlaces"].split())
     (host,) = told(bench.contacts, "desk")
+    assert all(host["notices"]["places"][field] for field in EMPTY["GatheredPlaces"].split())
     assert {"andes", "condor"} <= set(host["notices"]["places"]["tenants"])
 
 
