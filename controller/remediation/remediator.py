@@ -419,10 +419,11 @@ class Remediator:
         if repair is None:
             return await self._escalate(alarm, "; ".join(filter(None, (stand.urgent, *stand.tried))))
         rung = rule.ladder[stand.rung]
+        kind = TICKET if rung.ticket and not stand.urgent else PAGE
         if stand.latest is not None and (waits := await self._answered(repair, stand.latest, no)) is not _GO:
             return waits
         if no:
-            return await self._refuse(repair, no)
+            return await self._refuse(repair, no, kind)
         if rung.playbook:
             return await self._repair(repair, stand.latest, network)
         if stand.mode is RuleMode.OBSERVE:
@@ -430,7 +431,7 @@ class Remediator:
         if rung.ask:
             return await self._ask(repair)
         reason = "; ".join(filter(None, (stand.urgent, rung.ticket or rung.page, *stand.tried)))
-        return await self._escalate(alarm, reason, TICKET if rung.ticket and not stand.urgent else PAGE)
+        return await self._escalate(alarm, reason, kind)
 
     def _next(
         self, store: Store, alarm: Alarm, rule: Rule, network: Network
@@ -663,8 +664,8 @@ class Remediator:
     async def _refusal(self, repair: Repair) -> Refusal | None:
         return await self._store.transaction(refusal, repair, self._clock.now())
 
-    async def _refuse(self, repair: Repair, no: Refusal) -> float | None:
-        """Ask people, or note in the alarm why nothing happens and take it up again later."""
+    async def _refuse(self, repair: Repair, no: Refusal, kind: str = PAGE) -> float | None:
+        """Tell people, or note in the alarm why nothing happens and take it up again later."""
         alarm = repair.alarm
         left = self._left(alarm, no)
         if repair.mode is RuleMode.OBSERVE:
@@ -680,7 +681,7 @@ class Remediator:
             await self._store.audit.append("remediation", "repair.refused", alarm.id, said)
         if no.final:
             rung = no.guard in OF_RUNG and repair.rule.ladder[repair.rung].playbook
-            return await self._pass_over(repair, no.reason) if rung else await self._escalate(alarm, no.reason)
+            return await self._pass_over(repair, no.reason) if rung else await self._escalate(alarm, no.reason, kind)
         await self._say(alarm, AlarmNote.waiting(no.reason, *no.waits))
         if await self._lacks_people(alarm, no):
             why = f"rule {repair.rule.name} waits: {no.reason}"

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from controller.models.alarm import CORE_LINK_DOWN, PAGE, REMEDIATION_STOPPED, Alarm, AlarmState, PerceivedSeverity
+from controller.models.alarm import (
+    CORE_LINK_DOWN,
+    PAGE,
+    REMEDIATION_STOPPED,
+    TICKET,
+    Alarm,
+    AlarmState,
+    PerceivedSeverity,
+)
 from controller.models.approval import Requirement
 from controller.models.cloud import Function
 from controller.models.health import Health, ServiceState
@@ -370,6 +378,20 @@ async def test_a_run_that_soaks_for_longer_than_a_repair_takes_is_told_to_people
     alarm = await scene.play()
     assert alarm.state is AlarmState.ESCALATED
     assert alarm.note == f"run {claim.run.id} works on the station, and waits: soaks"
+
+
+@pytest.mark.parametrize(("rung", "kind"), [(Rung(ticket="send somebody"), TICKET), (Rung(page="call them"), PAGE)])
+async def test_people_are_told_as_their_rung_says_although_a_run_soaks_there(
+    bench: Bench, rung: Rung, kind: str
+) -> None:
+    scene = Scene(bench, bench.breaks())
+    scene.rule = scene.rule.model_copy(update={"ladder": (rung,)})
+    _busy(scene)
+    (claim,) = bench.store.claims.take(bench.store.processes.register("w"), 10)
+    bench.store.claims.release(claim, "soaks", keep_transaction=True, until=bench.clock.now() + timedelta(hours=2))
+    bench.clock.pause(scene.rule.verify.within_seconds + 1)
+    assert (await scene.play()).state is AlarmState.ESCALATED
+    assert bench.people.kinds == [kind]
 
 
 async def test_a_soak_holds_a_repair_up_while_the_rule_is_patient(bench: Bench) -> None:
