@@ -406,7 +406,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     """
     clock = SystemClock()
     settings.home.mkdir(parents=True, exist_ok=True)
-    references = EnvironmentSecrets(settings.home, (settings.mail_credential, settings.audit_keys))
+    references = _references(settings)
     credentials = _credentials(settings, references)
     observations = Observations()
     store = await asyncio.to_thread(open_record, settings, clock, observations)
@@ -442,6 +442,19 @@ def _cloud(secrets: NamedSecrets, clock: Clock, settings: Settings, observations
     from controller.cloud.devices import CloudDevices
 
     return CloudDevices(secrets, clock, timeout=settings.rpc_timeout, observations=observations)
+
+
+def check_credentials(settings: Settings) -> None:
+    """Check the file of credentials, before anything starts that needs it.
+
+    Raises:
+        InputError: It is missing or not valid.
+    """
+    _credentials(settings, _references(settings))
+
+
+def _references(settings: Settings) -> EnvironmentSecrets:
+    return EnvironmentSecrets(settings.home, (settings.mail_credential, settings.audit_keys))
 
 
 def _credentials(settings: Settings, references: EnvironmentSecrets) -> Credentials:

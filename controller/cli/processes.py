@@ -80,12 +80,13 @@ def up(
     _check_simulated(sim_network, asked=sim_ports is not None or sim_routers)
 
     from controller.api.auth import ensure_token  # noqa: PLC0415
-    from controller.bootstrap import open_record  # noqa: PLC0415
+    from controller.bootstrap import check_credentials, open_record  # noqa: PLC0415
     from controller.cli.supervisor import Supervisor  # noqa: PLC0415
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
     settings, clock = environment(), SystemClock()
+    check_credentials(settings)
     os.environ["MINKA_DATABASE_URL"] = settings.database  # for the processes, which never choose one themselves
     make_private(settings.home)
     claim = _claim(settings.home)  # at once, so that `minka wait` sees that it began
@@ -378,7 +379,7 @@ def make_private(home: Path) -> None:
 
 
 def _begin(role: str, process: str) -> Settings:
-    """Set up settings and logs of a process before it loads its modules, and log with what it works.
+    """Set up settings and logs of a process before it loads its modules, log with what it works, and check that.
 
     Garbage collection stays off until ``controller.bootstrap`` switches it on: loading makes hardly any garbage, and
     collecting took a fifth of the loading time.
@@ -405,6 +406,9 @@ def _begin(role: str, process: str) -> Settings:
         broker=_without_secrets(settings.broker_url),
         home=str(settings.home.absolute()),
     )
+    from controller.bootstrap import check_credentials  # noqa: PLC0415
+
+    check_credentials(settings)
     return settings
 
 

@@ -83,3 +83,18 @@ except SystemExit:
         *_QUEUE,
     )
     assert _loaded(code, tmp_path) & {*_SELDOM, *heavy} == set()
+
+
+@pytest.mark.parametrize("role", ["up", "api", "worker", "listener", "scheduler"])
+def test_no_process_begins_without_its_file_of_credentials(role: str, tmp_path: Path) -> None:
+    """It is said in a line, at once: neither the database nor a consumer is begun."""
+    home, missing = tmp_path / "home", tmp_path / "no.yaml"
+    env = {"MINKA_HOME": str(home), "MINKA_CREDENTIALS": str(missing), "PATH": os.environ["PATH"]}
+    env |= {"MINKA_DATABASE_URL": f"sqlite:///{home / 'minka.sqlite3'}"}
+    command = [sys.executable, "-m", "controller.cli", role]
+    said = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 2
+    assert f"MINKA_CREDENTIALS = '{missing}' can't be used" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert not (home / "minka.sqlite3").exists()
+    assert not (home / "spool").exists()
