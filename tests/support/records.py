@@ -13,9 +13,12 @@ from controller.models.network import Network, NetworkHeader
 from controller.models.plan import Change, Edit, Fingerprint, LedgerNode, Op, Phase, PhaseKind, Plan
 from controller.models.run import PERSON, JournalEntry, JournalStep, Run, RunState, Strategy
 from controller.store import Claim, NewJob, PlanHead, Store, Transition
+from controller.store.database.audit_chain import audit
 from tests.support.launch import prepared
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+#: The greatest number that a database takes.
+LAST_NUMBER = 2**63 - 1
 
 
 def make_network(name: str = "Peru") -> tuple[str, Network]:
@@ -126,3 +129,10 @@ def replayed(recorded: Iterable[RecordedReport]) -> Iterator[tuple[RecordedRepor
         now, _ = folded(newest.get(key), one.report, partial(str, one.alarm))
         newest[key] = now = now.counted(one.count - 1)
         yield one, now
+
+
+def forge_row(store: Store, action: str, target: str, number: int = LAST_NUMBER, detail: str = "{}") -> None:
+    """Write a row of the audit trail as somebody does who can write to the database, and to nothing else."""
+    row = {"id": number, "at": store.database.clock.now(), "actor": "eve", "action": action, "object": target}
+    with store.database.engine.begin() as connection:
+        connection.execute(audit.insert().values(**row, detail=detail, previous="0" * 64, hash="1" * 64, key=""))

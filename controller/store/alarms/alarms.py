@@ -73,7 +73,7 @@ from controller.store.alarms.incident_rows import touch
 from controller.store.alarms.receiving import note_what_shows, take_reports
 from controller.store.alarms.repairs import repairs
 from controller.store.alarms.works import work_on
-from controller.store.database.audit_chain import audit
+from controller.store.database.audit_chain import LAST, audit
 from controller.store.database.columns import Instant, long_text, metadata, string
 from controller.store.database.outbox import Outbox, first_ones, gravest_first, gravity
 from controller.store.database.queries import as_noun
@@ -138,7 +138,7 @@ _IS_REPAIR = or_(alarms.c.run == "", exists().where(repairs.c.run == alarms.c.ru
 _UNDER_REPAIR = select(alarms.c.station).where(alarms.c.state == AlarmState.REPAIRING.value, _IS_REPAIR).distinct()
 _UNDER_REPAIR_SINCE = _UNDER_REPAIR.where(alarms.c.changed > bindparam("since", type_=Instant()))
 #: The newest row of the audit trail, and alarms that changed in rows behind one.
-_HEAD = select(func.coalesce(func.max(audit.c.id), 0))
+_HEAD = select(func.coalesce(LAST.scalar_subquery(), 0))
 _CHANGED_SINCE = (
     select(audit.c.object)
     .where(audit.c.id > bindparam("since"), audit.c.action.startswith("alarm."), audit.c.action.not_in(_NO_CHANGES))

@@ -17,7 +17,7 @@ from controller.models.network import Network
 from controller.store.alarms.alarm_rows import OLDEST, SPREADING, STANDING, UNCLEARED, alarms, as_alarm
 from controller.store.alarms.concerns import GUARD, part_from_ended, reassess, sharing_on
 from controller.store.alarms.incident_rows import follow, known_of, put_down, write
-from controller.store.database.audit_chain import NUMBERED, audit, nouns
+from controller.store.database.audit_chain import NUMBERED, as_noun, audit, intact
 from controller.store.database.columns import metadata
 from controller.store.database.queries import chunks
 from controller.store.database.transaction import Tx
@@ -150,7 +150,8 @@ def _keep_apart(tx: Tx, late: Iterable[tuple[Alarm, Alarm]], incident_of: Mappin
     if not pairs:
         return
     noted = [row.id for row in tx.rows(_APART, audit.c.object, {own for own, _ in pairs})]
-    known = {(row.object, row.detail.get("root")) for row in nouns(tx.connection, noted)}
+    rows = intact(tx.connection, noted, tx.evidence.keys)
+    known = {(row.object, as_noun(row).detail.get("root")) for row in rows}
     for (alarm, root), (own, other) in zip(late, pairs, strict=True):
         if own != other and (own, root.id) not in known:
             known.add((own, root.id))

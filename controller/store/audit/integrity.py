@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import delete, func, literal, select, update
 
 from controller.models.alarm import RECORD_DOUBTED
 from controller.models.enums import RecordChoice
@@ -31,8 +31,6 @@ from controller.store.network.ledger import LedgerChange, change_ledger, end_car
 
 #: By how much fences grow with each epoch: more than a lost record can have issued in one.
 _LEAP = 1_000_000
-#: Epochs for which they grow at once. More than people decide; a number of a doubt that somebody made up can be any.
-_MOST_EPOCHS = 1000
 
 _ALARMS = select(alarms.c.id).where(alarms.c.probable_cause == RECORD_DOUBTED, STANDING).order_by(alarms.c.number)
 _LAST_DEADLINE = select(func.max(journal.c.deadline, type_=Instant()))
@@ -113,6 +111,10 @@ class Integrity(Repository[M_co]):
             _check_settled(carried, read or tx.now, _state(tx).settles)
         before = epochs.epoch_of(tx.connection, tx.evidence, tx.notes)
         since = tx.execute(select(func.min(doubts.c.since)).where(doubts.c.decided.is_(None))).scalar_one()
+        tx.execute(delete(doubts).where(epochs.made_up(tx.evidence)))
+        number = epochs.new_doubt(tx.connection, tx.evidence, tx.notes)
+        if number is not None:  # Only such was open.
+            tx.execute(doubts.insert().values(number=number, reason=doubt, since=since))
         tx.execute(update(doubts).where(doubts.c.decided.is_(None)).values(decided=tx.now, choice=choice.value))
         change_ledger(tx, [LedgerChange(one.station, one.nodes, one.lost) for one in carried])
         end_carried(tx, _last_known(tx, [one.station for one in carried if one.lost], since))
@@ -177,7 +179,7 @@ def _leap(tx: Tx, epochs_on: int) -> None:
     adopted = select(devices.c.station, literal(0)).where(devices.c.adopted.is_not(None))
     row = tx.insert(leases).from_select(["station", "fence"], adopted)
     tx.execute(row.on_conflict_do_nothing(index_elements=["station"]))
-    leap = min(epochs_on, _MOST_EPOCHS) * _LEAP
+    leap = epochs_on * _LEAP
     tx.execute(update(leases).where(leases.c.incarnation.is_not(None)).values(owed=leases.c.owed + leap))
     tx.execute(update(leases).where(leases.c.incarnation.is_(None)).values(fence=leases.c.fence + leap))
 

@@ -77,7 +77,8 @@ class TrailLog(Repository[M_co]):
             ConflictError: The key that signs is missing.
         """
         tx.guard("trail-log")
-        if any(row.at.date() >= tx.now.date() for row, _ in _rows(tx, _TRAIL, _PUBLISHED, newest=1)):
+        last = _newest(tx, _TRAIL, _PUBLISHED)
+        if last is not None and last.at.date() >= tx.now.date():
             return None
         key = signing_key(tx)
         if key is None:
@@ -134,15 +135,14 @@ class TrailLog(Repository[M_co]):
         """Add tiles, whole ones only if ``whole``. Returns whether there may be more."""
         last = tx.execute(_LAST).one_or_none()
         number, covered = (last.number, last.last_row) if last else (0, 0)
-        new = select(audit.c.id, audit.c.hash).where(audit.c.id > covered).order_by(audit.c.id).limit(_AT_ONCE * TILE)
-        rows = tx.execute(new).all()
+        rows = list(audit_chain.hashes_of(tx.connection, covered, _AT_ONCE * TILE).items())
         if whole:
             rows = rows[: len(rows) // TILE * TILE]
         if not rows:
             return False
-        hashes = tuple(row.hash for row in rows)
+        hashes = tuple(digest for _, digest in rows)
         made = self._tiles.get(tx, hashes, lambda: _tiles(hashes))
-        ends = [rows[min(len(rows), (at + 1) * TILE) - 1].id for at in range(len(made))]
+        ends = [rows[min(len(rows), (at + 1) * TILE) - 1][0] for at in range(len(made))]
         values = [
             {"number": number + at, "last_row": end, "hash": one}
             for at, (end, one) in enumerate(zip(ends, made, strict=True), start=1)
@@ -181,13 +181,23 @@ def _published(tx: Tx) -> list[_Published]:
     return [_Published(row.id, row.at, int(detail["size"]), bytes.fromhex(detail["root"])) for row, detail in rows]
 
 
-def _rows(tx: Tx, target: str, action: str, newest: int | None = None) -> list[tuple[Row[Any], Mapping[str, str]]]:
-    """Audit rows of an action that are as they were written, with their details; all, or the newest ones."""
+def _numbers(tx: Tx, target: str, action: str) -> Sequence[int]:
+    """Numbers of the audit rows of an action, whoever wrote them, oldest first."""
     found = select(audit.c.id).where(audit_chain.NUMBERED, audit.c.object == target, audit.c.action == action)
-    numbers = tx.execute(found.order_by(audit.c.id.desc()).limit(newest)).scalars().all()
-    rows = sorted(audit_chain.rows_of(tx.connection, numbers).values(), key=lambda row: row.id)
-    intact = (row for row in rows if not audit_chain.wrong_in(tx.connection, row, tx.evidence.keys))
-    return [(row, audit_chain.as_noun(row).detail) for row in intact]
+    return tx.execute(found.order_by(audit.c.id)).scalars().all()
+
+
+def _rows(tx: Tx, target: str, action: str) -> list[tuple[Row[Any], Mapping[str, str]]]:
+    """Audit rows of an action that are as they were written, with their details, oldest first."""
+    rows = audit_chain.intact(tx.connection, _numbers(tx, target, action), tx.evidence.keys)
+    return [(row, audit_chain.as_noun(row).detail) for row in rows]
+
+
+def _newest(tx: Tx, target: str, action: str) -> Row[Any] | None:
+    """The newest of those; None if there is none."""
+    newest_first = reversed(_numbers(tx, target, action))
+    intact = (audit_chain.intact(tx.connection, [number], tx.evidence.keys) for number in newest_first)
+    return next((row for rows in intact for row in rows), None)
 
 
 class _Published(NamedTuple):
@@ -211,18 +221,27 @@ def _first_contradicted(published: Sequence[_Published], hashes: Sequence[bytes]
 
 def _tiles(hashes: Sequence[str]) -> list[bytes]:
     """Roots of tiles over rows, by their hashes; the last tile is filled up."""
-    leaves = [merkle.leaf(bytes.fromhex(one)) for one in hashes]
+    leaves = [_leaf(one) for one in hashes]
     leaves += [_FILL] * (-len(leaves) % TILE)
     return [merkle.root(leaves[at : at + TILE]) for at in range(0, len(leaves), TILE)]
+
+
+def _leaf(digest: str) -> bytes:
+    """The leaf of a row by its hash. One that is no hash, since somebody changed it, counts as nothing."""
+    try:
+        return merkle.leaf(bytes.fromhex(digest))
+    except (TypeError, ValueError):
+        return _FILL
 
 
 def _first_changed(tx: Tx) -> AuditBreak | None:
     """The first row of the first tile that is not over the rows of the trail."""
     begin = 0
     for tile in tx.execute(select(audit_tiles).order_by(audit_tiles.c.number)).all():
-        rows = select(audit.c.hash).where(audit.c.id > begin, audit.c.id <= tile.last_row).order_by(audit.c.id)
-        hashes = tx.execute(rows).scalars().all()
-        if len(hashes) != tile.last_row - begin or _tiles(hashes) != [tile.hash]:
+        held = tile.last_row - begin
+        hashes = audit_chain.hashes_of(tx.connection, begin, held) if held > 0 else {}
+        whole = len(hashes) == held and max(hashes, default=0) == tile.last_row
+        if not whole or _tiles([*hashes.values()]) != [tile.hash]:
             reason = f"rows {begin + 1} to {tile.last_row} are not those of the published log"
             return AuditBreak(number=begin + 1, reason=reason)
         begin = tile.last_row

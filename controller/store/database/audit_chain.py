@@ -116,8 +116,10 @@ _DECISIONS = select(audit.c.id).where(audit.c.object == RECORD, audit.c.action =
 #: What databases, their drivers and our types raise at a value that nobody here can have written.
 _UNREADABLE = (SQLAlchemyError, ValueError, AttributeError, OverflowError)
 UNREAD = "it can't be read: it was changed"
+#: The greatest number of a row that a database takes.
+_MOST = 2**63 - 1
 #: Rows whose number is one. SQLite keeps texts there too, and they are greater than any number.
-NUMBERED = audit.c.id <= 2**63 - 1
+NUMBERED = audit.c.id <= _MOST
 _TEXTS = ("actor", "action", "object", "detail", "previous", "hash", "key")
 _NEW, _NEW_ABOUT = audit.insert(), audit_devices.insert()
 _NEW_HEAD = {
@@ -227,10 +229,38 @@ def _last_decision(connection: Connection, evidence: Evidence) -> Row[Any] | Non
 
 def wrong_in(connection: Connection, row: Row[Any], keys: AuditKeys) -> str:
     """What is wrong with one row between its two neighbours; empty if nothing is."""
-    known = rows_of(connection, [row.id - 1, row.id + 1])
-    before, after, (last, digest) = known.get(row.id - 1), known.get(row.id + 1), newest(connection)
+    return _wrong_among(row, _near(connection, [row.id]), _end(connection), keys)
+
+
+def intact(connection: Connection, numbers: Sequence[int], keys: AuditKeys) -> list[Row[Any]]:
+    """Rows by their numbers, in that order, as far as they are as they were written, between their two neighbours.
+
+    Decisions rest on such rows alone: anybody who can write to the database can make others.
+    """
+    near, end = _near(connection, numbers), _end(connection)
+    found = (near[number] for number in numbers if number in near)
+    return [row for row in found if not _wrong_among(row, near, end, keys)]
+
+
+def _near(connection: Connection, numbers: Iterable[int]) -> dict[int, Row[Any]]:
+    """Rows by number, with their neighbours."""
+    return rows_of(connection, (beside for number in numbers for beside in (number - 1, number, number + 1)))
+
+
+def _end(connection: Connection) -> tuple[int, str]:
+    """Number and hash of the newest row; those of no row if they can't be read."""
+    try:
+        return newest(connection)
+    except _UNREADABLE as error:
+        _pass_on(error)
+        return 0, GENESIS
+
+
+def _wrong_among(row: Row[Any], near: Mapping[int, Row[Any]], end: tuple[int, str], keys: AuditKeys) -> str:
+    before, after, (last, digest) = near.get(row.id - 1), near.get(row.id + 1), end
     expected = GENESIS if row.id == 1 else before.hash if before else ""
-    following = after.previous if after else digest if row.id == last else ""
+    # Rows behind the end of the chain count for nothing.
+    following = digest if row.id == last else after.previous if after else ""
     return _wrong(row, row.id, expected, keys) or ("" if following == row.hash else "no row follows from it")
 
 
@@ -250,10 +280,23 @@ def first_unanchored(connection: Connection, anchors: Iterable[AuditAnchor], evi
     return None
 
 
+def hashes_of(connection: Connection, behind: int, most: int) -> dict[int, str]:
+    """Hashes of the next rows of the chain by number, from behind a row on; empty for one that can't be read."""
+    following = select(audit.c.id).where(NUMBERED, audit.c.id > behind, audit.c.id <= LAST.scalar_subquery())
+    query = following.order_by(audit.c.id).limit(most)
+    try:
+        return {row.id: row.hash for row in connection.execute(query.add_columns(audit.c.hash))}
+    except _UNREADABLE as error:
+        _pass_on(error)
+        numbers = connection.execute(query).scalars().all()
+        found = rows_of(connection, numbers)
+        return {number: found[number].hash if number in found else "" for number in numbers}
+
+
 def rows_of(connection: Connection, numbers: Iterable[int]) -> dict[int, Row[Any]]:
     """Rows by number; none for those that are missing or can't be read, so that one of them hides no other."""
     found: dict[int, Row[Any]] = {}
-    for part in chunks(sorted(set(numbers))):
+    for part in chunks(sorted({number for number in numbers if 0 < number <= _MOST})):
         try:
             rows = connection.execute(select(audit).where(audit.c.id.in_(part))).all()
         except _UNREADABLE as error:

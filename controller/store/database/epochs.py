@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Row, String, Table, bindparam, func, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Row, String, Table, bindparam, func, select
 
 from controller.store.database.audit_chain import DECIDED, LAST, Note, audit, last_decision
 from controller.store.database.columns import Instant, long_text, metadata
@@ -29,13 +29,17 @@ doubts = Table(
     Column("choice", String),
 )
 
+#: How many decisions an older record can lack. More than people decide, so a doubt with a greater number was made up:
+#: it can be decided, and counts for no epoch.
+_MOST_EPOCHS = 1000
 _State = Row[Any, Any, Any, Any, Any]
-_EPOCH = select(func.coalesce(func.max(doubts.c.number), 0)).where(doubts.c.decided.is_not(None))
+_NUMBER = select(func.coalesce(func.max(doubts.c.number), 0)).where(doubts.c.number <= bindparam("most"))
+_EPOCH = _NUMBER.where(doubts.c.decided.is_not(None))
 _OPEN = select(doubts.c.reason).where(doubts.c.decided.is_(None)).order_by(doubts.c.number).limit(1)
 _STATE = select(
     _EPOCH.scalar_subquery().label("epoch"),
     _OPEN.scalar_subquery().label("open"),
-    select(func.coalesce(func.max(doubts.c.number), 0)).scalar_subquery().label("newest"),
+    _NUMBER.scalar_subquery().label("newest"),
     select(audit.c.hash).where(audit.c.id == bindparam("known")).scalar_subquery().label("hash"),
     LAST.scalar_subquery().label("last"),
 )
@@ -133,11 +137,16 @@ def new_doubt(connection: Connection, evidence: Evidence, notes: Sequence[Note])
     return compared.next_number if compared.state.open is None else None
 
 
+def made_up(evidence: Evidence) -> ColumnElement[bool]:
+    """Doubts whose number no process here can have given."""
+    return doubts.c.number > evidence.newest().epoch + _MOST_EPOCHS
+
+
 def _compared(connection: Connection, evidence: Evidence, notes: Sequence[Note]) -> _Compared:
     # In this order: what is known now was committed before, so the query sees it. That holds for transactions that may
     # write, from their begin, and not for others, which go on with what they saw at their first query (SQLite).
     known = evidence.newest()
-    state = connection.execute(_STATE, {"known": known.number}).one()
+    state = connection.execute(_STATE, {"known": known.number, "most": known.epoch + _MOST_EPOCHS}).one()
     decided = state.epoch > known.epoch and _is_proved(connection, evidence, notes, known, state.epoch)
     return _Compared(known, state, decided)
 

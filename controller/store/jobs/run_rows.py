@@ -152,6 +152,8 @@ _COUNTS = select(*_GROUPS, func.count().label("number")).group_by(*_GROUPS)
 ACTIVE = tuple(state.value for state in RunState if not state.terminal)
 #: Action of the audit trail when a person pauses a run.
 PAUSE = "run.pause-requested"
+#: Action of the audit row with which somebody lets it go on.
+RESUME = "run.resumed"
 
 
 @lru_cache(maxsize=1 << 10)

@@ -246,12 +246,13 @@ class Statements(Repository[M_co]):
         form = StatementForm(known.form)
         about = and_(audit_chain.NUMBERED, audit.c.action.in_([ISSUED, TAKEN_BACK]), audit.c.object == row.id)
         noted = tx.execute(select(audit.c.id).where(about).order_by(audit.c.id)).scalars().all()
-        read = audit_chain.rows_of(tx.connection, noted)
-        number, hash_, wrong = 0, "", "it is missing"
-        for number in noted:
-            if (one := read.get(number)) is None:
-                hash_, wrong = "", audit_chain.UNREAD
-                continue
+        # The last one that is as it was written; rows that others made beside it count for nothing.
+        intact = audit_chain.intact(tx.connection, noted, tx.evidence.keys)
+        number = intact[-1].id if intact else max(noted, default=0)
+        one = audit_chain.rows_of(tx.connection, [number]).get(number)
+        if one is None:
+            hash_, wrong = "", audit_chain.UNREAD if noted else "it is missing"
+        else:
             hash_, wrong = one.hash, audit_chain.wrong_in(tx.connection, one, tx.evidence.keys)
             wrong = wrong or _other_than(audit_chain.as_noun(one), row, form, digest)
         return StatementProof(statement=self._noun(tx, row), form=form, row=number, hash=hash_, wrong=wrong)

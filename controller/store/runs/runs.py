@@ -51,6 +51,7 @@ from controller.store.jobs.run_rows import (
     ACTIVE,
     JOB_COLUMNS,
     PAUSE,
+    RESUME,
     as_job,
     as_runs,
     jobs,
@@ -342,7 +343,7 @@ class Runs(Repository[M_co]):
     def resume(self, tx: Tx, run_id: str, actor: str) -> Run:
         """Turn ``paused`` back into the state before; other runs stay as they are."""
         was = RunState.RUNNING if load_run(tx, run_id).started else RunState.QUEUED
-        return _request(tx, run_id, actor, (RunState.PAUSED,), was, "run.resumed")
+        return _request(tx, run_id, actor, (RunState.PAUSED,), was, RESUME)
 
     @reads
     def find_by_key(self, tx: Tx, idempotency_key: str, person: str) -> Run | None:
@@ -578,22 +579,25 @@ def _request(tx: Tx, run_id: str, actor: str, allowed: Sequence[RunState], state
 
 
 def _paused(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
-    """Runs that a person paused; by whom and when is on the audit trail."""
-    act = and_(audit_chain.NUMBERED, audit.c.object == runs.c.id, audit.c.action == PAUSE)
+    """Runs that a person paused; by whom and when is said by the audit trail, as far as it is as it was written."""
+    act = and_(audit_chain.NUMBERED, audit.c.object == runs.c.id, audit.c.action.in_([PAUSE, RESUME]))
     query = select(runs.c.id, runs.c.created, audit.c.id.label("act")).outerjoin(audit, act)
-    rows = tx.execute(query.where(active, runs.c.state == RunState.PAUSED.value).order_by(audit.c.id))
-    last = {row.id: row for row in rows}  # The last pause of each run.
-    found = audit_chain.nouns(tx.connection, [row.act for row in last.values() if row.act is not None])
-    acts = {one.id: one for one in found}
-    for row in last.values():
-        paused = acts.get(row.act)
-        by = f" by {paused.actor}" if paused and paused.actor else ""
+    rows = tx.execute(query.where(active, runs.c.state == RunState.PAUSED.value).order_by(audit.c.id)).all()
+    numbers = [row.act for row in rows if row.act is not None]
+    acts = {act.id: act for act in audit_chain.intact(tx.connection, numbers, tx.evidence.keys)}
+    last = {row.id: acts[row.act] for row in rows if row.act in acts}  # The last act of each run.
+    for run, created in {row.id: row.created for row in rows}.items():
+        # If the last one is a resumption, the row of the pause after it is not as it was written.
+        paused = last.get(run)
+        if paused is not None and paused.action == RESUME:
+            paused = None
+        by = f" by {paused.actor}" if paused is not None and paused.actor else ""
         yield (
-            row.id,
+            run,
             Wait(
                 codes=(WaitCode.PAUSE,),
                 what=f"paused{by}",
-                since=(paused and paused.at) or row.created,
+                since=created if paused is None else paused.at,
                 who="whoever may run: minka resume",
             ),
         )

@@ -31,7 +31,7 @@ from controller.ports.clock import VirtualClock
 from controller.store import Page, Store, open_store
 from controller.store.alarms.alarm_rows import alarms
 from tests.support.postgres import PostgresServer
-from tests.support.records import START
+from tests.support.records import START, forge_row
 from tests.unit.plan import samples
 
 MAJOR, CRITICAL, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL, PerceivedSeverity.CLEARED
@@ -255,6 +255,14 @@ def test_changes_of_alarms_are_asked_for_since_the_last_ones(store: Store) -> No
     assert store.alarms.changes(later) == (later, [])
     # The record is older than what was known: all that stand are looked at again.
     assert store.alarms.changes(later + 1) == (later, [kept[0].id, new.id])
+
+
+def test_a_row_that_somebody_made_up_behind_the_end_of_the_trail_hides_no_change_of_an_alarm(store: Store) -> None:
+    forge_row(store, "did", "x")
+    head, _ = store.alarms.changes(None)
+    assert head == store.audit.head().number
+    new = store.alarms.report(report(MAJOR, 1, "A"))
+    assert store.alarms.changes(head)[1] == [new.id]
 
 
 def test_alarms_of_two_tenants_on_one_object_are_two(store: Store) -> None:

@@ -313,6 +313,18 @@ def test_a_row_of_the_trail_that_nobody_can_read_stops_neither_correlation_nor_t
     assert [row.detail["beside"] for row in told if row.action == "incident.kept-apart"] == [root.incident]
 
 
+def test_a_row_that_somebody_changed_says_of_no_incident_that_it_is_kept_apart(store: Store) -> None:
+    early = store.alarms.report(dark())
+    store.alarms.report_all([dark(at=700, station="S4"), cut(at=701)])
+    store.alarms.correlate()
+    with store.database.engine.begin() as connection:
+        connection.execute(text("UPDATE audit SET actor = 'eve' WHERE action = 'incident.kept-apart'"))
+    store.alarms.report(dark(at=702, station="S5"))
+    store.alarms.correlate()
+    told = [row.actor for row in store.incidents.timeline(early.incident) if row.action == "incident.kept-apart"]
+    assert told == ["eve", "correlation"]
+
+
 def test_people_acknowledge_take_and_hand_back(store: Store) -> None:
     incident = store.alarms.report(lost()).incident
     store.incidents.acknowledge(incident, "ana")

@@ -19,7 +19,7 @@ from controller.store.alarms import doubts
 from controller.store.database import audit_chain
 from controller.store.database.audit_chain import DECIDED, Note
 from controller.store.database.evidence import AuditKey, AuditKeys, Evidence, Head
-from tests.support.records import make_entry, start_run, stations
+from tests.support.records import LAST_NUMBER, make_entry, start_run, stations
 
 _KEYS = AuditKeys((AuditKey.new(1),))
 
@@ -313,6 +313,20 @@ def test_a_doubt_whose_number_somebody_made_up_can_be_decided(watched: Store) ->
     with watched.database.engine.connect() as connection:
         fence = connection.execute(text("SELECT fence FROM leases")).scalar_one()
     assert 1_000_000 < fence < 2**40
+
+
+@pytest.mark.parametrize("open_", [True, False])
+def test_a_doubt_whose_number_somebody_made_up_keeps_no_later_one_off(watched: Store, open_: bool) -> None:
+    _run(watched, _decide(LAST_NUMBER))
+    if open_:
+        _run(watched, "UPDATE doubts SET decided = NULL, choice = NULL")
+        assert watched.integrity.decide(RecordChoice.RECORD, "ana", "INC-77").epoch == 1
+    before = watched.audit.head().epoch
+    _run(watched, *_cut(watched.audit.head().number - 1))
+    assert "the audit trail ends at row" in watched.integrity.check().doubt
+    assert watched.integrity.decide(RecordChoice.RECORD, "ana", "INC-78").epoch == before + 1
+    watched.audit.append("ana", "did", "more")
+    assert not watched.integrity.check().doubt
 
 
 def test_a_doubt_that_somebody_ends_in_the_database_goes_on(watched: Store) -> None:

@@ -17,6 +17,7 @@ from controller.performance.statements import digest_of, files_of, statement_of
 from controller.ports.clock import VirtualClock
 from controller.store import Page, StatementFilter, Store
 from controller.store.database.evidence import Evidence, SigningKeys, add_signing_key
+from tests.support.records import LAST_NUMBER, forge_row
 
 
 def draft(value: float = 1.5, tenant: str = "bitel") -> Statement:
@@ -95,6 +96,26 @@ def test_a_proof_is_the_row_of_the_audit_trail_and_holds_only_while_that_is_as_w
     with store.database.engine.begin() as connection:
         connection.execute(text("DELETE FROM audit WHERE id = :id"), {"id": proof.row})
     assert store.statements.proof(digest).wrong == "it is missing"
+
+
+def test_a_proof_holds_beside_rows_that_somebody_made_up(store: Store) -> None:
+    issued = store.statements.issue(draft(), "ana", "")
+    digest = issued.digests[StatementForm.HTML]
+    proof = store.statements.proof(digest)
+    for number in (proof.row + 1, LAST_NUMBER):
+        forge_row(store, "statement.issued", issued.id, number)
+    assert store.statements.proof(digest) == proof
+    assert proof.wrong == ""
+
+
+def test_a_proof_needs_no_head_of_the_trail_but_the_row_after_its_own(store: Store) -> None:
+    if store.database.engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite keeps a text that is none")
+    issued = store.statements.issue(draft(), "ana", "")
+    store.audit.append("ana", "after", "x")
+    with store.database.engine.begin() as connection:
+        connection.execute(text("UPDATE audit_head SET hash = CAST(x'ff' AS TEXT)"))
+    assert store.statements.proof(issued.digests[StatementForm.HTML]).wrong == ""
 
 
 def test_an_issued_statement_is_signed_and_its_note_names_its_files(store: Store, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from controller.ports.clock import VirtualClock
 from controller.store import Page, Store, open_store
 from controller.store.audit import trail_log
 from controller.store.database.evidence import AuditKey, AuditKeys, Evidence, SigningKeys, add_signing_key
+from tests.support.records import LAST_NUMBER, forge_row
 from tests.unit.models.test_merkle import mth
 
 _DAY = timedelta(days=1)
@@ -81,6 +82,42 @@ def test_a_row_that_nobody_can_read_keeps_no_head_from_being_signed(
     broken = signed.audit.verify()
     assert broken is not None
     assert broken.reason.startswith("it can't be read")
+
+
+@pytest.mark.parametrize("odd", ["'no hash'", "CAST(x'ff' AS TEXT)"])
+def test_a_hash_that_is_none_stops_no_log_and_is_named_once_it_was_published_otherwise(
+    signed: Store, clock: VirtualClock, odd: str
+) -> None:
+    if "CAST" in odd and signed.database.engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite keeps a text that is none")
+    fill(signed, 9)
+    publish(signed)
+    fill(signed, 9)
+    last = signed.audit.head().number
+    clock.pause(_DAY.total_seconds())
+    with signed.database.engine.begin() as connection:
+        connection.execute(text(f"UPDATE audit SET hash = {odd} WHERE id = {last - 2}"))
+    assert publish(signed).size > last - 2
+    assert signed.trail.verify() is None
+    with signed.database.engine.begin() as connection:
+        connection.execute(text(f"UPDATE audit SET hash = {odd} WHERE id = 5"))
+    broken = signed.trail.verify()
+    assert broken is not None
+    assert broken.number == 5
+
+
+def test_a_row_that_somebody_made_up_is_no_head_of_the_day_and_part_of_no_log(
+    signed: Store, clock: VirtualClock
+) -> None:
+    fill(signed, 9)
+    publish(signed)
+    forge_row(signed, "trail.published", "trail", detail='{"size": "4", "root": "00"}')
+    assert signed.trail.publish() is None, "one a day"
+    assert signed.trail.verify() is None
+    clock.pause(_DAY.total_seconds())
+    forge_row(signed, "trail.published", "trail", LAST_NUMBER - 5, '{"size": "4", "root": "00"}')
+    assert publish(signed).size < 100
+    assert signed.trail.verify() is None
 
 
 def test_a_head_a_day_is_signed_and_each_extends_all_before(signed: Store, clock: VirtualClock) -> None:

@@ -16,7 +16,7 @@ from controller.models.step import StepRecord, StepState
 from controller.models.stopping import StopCode, StopReason
 from controller.ports.clock import VirtualClock
 from controller.store import Claim, JobResult, Page, Store
-from tests.support.records import make_entry, start_run
+from tests.support.records import forge_row, make_entry, start_run
 
 
 def claimed(store: Store, *names: str) -> list[Claim]:
@@ -177,6 +177,17 @@ def test_what_runs_wait_for_is_reported_with_since_when_and_who_can_end_it(store
     store.questions.answer(run, "yes", actor="ana")
     store.runs.resume(run, "eva")
     assert store.runs.waits([run]) == {}
+
+
+def test_a_pause_is_told_by_its_own_row_and_by_none_that_somebody_made_up(store: Store) -> None:
+    (claim,) = claimed(store, "A")
+    run = claim.run.id
+    store.runs.pause(run, "ana")
+    told = store.runs.waits([run])
+    assert told[run][0].what == "paused by ana"
+    forge_row(store, "run.pause-requested", run, store.audit.head().number + 5)
+    forge_row(store, "run.resumed", run)
+    assert store.runs.waits([run]) == told
 
 
 def test_a_run_whose_jobs_rest_says_why_and_until_when(store: Store, clock: VirtualClock) -> None:
