@@ -636,8 +636,11 @@ _ON_FREEZES = {"freeze.put": ("freeze", "begins", "ends", "reason"), "freeze.lif
 FREEZE_ACTS = tuple(_ON_FREEZES)
 #: A run is cancelled; no act of a tenant's trail once its own jobs have ended: then it is about others alone.
 CANCELLED = "run.cancel-requested"
+#: Jobs of a run ended before they began: it stopped, or nothing asks for them any more. An act of the trail of tenants
+#: whose own jobs are among them.
+JOBS_ENDED = "run.jobs-ended"
 #: Acts of the host upon a tenant's runs and jobs that are disclosed, without who did them.
-VISIBLE_ACTS = ("run.created", CANCELLED, JOB_FINISHED)
+VISIBLE_ACTS = ("run.created", CANCELLED, JOBS_ENDED, JOB_FINISHED)
 
 
 def visible_act(row: AuditRow, number: int, own: bool) -> AuditRow:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Subquery, and_, case, exists, false, func, or_, select
+from sqlalchemy.sql.expression import ColumnCollection
 
 from controller.access import disclosure
 from controller.access.disclosure import TenantPlanHead
@@ -179,11 +180,11 @@ class Tenants(Repository[M_co]):
     ) -> tuple[int, list[tuple[AuditRow, bool]]]:
         """Total and one page of the tenant's wanted audit rows, newest first, and whether its own people acted.
 
-        A row's id is its number among the tenant's rows. All other actors appear as ``host``. The filter does not find
-        the object of a job that ended, since its id would reveal something of others.
+        A row's id is its number among the tenant's rows. All other actors appear as ``host``. The filter finds objects
+        as they are disclosed to the tenant.
 
         The tenant's rows are all acts of its people, and the named acts of others on its runs and their jobs. What is
-        done to a run whose jobs there have ended is not about the tenant.
+        done to a run whose jobs there have ended is not about the tenant, nor is the end of jobs of others.
         """
         its_own = exists().where(users.c.name == audit.c.actor, users.c.tenant == tenant, users.c.sided <= audit.c.at)
         concerned = run_tenants.c.tenant == tenant
@@ -196,7 +197,15 @@ class Tenants(Repository[M_co]):
             and_(jobs.c.run == done_to, or_(jobs.c.finished.is_(None), jobs.c.finished >= audit.c.at)),
             and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station, concerned),
         )
-        on_runs = and_(done_to.in_(its_runs), or_(audit.c.action != disclosure.CANCELLED, going_on))
+        among_ended = exists().where(
+            and_(jobs.c.run == done_to, jobs.c.started.is_(None), jobs.c.finished == audit.c.at),
+            and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station, concerned),
+        )
+        on_runs = and_(
+            done_to.in_(its_runs),
+            or_(audit.c.action != disclosure.CANCELLED, going_on),
+            or_(audit.c.action != disclosure.JOBS_ENDED, among_ended),
+        )
         in_its_place = select(run_tenants.c.run + f" {tenant}").where(concerned)
         number = func.row_number().over(order_by=audit.c.id).label("number")
         every = select(audit, its_own.label("own"), number).where(
@@ -210,11 +219,11 @@ class Tenants(Repository[M_co]):
         )
         rows = every.subquery()
         seen = rows.c
-        chosen = audit_chain.matching(seen, replace(wanted, actor=None))
+        chosen = audit_chain.matching(seen, replace(wanted, actor=None, object=None))
         if wanted.actor is not None:
             chosen.append(~seen.own if wanted.actor == HOST else and_(seen.own, seen.actor == wanted.actor))
         if wanted.object is not None:
-            chosen.append(seen.action != disclosure.JOB_FINISHED)
+            chosen.append(audit_chain.is_named(_told_object(seen, tenant), wanted.object))
         if wanted.device is not None:
             chosen.append(device_trail.about_for(seen, wanted.device, wanted.places, tenant))
         own = select(rows).where(*chosen)
@@ -226,6 +235,17 @@ class Tenants(Repository[M_co]):
             for act, row in zip(acts_found, rows_found, strict=True)
         ]
         return _count(tx, own), found
+
+
+def _told_object(seen: ColumnCollection[str, Any], tenant: str) -> ColumnElement[str]:
+    """The object of an audit row as ``disclosure.visible_act`` tells it."""
+    of_job = select(jobs.c.run + " " + jobs.c.station).where(jobs.c.id == seen.object).scalar_subquery()
+    in_its_place = and_(seen.action.in_(disclosure.DONE_FOR_TENANT), ~seen.own)
+    return case(
+        (seen.action == disclosure.JOB_FINISHED, of_job),
+        (in_its_place, func.replace(seen.object, f" {tenant}", "")),
+        else_=seen.object,
+    )
 
 
 def _conditions(told: Subquery, like: AlarmFilter, now: datetime) -> list[ColumnElement[bool]]:

@@ -175,12 +175,16 @@ def append(connection: Connection, notes: Sequence[Note], keys: AuditKeys) -> tu
 def matching(columns: ColumnCollection[str, Any], wanted: AuditQuery) -> list[ColumnElement[bool]]:
     """Conditions on rows of the trail, or on a query with its columns."""
     found = [] if wanted.actor is None else [columns.actor == wanted.actor]
-    for column, text in ((columns.action, wanted.action), (columns.object, wanted.object)):
-        if text is not None:
-            begins = column.startswith(text.removesuffix("*"), autoescape=True)
-            found.append(begins if text.endswith("*") else column == text)
+    named = ((columns.action, wanted.action), (columns.object, wanted.object))
+    found += [is_named(column, text) for column, text in named if text is not None]
     found += [] if wanted.since is None else [columns.at >= wanted.since]
     return found if wanted.until is None else [*found, columns.at < wanted.until]
+
+
+def is_named(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    """The condition that a column has this text, or begins with it where the text ends with ``*``."""
+    begins = column.startswith(text.removesuffix("*"), autoescape=True)
+    return begins if text.endswith("*") else column == text
 
 
 def first_broken(connection: Connection, keys: AuditKeys) -> AuditBreak | None:

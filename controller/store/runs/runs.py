@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, select, update
 
+from controller.access.disclosure import JOBS_ENDED
 from controller.models.ended_job import EndedJob
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.many import first_names
@@ -523,9 +524,10 @@ def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
     unbegun = and_(of_run, jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value]), ~reserved())
     ready = {"state": JobState.READY.value, "ready": tx.now}
     moved = 0
+    ended = 0
     if transition.cancel_rest:
         rest = and_(unbegun, jobs.c.id.not_in(transition.spared)) if transition.spared else unbegun
-        moved += tx.execute(update(jobs).where(rest).values(_ended(tx, Outcome.CANCELLED))).rowcount
+        ended += tx.execute(update(jobs).where(rest).values(_ended(tx, Outcome.CANCELLED))).rowcount
     if transition.wave is not None:
         moved += 1
         if run.strategy.policy is Policy.STATION:
@@ -535,15 +537,17 @@ def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
         moved += tx.execute(update(jobs).where(waiting, jobs.c.id.in_(ids)).values(ready)).rowcount
     outdated = _ended(tx, Outcome.CANCELLED) | {"detail": transition.reason}
     for ids in chunks(transition.outdated):
-        moved += tx.execute(update(jobs).where(unbegun, jobs.c.id.in_(ids)).values(outdated)).rowcount
+        ended += tx.execute(update(jobs).where(unbegun, jobs.c.id.in_(ids)).values(outdated)).rowcount
     withdrawn = _ended(tx, Outcome.WITHDRAWN) | {"detail": transition.reason}
     for ids in chunks(transition.withdrawn):
-        moved += tx.execute(update(jobs).where(unbegun, jobs.c.id.in_(ids)).values(withdrawn)).rowcount
+        ended += tx.execute(update(jobs).where(unbegun, jobs.c.id.in_(ids)).values(withdrawn)).rowcount
+    if ended:
+        tx.note("engine", JOBS_ENDED, run.id, count=ended)
     # Devices that were away while their wave was postponed take part when it begins again.
     postponed = or_(unbegun, and_(of_run, jobs.c.outcome == Outcome.DEFERRED.value, ~jobs.c.operated))
     for ids in chunks(transition.postponed):
         moved += put_back(tx, and_(postponed, jobs.c.id.in_(ids)), again(transition.reason))
-    return moved
+    return moved + ended
 
 
 def _ended(tx: Tx, outcome: Outcome) -> dict[str, Any]:
