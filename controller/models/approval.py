@@ -52,9 +52,9 @@ class Requirement(Noun):
         agreement: The agreement that requires it; empty if none does.
         stations: Number of stations that it is about.
         outage: The worst outage there, for an action that takes service away.
-        off_air: The side's own cells that go off the air, for such an action; None where there are none, and of a
-            plan, whose lines name the cells.
-        withdrawn: What the side loses for good, for such an action; None if nothing.
+        off_air: The side's own cells that go off the air, for such an action, without those that other agreements of
+            it are about; None where there are none, and of a plan, whose lines name the cells.
+        withdrawn: What the side loses for good, for such an action, with the same exception; None if nothing.
         stands_for: Of the host: a tenant whose consent is a notice, which no person can be said to have given where a
             rule asks for the run.
     """

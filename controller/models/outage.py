@@ -86,7 +86,7 @@ class OffAir(Noun):
     """A side's own cells that a run takes off the air, apart from those that it loses for good.
 
     Attributes:
-        cells: As ``station/cell``, sorted: those at stations where others of its cells stay on the air.
+        cells: As ``station/cell``, sorted: those at stations where ``count`` is not about all of its cells.
         count: Number of its cells that go off the air.
         of: Number of its cells at these stations; all of them go where that is ``count``.
         open: Whether a step says which of them only once the run is under way: these are all that it may name.

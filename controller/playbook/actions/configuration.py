@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from controller.assurance.health import health_of
+from controller.models.errors import NotFoundError
 from controller.models.network import HOST, CellId, Identifier, Noun
 from controller.models.outage import UNTIL_UNLOCKED, Outage
 from controller.models.sharing import ActionClass
@@ -128,7 +129,10 @@ class LockedAndUnlocked(Noun):
 
 
 async def _with_cell(context: Context, given: CycledCell) -> ServiceLoss | None:
-    return await taken_with(context, [given.cell])
+    known = await taken_with(context, [given.cell])
+    if known is None and given.cell not in {entry.cell for entry in cells((await context.read()).tree)}:
+        raise NotFoundError(f"{context.station} has no cell {given.cell}")
+    return known
 
 
 @action("cycle-cell", DeviceAccess.CHANGES, takes=_with_cell, outage=Outage.timed(CYCLE_SECONDS))

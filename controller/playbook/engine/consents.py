@@ -221,7 +221,10 @@ def loss_of_all(losses: Sequence[ServiceLoss | None]) -> ServiceLoss | None:
 
 
 def loss_at_most(
-    acts: Sequence[AskingAct], losses: Sequence[ServiceLoss | None], nodes: Iterable[LedgerNode]
+    acts: Sequence[AskingAct],
+    losses: Sequence[ServiceLoss | None],
+    nodes: Collection[LedgerNode],
+    cells: Collection[str],
 ) -> ServiceLoss | None:
     """What acts take off the air at most; None if none takes anything, or one may take any cell.
 
@@ -229,13 +232,16 @@ def loss_at_most(
         acts: Acts on a device.
         losses: The loss of each, where its action tells it.
         nodes: Nodes of ours there: of an act that names cells, everybody on these may lose service.
+        cells: Cells that the network files have there: what an act names beside these and the nodes' is not there.
     """
+    known = {*cells, *(cell_of(node.path) for node in nodes)}
     pairs = [(cell_of(node.path), owner) for node in nodes for owner in node.owners if owner != HOST]
 
     def named(act: AskingAct) -> ServiceLoss | None:
         if act.cells is None:
             return None
-        return ServiceLoss(frozenset(pair for pair in pairs if pair[0] in act.cells), cells=act.cells)
+        there = act.cells & known
+        return ServiceLoss(frozenset(pair for pair in pairs if pair[0] in there), cells=there)
 
     return loss_of_all([loss or named(act) for act, loss in zip(acts, losses, strict=True) if act.takes_service])
 

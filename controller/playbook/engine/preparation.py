@@ -15,7 +15,7 @@ from controller.inventory.selectors import select
 from controller.inventory.source import unknown
 from controller.models.approval import Outlook
 from controller.models.enums import OBSERVE_ONLY
-from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
+from controller.models.errors import ConflictError, InputError, MinkaError, NotFoundError, PlanRefusedError
 from controller.models.facts import Finding
 from controller.models.many import first_names, lines_of
 from controller.models.network import Network, Noun
@@ -357,7 +357,8 @@ class PlaybookPreparation:
             except MinkaError as error:
                 log.info("run.outage_unknown", station=station, reason=error.message)
                 return None, None
-            return loss_of_all(found), loss_at_most(acts, found, nodes_behind(network, station, ledger))
+            nodes, cells = [*nodes_behind(network, station, ledger)], network.cells_by_station.get(station, ())
+            return loss_of_all(found), loss_at_most(acts, found, nodes, [cell.id for cell in cells])
 
         outages = dict(zip(stations, await asyncio.gather(*map(outage, stations)), strict=True))
         asked = {station: known for station, (known, _) in outages.items() if known is not None}
@@ -620,10 +621,16 @@ def _order(job: NewJob) -> tuple[int, str, int, str]:
 
 
 async def service_loss(context: StationContext, act: AskingAct) -> ServiceLoss | None:
-    """Service that an act takes; None if that is not known before it is due, or brings tenants of the run's plan."""
+    """Service that an act takes; None if that is not known before it is due, or brings tenants of the run's plan.
+
+    Where its inputs name nothing there it fails, and takes nothing: if they do by then, it is refused as not asked for.
+    """
     if act.planned:
         return None
-    return await act.action.loss(context, None if act.given is UNKNOWN else act.action.check_inputs(act.given))
+    try:
+        return await act.action.loss(context, None if act.given is UNKNOWN else act.action.check_inputs(act.given))
+    except NotFoundError:
+        return ServiceLoss(cells=frozenset())
 
 
 def before_their_stations(

@@ -54,16 +54,8 @@ def outage_of_step(
 
 
 def may_stay_locked(playbook: Playbook, registry: Registry, step: Step) -> bool:
-    """Whether cells that a step locks may be so at the end of the playbook, on a device of which nothing is known.
-
-    A step that unlocks them where the one before says that it changed something comes wherever that is so.
-    """
-    if outage_of_step(playbook, registry, step, {}).kind is not OutageKind.UNTIL_UNLOCKED:
-        return False
-    changed = f"{step.register_}.{_CHANGED}"
-    later = playbook.steps[playbook.steps.index(step) + 1 :]
-    back = (one for one in later if registry.action(one.action).unlocks and (one.when or "").strip("{} ") == changed)
-    return not any(_covers(one, step, {}) for one in back)
+    """Whether cells that a step locks may be so at the end of the playbook, on a device of which nothing is known."""
+    return outage_of_step(playbook, registry, step, {}).kind is OutageKind.UNTIL_UNLOCKED
 
 
 def late_step(
@@ -96,8 +88,10 @@ def _may_interrupt(step: Step, registry: Registry, planned: Change | None) -> bo
 
 
 def _surely(step: Step, locking: Step, between: Iterable[Step], names: Mapping[str, Any]) -> bool:
-    """Whether a step is carried out wherever another one before it was."""
+    """Whether a step is carried out wherever another one before it was and locked anything."""
     if step.when is None:
+        return True
+    if locking.register_ is not None and step.when.strip("{} ") == f"{locking.register_}.{_CHANGED}":
         return True
     if step.when == locking.when:
         made = {one.register_ for one in (locking, *between)}

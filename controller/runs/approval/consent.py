@@ -49,6 +49,10 @@ class CellsOff:
         """Both."""
         return CellsOff(self.off | other.off, self.own | other.own, self.open or other.open)
 
+    def without(self, cells: Collection[str]) -> CellsOff:
+        """The same, of which some cells do not go off the air."""
+        return replace(self, off=frozenset(one for one in self.off if one[1] not in cells))
+
 
 NONE_OFF = CellsOff()
 
@@ -313,7 +317,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
     """The constraints for a run with these effects."""
     effects = tuple(effects)
     known = _Agreements(network, network.day(asked.now))
-    stations: dict[Requirement, set[str]] = defaultdict(set)
+    about: dict[Requirement, list[Effect]] = defaultdict(list)
     outages: dict[str, Outage] = {}
     lost: dict[str, set[tuple[str, str]]] = defaultdict(set)
     groups: dict[StationConstraints, int] = {}
@@ -321,7 +325,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
     for effect in effects:
         site = site_of(network, effect.station)
         for requirement in _requirements(known, effect, site, automatic=asked.automatic):
-            stations[requirement].add(effect.station)
+            about[requirement].append(effect)
         constraints = _station_constraints(network, known, effect, site, asked)
         placed[effect.station] = (site, groups.setdefault(constraints, len(groups)))
         outages |= {one: Outage.worst((effect.outage, outages.get(one, NO_OUTAGE))) for one in _without_service(effect)}
@@ -330,7 +334,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccas
     outages |= dict.fromkeys(lost, FOR_GOOD)
     withdrawn = {tenant: _withdrawal(network, lost[tenant]) for tenant in sorted(lost)}
     off_air = told_off_air((effect.station, _but(effect.off, effect.withdrawn)) for effect in effects)
-    found = [_told(key, len(names), outages, off_air, withdrawn) for key, names in stations.items()]
+    found = [_told(network, known, key, there) for key, there in about.items()]
     if asked.approvals:
         found.append(Requirement(side=HOST, needed=asked.approvals, stations=len(effects)))
     tenants = sorted({tenant for effect in effects for tenant in effect.tenants})
@@ -412,20 +416,30 @@ def _withdrawal(network: Network, lost: Collection[tuple[str, str]]) -> Withdraw
     return Withdrawal(cells=tuple(sorted(f"{station}/{cell}" for station, cell in lost)), people=people)
 
 
-def _told(
-    requirement: Requirement,
-    stations: int,
-    outages: Mapping[str, Outage],
-    off_air: Mapping[str, OffAir],
-    withdrawn: Mapping[str, Withdrawal],
-) -> Requirement:
-    """A requirement with what its side has to know: on how many stations, and where and how long service is away."""
-    takes = requirement.action in (ActionClass.INTERRUPT, ActionClass.REDUCE)
+def _told(network: Network, known: _Agreements, requirement: Requirement, effects: Sequence[Effect]) -> Requirement:
+    """A requirement with what its side has to know: on how many stations, and where and how long service is away.
+
+    That is about the stations and cells of its agreement: for others of the side's cells, others may have to agree.
+    """
+    told = requirement.model_copy(update={"stations": len({effect.station for effect in effects})})
+    if requirement.action not in (ActionClass.INTERRUPT, ActionClass.REDUCE):
+        return told
     side = requirement.stands_for or requirement.side
-    outage = outages.get(side, NO_OUTAGE) if takes else NO_OUTAGE
-    lost = withdrawn.get(side) if takes else None
-    off = off_air.get(side) if takes else None
-    return requirement.model_copy(update={"stations": stations, "outage": outage, "off_air": off, "withdrawn": lost})
+    outages: list[Outage] = []
+    lost: set[tuple[str, str]] = set()
+    off: list[tuple[str, CellsOff]] = []
+    for effect in effects:
+        elsewhere = known.of_others(requirement, effect.station, site_of(network, effect.station))
+        outages += [effect.outage] if side in _without_service(effect) else []
+        lost |= {(effect.station, cell) for who, cell in effect.withdrawn if who == side and cell not in elsewhere}
+        off.append((effect.station, _but(effect.off, effect.withdrawn).without(elsewhere)))
+    return told.model_copy(
+        update={
+            "outage": FOR_GOOD if lost else Outage.worst(outages),
+            "off_air": told_off_air(off).get(side),
+            "withdrawn": _withdrawal(network, lost) if lost else None,
+        }
+    )
 
 
 def plan_constraints(network: Network, plan: Plan, asked: RunOccasion) -> RunConstraints:
@@ -488,6 +502,14 @@ class _Agreements:
         there = [cell for cell in self._cells(device, site) if not cells or cell.id in cells]
         own = self._by_tenant.get(tenant, ())
         return [one for one in own if any(self._network.reaches(one, cell) for cell in there)]
+
+    def of_others(self, requirement: Requirement, device: str, site: str) -> frozenset[str]:
+        """Cells that the agreement of a requirement does not reach, and another one of its tenant does."""
+        own = self._by_tenant.get(requirement.side, ())
+        there = self._cells(device, site) if own else ()
+        reached = {(one.id, cell.id) for cell in there for one in own if self._network.reaches(one, cell)}
+        its = {cell for agreement, cell in reached if agreement == requirement.agreement}
+        return frozenset(cell for _, cell in reached) - its
 
     def _cells(self, device: str, site: str) -> Sequence[Cell]:
         """Cells of the stations that depend on a device; for a router that is no longer managed, those of its site."""

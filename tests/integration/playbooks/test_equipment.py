@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from controller.models.errors import InputError
@@ -121,6 +124,28 @@ async def test_a_dry_run_reaches_the_cells_of_the_unit_that_is_reset_and_no_othe
         assert (seen.reach.cells, seen.reach.stations) == (1, 1)
     whole = await system.dry_run("restart-station", station=STATION)
     assert whole.reach.cells == len(names) > 1
+
+
+@pytest.mark.parametrize(
+    ("action", "given"),
+    [
+        ("reset-radio-unit", {"unit": "ru-11"}),
+        ("reset-radio-unit", {"cell": "99"}),
+        ("cycle-cell", {"cell": "99"}),
+        ("lock-cell", {"cells": ["99"]}),
+    ],
+)
+async def test_a_step_that_names_nothing_there_reaches_no_cell_and_asks_nobody(
+    system: PlaybookSystem, action: str, given: dict[str, Any]
+) -> None:
+    own = system.own(targets=STATION, steps=[{"name": "wrong", "action": action, "with": given}])
+    seen = await system.dry_run("own", own)
+    assert (seen.reach.cells, seen.outlook.requirements, seen.outlook.tenants) == (0, (), ())
+    says = seen.stations[0].steps[0].says
+    assert re.search("would fail: .* has no (cell|radio unit)", says), says
+    run = await system.run("own", own)
+    assert "99" in (detail := system.job(run, STATION).detail) or "ru-11" in detail
+    assert (restarts(system), resets(system), lock_of(system)) == (0, 0, ["UNLOCKED", "UNLOCKED"])
 
 
 async def test_a_reset_in_vain_fails(system: PlaybookSystem) -> None:

@@ -186,7 +186,11 @@ ON_NR = {"when": "{{ target.cells | length > 0 }}"}
         ([LOCKS | ON_NR, step("unlock-cell", cells="{{ locked.cells }}") | ON_NR], UNTIL_STEP),
         ([LOCKS, step("unlock-cell", cells="{{ locked.cells }}") | {"when": "{{ 1 == 1 }}"}], UNTIL_STEP),
         ([LOCKS, step("unlock-cell", cells="{{ locked.cells }}") | {"when": "{{ 1 == 2 }}"}], UNTIL_UNLOCKED),
-        ([LOCKS, step("unlock-cell", cells="{{ locked.cells }}") | {"when": "{{ locked.changed }}"}], UNTIL_UNLOCKED),
+        # Where the lock changed nothing, nothing of it is to be ended.
+        ([LOCKS, step("unlock-cell", cells="{{ locked.cells }}") | {"when": "{{ locked.changed }}"}], UNTIL_STEP),
+        ([LOCKS, step("unlock-cell", cells="all") | {"when": "{{locked.changed}}"}], UNTIL_STEP),
+        ([LOCKS, step("unlock-cell", cells=["L1"]) | {"when": "{{ locked.changed }}"}], UNTIL_UNLOCKED),
+        ([LOCKS, step("unlock-cell", cells="all") | {"when": "{{ not locked.changed }}"}], UNTIL_UNLOCKED),
         # An unlock before the lock ends nothing, and a second lock needs one of its own.
         ([UNLOCK, LOCKS], UNTIL_UNLOCKED),
         ([LOCKS, step("unlock-cell", cells="all"), LOCKS | {"name": "again", "register": "more"}], UNTIL_UNLOCKED),
@@ -516,8 +520,8 @@ def test_steps_that_name_their_cells_reach_these_and_what_brings_service_back_ad
     steps: list[dict[str, Any]], cells: set[str] | None
 ) -> None:
     acts = asking_acts(own(steps).playbook, registry(), {})
-    nodes = nodes_behind(beta_on_lte(), "S1", {"S1": samples.ledger(beta_on_lte())})
-    found = loss_at_most(acts, [None for _ in acts], nodes)
+    nodes = [*nodes_behind(beta_on_lte(), "S1", {"S1": samples.ledger(beta_on_lte())})]
+    found = loss_at_most(acts, [None for _ in acts], nodes, ())
     assert (None if found is None else found.cells) == cells
     if found is not None:
         assert found.tenants == ({"alfa"} if cells == {"N1"} else {"alfa", "beta"})
@@ -526,8 +530,29 @@ def test_steps_that_name_their_cells_reach_these_and_what_brings_service_back_ad
 def test_an_act_that_tells_what_it_takes_reaches_that_beside_one_that_names_its_cells() -> None:
     acts = asking_acts(own([step("restart-station"), ONE]).playbook, registry(), {})
     tells = ServiceLoss(frozenset({("L1", "beta")}), cells=frozenset({"L1"}))
-    found = loss_at_most(acts, [tells, None], [])
+    found = loss_at_most(acts, [tells, None], [], ["N1"])
     assert found == ServiceLoss(tells.serving, cells=frozenset({"L1", "N1"}))
+
+
+@pytest.mark.parametrize(
+    ("files", "applied", "reached"),
+    [
+        (("L1", "N1"), True, {"N1"}),
+        # A cell that was never applied is there, and so is one that the network files have no more.
+        (("L1", "N1"), False, {"N1"}),
+        (("L1",), True, {"N1"}),
+        (("L1",), False, set()),
+    ],
+)
+def test_a_cell_that_the_station_does_not_have_is_not_reached(
+    files: tuple[str, ...], applied: bool, reached: set[str]
+) -> None:
+    acts = asking_acts(own([step("lock-cell", cells=["N1", "N9"])]).playbook, registry(), {})
+    nodes = [*samples.ledger(NET).values()] if applied else []
+    found = loss_at_most(acts, [None], nodes, files)
+    assert found is not None
+    assert found.cells == frozenset(reached)
+    assert found.tenants == ({"alfa", "beta"} if applied else set())
 
 
 #: Who gets service of each cell, by the agreements.

@@ -16,7 +16,7 @@ from controller.access.votes import is_approved, rejection, unanswerable
 from controller.models.approval import Contract, Requirement, RunConstraints, Vote, VoteChoice, Withdrawal
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network
-from controller.models.outage import FOR_GOOD, NO_OUTAGE, UNTIL_UNLOCKED, Outage
+from controller.models.outage import FOR_GOOD, NO_OUTAGE, UNTIL_UNLOCKED, OffAir, Outage
 from controller.models.people import Person, Role
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
 from controller.models.sharing import ActionClass, Consent
@@ -26,6 +26,7 @@ from controller.plan import PlanOptions, administrative_state_change, undo_chang
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.consents import effect_of_act
 from controller.runs.approval.consent import (
+    CellsOff,
     Effect,
     RunOccasion,
     check_contracts,
@@ -254,6 +255,66 @@ def test_only_the_agreement_whose_cells_a_plan_touches_is_asked() -> None:
     locks = constraints(before, change(before, retuned(before)))
     assert {one.agreement for one in locks.requirements if one.side == "beta"} == {"beta-lte"}
     assert locks.groups[0].calendars == (), "nothing of NR is off the air"
+
+
+OWN_CELLS = frozenset({("beta", "L1"), ("beta", "N1")})
+
+
+@pytest.mark.parametrize(
+    ("action", "outage"), [(ActionClass.INTERRUPT, UNTIL_UNLOCKED), (ActionClass.REDUCE, FOR_GOOD)]
+)
+def test_who_is_asked_under_two_agreements_is_told_of_the_cells_of_each_by_itself(
+    action: ActionClass, outage: Outage
+) -> None:
+    lost = OWN_CELLS if action is ActionClass.REDUCE else frozenset[tuple[str, str]]()
+    whole = effect_on("S1", {"beta"}, action, outage=UNTIL_UNLOCKED)
+    effect = replace(whole, withdrawn=lost, off=CellsOff(OWN_CELLS - lost, OWN_CELLS))
+    made = run_constraints(by_rat(), [effect], RunOccasion("s", samples.NOW))
+    assert [one.agreement for one in made.requirements] == ["beta-lte", "beta-nr"]
+    for one, cell in zip(made.requirements, ("S1/L1", "S1/N1"), strict=True):
+        assert (one.stations, one.outage) == (1, outage)
+        if lost:
+            assert one.withdrawn is not None
+            assert (one.withdrawn.cells, one.off_air) == ((cell,), None)
+        else:
+            assert (one.withdrawn, one.off_air) == (None, OffAir(cells=(cell,), count=1, of=2))
+    # The run as a whole says all of it.
+    assert made.outages == {"beta": outage}
+    assert sum(one.count for one in made.off_air.values()) == len(OWN_CELLS - lost)
+    assert {tenant: one.cells for tenant, one in made.withdrawn.items()} == (
+        {"beta": ("S1/L1", "S1/N1")} if lost else {}
+    )
+
+
+def test_cells_that_no_agreement_reaches_are_told_with_those_that_one_does() -> None:
+    alfas, four, _ = (one.model_dump(mode="json") for one in by_rat().agreements)
+    net = samples.network(("alfa", "beta"), agreements=[alfas, four])
+    effect = replace(
+        effect_on("S1", {"beta"}, ActionClass.INTERRUPT, outage=UNTIL_UNLOCKED), off=CellsOff(OWN_CELLS, OWN_CELLS)
+    )
+    (one,) = run_constraints(net, [effect], RunOccasion("s", samples.NOW)).requirements
+    assert (one.agreement, one.off_air) == ("beta-lte", OffAir(count=2, of=2))
+
+
+def test_a_requirement_tells_the_outage_of_its_own_stations() -> None:
+    """An agreement about one station says nothing of the worse outage at another, about which another one is."""
+    alfas, betas = (one.model_dump(mode="json") for one in TWO.agreements)
+    every = {"consents": {"interrupt": "approval"}}
+    here = betas | every | {"id": "beta-here", "scope": {"everywhere": True, "bands": ["B28"]}}
+    there = betas | every | {"id": "beta-there", "scope": {"everywhere": True, "bands": ["n78"]}}
+    net = samples.network(("alfa", "beta"), agreements=[alfas, here, there])
+    lasts = {"L1": Outage.timed(8), "N1": UNTIL_UNLOCKED}
+    assert len(net.stations) > 1, "one for each"
+    effects = [
+        effect_on(station.id, {"beta"}, ActionClass.INTERRUPT, frozenset({cell}), outage=outage)
+        for station, (cell, outage) in zip(net.stations, lasts.items(), strict=False)
+    ]
+    made = run_constraints(net, effects, RunOccasion("s", samples.NOW))
+    assert {one.agreement: one.outage for one in made.requirements} == {
+        "beta-here": lasts["L1"],
+        "beta-there": lasts["N1"],
+    }
+    assert made.outages == {"beta": UNTIL_UNLOCKED}
 
 
 def test_who_leaves_cells_is_asked_under_their_agreement_and_in_its_windows() -> None:
