@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from controller.cli.output import (
     Reason,
     client,
     counted,
+    difference_lines,
     err,
     out,
     print_answer,
@@ -33,14 +34,17 @@ app = typer.Typer(
 )
 
 _Rules = Annotated[
-    Path | None, typer.Option("--rules", help="Folder of rules; by default MINKA_RULES.", exists=True, file_okay=False)
+    Path | None,
+    typer.Option("--rules", help="Folder of all rules; by default MINKA_RULES.", exists=True, file_okay=False),
 ]
 _Playbooks = Annotated[
     Path | None,
-    typer.Option("--playbooks", help="Folder of playbooks; by default MINKA_PLAYBOOKS.", exists=True, file_okay=False),
+    typer.Option(
+        "--playbooks", help="Folder of all playbooks; by default MINKA_PLAYBOOKS.", exists=True, file_okay=False
+    ),
 ]
 _Kpis = Annotated[
-    Path | None, typer.Option("--kpis", help="Folder of KPIs; by default MINKA_KPIS.", exists=True, file_okay=False)
+    Path | None, typer.Option("--kpis", help="Folder of all KPIs; by default MINKA_KPIS.", exists=True, file_okay=False)
 ]
 #: Most changed files that are named.
 _MOST = 20
@@ -57,17 +61,19 @@ def load(
 ) -> None:
     """Put the rules, playbooks and KPIs of folders in force, all together, for all processes at once.
 
-    A file that is wrong refuses them all, and what was in force stays. A promoted rule that changes, or whose playbook
-    does, observes until it is promoted again. Runs under way keep the text that they began with.
+    A folder replaces all of its kind: what is in force and not in it goes. A file that is wrong refuses them all, and
+    what was in force stays. A promoted rule that changes, or whose playbook does, observes until it is promoted again.
+    Runs under way keep the text that they began with.
     """
     files = _read(rules, playbooks, kpis)
     if files.unread:
         raise CliError("\n".join(f"{path}: {reason}" for path, (_, reason) in files.unread.items()), WRONG_INPUT)
     api = client()
     before = api.get("/v1/definitions")
-    changed = _changed(files, before)
-    if changed and not as_json:
-        out.print(f"{counted(len(changed), 'file')} of version {before['number']} would change: {_some(changed)}")
+    differences = _differences(files, before)
+    if differences and not as_json:
+        for line in difference_lines(f"against version {before['number']}, which is in force:", differences):
+            out.print(line)
         if not yes and out.is_terminal:
             typer.confirm("put this in force?", abort=True)
     body = {"files": dict(files.texts), "reason": reason, "replaces": before["digest"]}
@@ -78,9 +84,22 @@ def load(
         err.print(styled(f"observing until promoted again: {', '.join(said['observing'])}", "yellow"))
 
 
-def _changed(files: DefinitionFiles, before: dict[str, Any]) -> list[str]:
+def _differences(files: DefinitionFiles, before: dict[str, Any]) -> list[dict[str, Any]]:
+    """What files add, change and remove by folder, as the loading of network files tells it."""
     now = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in files.texts.items()}
-    return sorted(path for path in {*now, *before["files"]} if now.get(path) != before["files"].get(path))
+    then: dict[str, str] = before["files"]
+    ways = {
+        "added": now.keys() - then.keys(),
+        "changed": {path for path in now.keys() & then.keys() if now[path] != then[path]},
+        "removed": then.keys() - now.keys(),
+    }
+    folders = sorted({path.rpartition("/")[0] for paths in ways.values() for path in paths})
+    return [{"kind": folder, **{how: _inside(folder, paths) for how, paths in ways.items()}} for folder in folders]
+
+
+def _inside(folder: str, paths: Iterable[str]) -> dict[str, Any]:
+    names = sorted(name for inside, _, name in (path.rpartition("/") for path in paths) if inside == folder)
+    return {"count": len(names), "names": names}
 
 
 @app.command(epilog="Example: minka definitions show")

@@ -18,6 +18,7 @@ from controller.cli.output import (
     Json,
     client,
     counted,
+    difference_lines,
     err,
     out,
     print_answer,
@@ -30,7 +31,7 @@ from controller.cli.progress import working
 from controller.cli.tables import Column, records, table
 from controller.inventory.source import content_of
 from controller.models.errors import NetworkFilesError
-from controller.models.many import FEW, first_names
+from controller.models.many import first_names
 from controller.models.shipped import shipped
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def load(
     out.print(f"{said['name']} ({said['digest'][:12]}) {state}")
     counts = {kind.removesuffix("s").replace("_", " "): count for kind, count in said["counts"].items() if count}
     out.print(", ".join(counted(count, kind) for kind, count in counts.items()))
-    for line in _difference_lines(said["differences"]):
+    for line in difference_lines("against the version before:", said["differences"]):
         out.print(line)
     for warning in (*said["warnings"], *warnings):
         err.print(styled(warning, "yellow"))
@@ -181,23 +182,6 @@ def _contract_findings(
         return [], []
     errors, warnings = ([one for one in findings if one.severity == grave] for grave in ("error", "warning"))
     return finding_lines(errors, where), finding_lines(warnings, where)
-
-
-def _difference_lines(differences: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What files add, change and remove against the version before, in a line for each kind."""
-    lines = [] if not differences else ["against the version before:"]
-    for one in differences:
-        told = ((how, one[how]) for how in ("added", "changed", "removed") if one[how]["count"])
-        words = (f"{found['count']} {how} ({_first(found)})" for how, found in told)
-        lines.append(f"  {one['kind'].replace('_', ' ')}: {'; '.join(words)}")
-    return lines
-
-
-def _first(found: Mapping[str, Any]) -> str:
-    """The names of the first objects, and how many more there are."""
-    names = found["names"]
-    left = found["count"] - len(names[:FEW])
-    return ", ".join(names[:FEW]) + (f" and {left} more" if left else "")
 
 
 def _some(names: list[str]) -> str:

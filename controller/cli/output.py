@@ -20,10 +20,11 @@ from rich.text import Text
 from controller.cli.listed import Listed
 from controller.cli.settings import settings
 from controller.models.enums import AlarmState, Outcome, RunState
+from controller.models.many import first_names
 from controller.models.untrusted import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from controller.cli.client import Client
     from controller.models.settings import Settings
@@ -193,6 +194,16 @@ def without_digests(text: Any) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun: 1 station, 2 stations."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def difference_lines(against: str, differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What files add, change and remove against a version, in a line for each kind; nothing where they are the same."""
+    lines = [] if not differences else [against]
+    for one in differences:
+        told = ((how, one[how]) for how in ("added", "changed", "removed") if one[how]["count"])
+        words = (f"{found['count']} {how} ({first_names(found['names'], of=found['count'])})" for how, found in told)
+        lines.append(f"  {one['kind'].replace('_', ' ')}: {'; '.join(words)}")
+    return lines
 
 
 def with_warnings(number: int) -> str:

@@ -503,14 +503,19 @@ def test_files_are_put_in_force_for_the_version_that_was_shown(
     for name in ("rules", "playbooks", "kpis"):
         (tmp_path / name).mkdir()
     (tmp_path / "rules" / "a.yaml").write_text("name: a")
+    (tmp_path / "rules" / "b.yaml").write_text("name: b")
     monkeypatch.setattr(definitions, "client", lambda: Loads({"/v1/definitions": IN_FORCE}))
     folders = tmp_path / "rules", tmp_path / "playbooks", tmp_path / "kpis"
     definitions.load("CHG-8", *folders)
-    assert sent == [{"files": {"rules/a.yaml": "name: a"}, "reason": "CHG-8", "replaces": "0123456789abcdef"}]
+    texts = {"rules/a.yaml": "name: a", "rules/b.yaml": "name: b"}
+    assert sent == [{"files": texts, "reason": "CHG-8", "replaces": "0123456789abcdef"}]
     printed = capsys.readouterr()
-    assert "3 files of version 3 would change: kpis/k.yaml, playbooks/p.yaml, rules/a.yaml" in " ".join(
-        printed.out.split()
-    )
+    assert printed.out.splitlines()[:4] == [
+        "against version 3, which is in force:",
+        "  kpis: 1 removed (k.yaml)",
+        "  playbooks: 1 removed (p.yaml)",
+        "  rules: 1 added (b.yaml); 1 changed (a.yaml)",
+    ]
     assert "observing until promoted again: a" in printed.err
     (tmp_path / "rules" / "b.yaml").write_bytes(b"\xff")
     with pytest.raises(CliError, match=r"rules/b.yaml: .*not UTF-8"):
