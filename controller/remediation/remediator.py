@@ -488,8 +488,7 @@ class Remediator:
             return 0.0
         if latest.state is ProposalState.APPROVED:
             return _GO
-        await self._say(alarm, _asks(repair, latest))
-        return self._later(alarm)
+        return await self._wait_for_yes(repair, latest, no)
 
     def _holds(self, asked: Proposal, alarm: Alarm) -> bool:
         """Whether a question, or the yes to it, is about the alarm as it is, and the yes is recent enough."""
@@ -527,8 +526,20 @@ class Remediator:
     async def _ask(self, repair: Repair) -> float:
         """Ask a person whether to go on."""
         asked = await self._store.rules.propose(self._proposal(repair, ProposalState.ASKED))
-        await self._say(repair.alarm, _asks(repair, asked))
+        return await self._wait_for_yes(repair, asked)
+
+    async def _wait_for_yes(self, repair: Repair, asked: Proposal, no: Refusal | None = None) -> float:
+        """Note that the repair waits for a person's yes; without one, nobody acts on the alarm."""
+        note = _asks(repair, asked)
+        await self._say(repair.alarm, note)
+        await self._call(repair, note.awaits, no)
         return self._later(repair.alarm)
+
+    async def _call(self, repair: Repair, why: str, no: Refusal | None) -> None:
+        """Page people once to an alarm that lacks them while its repair waits; the alarm stays ``raised``."""
+        alarm, why = repair.alarm, f"rule {repair.rule.name} waits: {why}"
+        if await self._lacks_people(alarm, no) and await self._store.alarms.call(alarm, why, actor="remediation"):
+            log.warning("remediation.called", alarm=alarm.id, station=alarm.station, reason=why)
 
     def _proposal(
         self,
@@ -683,10 +694,7 @@ class Remediator:
             rung = no.guard in OF_RUNG and repair.rule.ladder[repair.rung].playbook
             return await self._pass_over(repair, no.reason) if rung else await self._escalate(alarm, no.reason, kind)
         await self._say(alarm, AlarmNote.waiting(no.reason, *no.waits))
-        if await self._lacks_people(alarm, no):
-            why = f"rule {repair.rule.name} waits: {no.reason}"
-            if await self._store.alarms.call(alarm, why, actor="remediation"):
-                log.warning("remediation.called", alarm=alarm.id, station=alarm.station, reason=why)
+        await self._call(repair, no.reason, no)
         return left
 
     def _later(self, alarm: Alarm, least: float = _LATER) -> float:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity
+from controller.models.alarm import CORE_LINK_DOWN, Alarm, AlarmState, PerceivedSeverity
 from controller.models.errors import ConflictError
 from controller.models.rule import ProposalState, RuleMode, grant_for, wilson
 from controller.playbook.actions.shipped import registry
@@ -178,6 +178,25 @@ async def test_a_rule_that_asks_acts_after_a_yes(bench: Bench) -> None:
         "ana",
         bench.alarm(link).run,
     )
+
+
+@pytest.mark.parametrize(("severity", "pages"), [(PerceivedSeverity.CRITICAL, 1), (PerceivedSeverity.MAJOR, 0)])
+async def test_people_are_paged_once_to_a_critical_alarm_that_waits_for_a_yes(
+    bench: Bench, severity: PerceivedSeverity, pages: int
+) -> None:
+    scheduler = bench.scheduler(mode=RuleMode.ASK)
+    bench.breaks()
+    link = bench.report(LINK, CORE_LINK_DOWN, severity)
+    for _ in range(3):
+        await bench.round(scheduler)
+    (one,) = bench.store.rules.of_alarm(link.id)
+    said = f"rule core-link-down waits: a yes to {one.id}: rule core-link-down would run recreate-core-endpoint"
+    assert [(alarm.id, why) for alarm, why in bench.people.sent] == [(link.id, said)] * pages
+    assert bench.alarm(link).state is AlarmState.RAISED
+    _answer(bench, link, yes=True)
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+    assert len(bench.people.sent) == pages
 
 
 async def test_after_a_no_people_see_to_it(bench: Bench) -> None:
