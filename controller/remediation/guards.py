@@ -398,8 +398,11 @@ def _freeze(ask: GuardInput) -> _Denial | None:
 def _busy(ask: GuardInput) -> _Denial | None:
     """A fault during a run, there or at a function of the station, or in a planned window, belongs to that run.
 
-    Where the run soaks or waits for longer than a repair takes, people are asked.
+    Where the run soaks or waits for longer than a repair takes, people are asked. What belongs to a fault that is being
+    repaired waits for the end of that: before then nobody knows whether the repair lasts.
     """
+    if run := ask.store.repairs.going_on(ask.repair.rule.name, ask.repair.key):
+        return _Denial(f"run {run} repairs the same fault")
     station = ask.network.station_by_id.get(ask.device)
     functions = station.functions if station is not None else ()
     here = "the station" if station is not None else ask.device

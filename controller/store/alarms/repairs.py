@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, Index, Integer, Row, String, Table, and_, delete, func, select
 
+from controller.models.alarm import AlarmState
 from controller.store.alarms.alarm_rows import alarms
 from controller.store.database.columns import Instant, metadata, string
 from controller.store.database.repository import M_co, Repository, reads, writes
@@ -72,6 +73,14 @@ class Repairs(Repository[M_co]):
         """Repair runs that a rule started for an object since then."""
         chosen = and_(repairs.c.rule == rule, repairs.c.object == object_path, repairs.c.at >= since)
         return int(tx.execute(select(func.count()).select_from(repairs).where(chosen)).scalar_one())
+
+    @reads
+    def going_on(self, tx: Tx, rule: str, object_path: str) -> str:
+        """The run in which a rule repairs an object, or whose success is being verified; empty if there is none."""
+        query = select(repairs.c.run).join(alarms, and_(alarms.c.id == repairs.c.alarm, alarms.c.run == repairs.c.run))
+        works = alarms.c.state == AlarmState.REPAIRING.value
+        chosen = query.where(repairs.c.rule == rule, repairs.c.object == object_path, works)
+        return str(tx.execute(chosen.order_by(repairs.c.number.desc()).limit(1)).scalar() or "")
 
     @writes
     def count_all(self, tx: Tx, since: datetime) -> int:

@@ -649,6 +649,19 @@ async def test_a_yes_holds_for_the_links_that_were_asked_about(bench: Bench) -> 
     assert [bench.alarm(one).state for one in (first, second)] == [AlarmState.REPAIRING, AlarmState.RAISED]
 
 
+async def test_a_link_of_a_fault_that_is_being_repaired_waits_for_its_end(bench: Bench) -> None:
+    """It began before the repair, and comes to its turn before a worker has begun the run."""
+    first = bench.breaks("/EP_S1C[one]", tenant="andes")
+    scheduler = bench.scheduler(rules=(TOGETHER,))
+    await scheduler.step()
+    await scheduler.settle()
+    (run,) = bench.runs()
+    second = bench.breaks("/EP_S1C[two]", tenant="andes")
+    await bench.round(scheduler)
+    assert [bench.alarm(one).state for one in (first, second)] == [AlarmState.REPAIRING, AlarmState.RAISED]
+    assert bench.alarm(second).note == f"waits: run {run.id} repairs the same fault"
+
+
 async def test_what_comes_again_has_to_stand_the_longer_and_then_is_peoples_once(bench: Bench) -> None:
     """A link that is down for 40 s and up for 80 s, and a rule that would act after 50 s."""
     scene = Scene(bench, bench.breaks())
