@@ -33,6 +33,19 @@ def may(person: Person, permission: Permission) -> bool:
     return permission in permissions(person)
 
 
+def lacking(person: Person, permission: Permission) -> str:
+    """Why a person of the host may not do something with the token in use, and who gives them the permission, how."""
+    lacks = f"this needs the permission {permission}, which the token of {person.name} lacks"
+    if permission in ROLES[person.role]:
+        way = f"minka token new --owner {person.name} --scope {permission}"
+        return f"{lacks}: the role {person.role} has it, so you or an administrator can make a token with it: {way}"
+    able = [role for role, given in ROLES.items() if permission in given and Permission.OVERSEE in given]
+    roles = f"{lacks}, since its role is {person.role}: the permission is of {' and '.join(able)}"
+    if person.issuer:
+        return f"{roles}; the identity provider at {person.issuer} says who has such a role"
+    return f"{roles}; an administrator can give you such a role: minka user role {person.name} {able[0]}"
+
+
 def words(found: Iterable[Permission]) -> str:
     """Permissions in words, in the order of their table."""
     chosen = frozenset(found)

@@ -34,7 +34,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from controller.access.roles import may
+from controller.access.roles import lacking, may
 from controller.api.problems import VES
 from controller.api.services import Services
 from controller.inventory.source import suggest
@@ -337,8 +337,7 @@ async def _guarded(permission: Permission, known: tuple[str, ...], handler: Hand
         await _denied(request, permission)
         if person.tenant:
             raise HTTPException(404)
-        lacks = f"this needs the permission {permission}, which the token of {person.name} lacks"
-        raise HTTPException(403, f"{lacks}: ask an administrator of Minka")
+        raise HTTPException(403, lacking(person, permission))
     _check_parameters(request, known)
     try:
         return await handler(request)

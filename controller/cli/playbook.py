@@ -52,7 +52,26 @@ from controller.models.many import VARIES
 
 app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in YAML.")
 
-Name = Annotated[str, typer.Argument(help="Name of a playbook, as in lock-cell.", autocompletion=completion.playbooks)]
+
+def playbook_name(text: str) -> str:
+    """The name of a playbook, which is not the path of its file."""
+    if (name := Path(text).stem) != text:
+        raise typer.BadParameter(
+            f"{text!r} is a path: a playbook goes by its name, here {name!r}, "
+            "once the files of its folder are in force: minka definitions load"
+        )
+    return text
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        parser=playbook_name,
+        metavar="NAME",
+        help="Name of a playbook, as in lock-cell.",
+        autocompletion=completion.playbooks,
+    ),
+]
 OnHoldOption = Annotated[
     str | None,
     typer.Option(

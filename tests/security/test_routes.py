@@ -231,8 +231,9 @@ async def test_who_has_no_token_gets_nothing(bench: ApiBench, token: str) -> Non
 
 async def test_a_refusal_reads_no_body(bench: ApiBench) -> None:
     answer = await call(bench, "PUT", "/v1/network", "token-of-host-viewer", b"{" * 1000)
-    lacks = "this needs the permission network, which the token of host-viewer lacks"
-    assert answer.problem["detail"] == f"{lacks}: ask an administrator of Minka"
+    lacks = "this needs the permission network, which the token of host-viewer lacks, since its role is host-viewer"
+    way = "an administrator can give you such a role: minka user role host-viewer administrator"
+    assert answer.problem["detail"] == f"{lacks}: the permission is of administrator; {way}"
 
 
 def test_a_route_without_a_permission_cannot_be_made() -> None:

@@ -102,6 +102,8 @@ _STAND_IN = {"action": "read-state"}
 _NEEDED = {"name": "a", "description": "a", "targets": "*"}
 #: How often what is wrong is left out: an error may hide others of the same object.
 _ROUNDS = 5
+#: What helps whoever names a playbook that is not in force.
+_IN_FORCE = "minka playbook list says which there are, and minka definitions load puts files in force"
 
 
 class _Rest(NamedTuple):
@@ -241,6 +243,7 @@ class Library:
         files: Their content by path.
         registry: The actions that there are.
         unread: Files that could not be read, by path, with the line (0 for the whole file) and the reason.
+        in_force: Whether they are those in force: then a name that is missing can be put in force.
     """
 
     def __init__(
@@ -248,11 +251,14 @@ class Library:
         files: Mapping[str, str],
         registry: Registry,
         unread: Mapping[str, tuple[int, str]] = MappingProxyType({}),
+        *,
+        in_force: bool = False,
     ) -> None:
         self.registry = registry
         self._paths = {PurePosixPath(path).stem: path for path in (*files, *unread)}
         self._texts = files
         self._unread = unread
+        self._in_force = in_force
 
     @classmethod
     def in_folder(cls, folder: Path, registry: Registry) -> Library:
@@ -264,9 +270,9 @@ class Library:
 
     @classmethod
     def of(cls, definitions: Definitions, registry: Registry) -> Library:
-        """The playbooks of a version of the definitions."""
+        """The playbooks of the version of the definitions that is in force."""
         kind, files = DefinitionKind.PLAYBOOK, definitions.files
-        return cls(files.of(kind), registry, files.unread_of(kind))
+        return cls(files.of(kind), registry, files.unread_of(kind), in_force=True)
 
     def names(self) -> tuple[str, ...]:
         """Names of the playbooks, whether or not they can be read."""
@@ -295,7 +301,7 @@ class Library:
         """A playbook by name; None after reporting its errors. Raises NotFoundError."""
         path = self._paths.get(name)
         if path is None:
-            hint = suggest(name[:64], self._paths)
+            hint = suggest(name[:64], self._paths) or (_IN_FORCE if self._in_force else "")
             raise NotFoundError(f"there is no playbook {name[:64]!r}{'; ' * bool(hint)}{hint}")
         if path in self._unread:
             report.file(path, *self._unread[path])

@@ -47,6 +47,10 @@ def test_check_names_every_problem(tmp_path: Path) -> None:
     said = minka("playbook", "check", str(tmp_path / "bad.yaml"))
     assert said.status == 2
     assert "bad.yaml:5: playbook.steps[0].action = 'b': no such action" in said.err
+    for verb in ("show", "dry-run", "run"):
+        said = minka("playbook", verb, str(tmp_path / "bad.yaml"), *(("--reason", "x") if verb == "run" else ()))
+        words = " ".join(said.err.replace("│", "").split())
+        assert (said.status, "its name, here 'bad', once the files" in words) == (2, True), said
     (tmp_path / "empty").mkdir()
     (tmp_path / "other.yml").write_text("")
     for path, why in (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from controller.access.roles import ROLES, may, permissions, words
+from controller.access.roles import ROLES, lacking, may, permissions, words
 from controller.models.people import Permission, Person, Role
 
 MAY = {
@@ -32,3 +34,47 @@ def test_a_token_cuts_a_role_down_and_adds_nothing() -> None:
     assert permissions(narrow) == {Permission.READ}
     assert (may(narrow, Permission.READ), may(narrow, Permission.RUN)) == (True, False)
     assert not permissions(viewer.model_copy(update={"scopes": ()}))
+
+
+@pytest.mark.parametrize(
+    ("lacks", "asked", "way"),
+    [
+        (
+            {"role": Role.HOST_VIEWER},
+            Permission.PLAN,
+            (
+                ", since its role is host-viewer: the permission is of noc-engineer and administrator; "
+                "an administrator can give you such a role: minka user role ana noc-engineer"
+            ),
+        ),
+        (
+            {"role": Role.NOC_ENGINEER},
+            Permission.PROMOTE,
+            (
+                ", since its role is noc-engineer: the permission is of approver and administrator; "
+                "an administrator can give you such a role: minka user role ana approver"
+            ),
+        ),
+        (
+            {"role": Role.HOST_VIEWER, "issuer": "https://login.example"},
+            Permission.NETWORK,
+            (
+                ", since its role is host-viewer: the permission is of administrator; "
+                "the identity provider at https://login.example says who has such a role"
+            ),
+        ),
+        (
+            {"role": Role.NOC_ENGINEER, "scopes": (Permission.READ,)},
+            Permission.PLAN,
+            (
+                ": the role noc-engineer has it, so you or an administrator can make a token with it: "
+                "minka token new --owner ana --scope plan"
+            ),
+        ),
+    ],
+)
+def test_a_refusal_says_which_roles_have_the_permission_and_who_gives_it_by_which_command(
+    lacks: dict[str, Any], asked: Permission, way: str
+) -> None:
+    person = Person(name="ana", **lacks)
+    assert lacking(person, asked) == f"this needs the permission {asked}, which the token of ana lacks{way}"

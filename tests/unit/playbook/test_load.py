@@ -395,6 +395,8 @@ def test_a_name_that_is_nearly_right_is_suggested(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(GOOD)
     with pytest.raises(NotFoundError, match=r"there is no playbook 'owm'; did you mean 'own'\?"):
         Library.in_folder(tmp_path, registry()).load("owm")
+    with pytest.raises(NotFoundError, match=r"no playbook 'relock'; .* minka definitions load puts files in force"):
+        Library({"own.yaml": GOOD}, registry(), in_force=True).load("relock")
 
 
 @pytest.mark.parametrize("name", ["../secret", "..", "", "a/b", "own\0", "own.yaml", "ówn", "ｏwn", "own\n"])
