@@ -101,7 +101,7 @@ class _Bars:
             same = self._failures.setdefault((job["outcome"], shape_of(station, detail)), [])
             same.append((station, detail))
             if len(same) == 1:
-                out.print(f"{station}:", coloured(job["outcome"]), detail)
+                out.print(f"{station}:", coloured(job["outcome"]), *filter(None, [detail]))
         if not out.is_terminal and not self._open[wave]:
             out.print(f"{self._name(wave)}: {self._totals[wave]} done")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -48,13 +48,13 @@ app = typer.Typer(no_args_is_help=True, help="Network files: what is shared, by 
 
 def network_folder(text: str) -> Path:
     """A directory of network files, or a sample network by its name."""
-    for found in (Path(text), shipped("deploy/networks") / text):
-        if found.is_dir():
-            return found
-    samples = sorted(path.name for path in shipped("deploy/networks").iterdir() if path.is_dir())
-    raise typer.BadParameter(
-        f"there is no directory {text!r}, and no sample network of this name: {', '.join(samples)}"
-    )
+    samples = ", ".join(sorted(path.name for path in shipped("deploy/networks").iterdir() if path.is_dir()))
+    found = next((path for path in (Path(text), shipped("deploy/networks") / text) if path.is_dir()), None)
+    if found is None:
+        raise typer.BadParameter(f"there is no directory {text!r}, and no sample network of this name: {samples}")
+    if not any(_paths(found)):
+        raise typer.BadParameter(f"directory {text!r} has no network files (.yaml, .csv); sample networks: {samples}")
+    return found
 
 
 Directory = Annotated[
@@ -307,15 +307,19 @@ def _files(directory: Path) -> dict[str, str]:
         CliError: A file is not a regular file, or not UTF-8.
     """
     found = {}
-    for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if hidden or path.is_dir() or path.suffix.lower() not in (".yaml", ".yml", ".csv"):
-            continue
+    for path in sorted(_paths(directory)):
         if not path.is_file():
             raise CliError(f"{path} cannot be read: it is not a regular file", WRONG_INPUT)
-        found[name.as_posix()] = text_of(path)
+        found[path.relative_to(directory).as_posix()] = text_of(path)
     return found
+
+
+def _paths(directory: Path) -> Iterator[Path]:
+    """Network files of a directory, without hidden ones."""
+    for path in directory.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(directory).parts)
+        if not hidden and not path.is_dir() and path.suffix.lower() in (".yaml", ".yml", ".csv"):
+            yield path
 
 
 def text_of(path: Path) -> str:

@@ -48,6 +48,8 @@ _NameOption = Annotated[
 _NOTE = "up.txt"
 #: File there that says how far `minka up` is on its way to that.
 _PROGRESS = "starting.txt"
+#: Where no `minka up` runs: one that was begun at the same time takes some seconds until it says so.
+_NOT_BEGUN = "no minka up runs there; if you did not start one just now: minka up"
 #: Permissions of group and others for files that this process makes: none.
 _UMASK = 0o077
 _Passed = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -153,9 +155,10 @@ def wait(
         if not claimed and (seen or _claimant(home) != began):
             raise CliError(f"Minka in {home} has ended before it was up; see {home / 'logs'}", FAILED)
         seen = claimed
-        state = _state_of(home) if claimed else "nobody started it; start it with: minka up"
+        state = _state_of(home) if claimed else _NOT_BEGUN
         if clock.monotonic() > end:
-            raise CliError(f"Minka in {home} is not up after {timeout:g} s: {state}; see {home / 'logs'}", FAILED)
+            see = f"; see {home / 'logs'}" if claimed else ""
+            raise CliError(f"Minka in {home} is not up after {timeout:g} s: {state}{see}", FAILED)
         if state != said and not as_json:
             err.print(f"waits for Minka in {home}, for {timeout:g} s at most: {state}")
         said = state

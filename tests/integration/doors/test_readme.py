@@ -40,7 +40,7 @@ def test_the_first_block_can_be_pasted_as_a_whole(tmp_path: Path) -> None:
     assert "Minka is up: API" in said
     assert "\\nSimulated" not in said
     assert re.search(r"Plan [0-9a-f]{12}: 24 stations change", said), said
-    assert "nobody started it" in said.partition("Plan ")[2], "minka wait knows that it ended"
+    assert "no minka up runs there" in said.partition("Plan ")[2], "minka wait knows that it ended"
 
 
 def _typed(text: str, env: dict[str, str]) -> str:

@@ -26,6 +26,7 @@ from controller.bootstrap import open_record
 from controller.cli import lazy, output, processes, supervisor
 from controller.cli.errors import CliError
 from controller.cli.main import app
+from controller.cli.network import network_folder
 from controller.models.enums import AlarmState, IncidentState, ProposalState, RunState
 from controller.models.errors import LISTS, NotFoundError
 from controller.models.settings import Settings
@@ -432,11 +433,35 @@ def test_whoever_waits_hears_at_once_that_up_ended(
         processes.wait(timeout=600)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({}, "has no network files (.yaml, .csv); sample networks: peru, peru-mini, peru-virtual"),
+        ({"notes.txt": "x", ".hidden.yaml": "a: 1"}, "has no network files"),
+        (None, "no sample network of this name: peru, peru-mini, peru-virtual"),
+    ],
+)
+def test_a_directory_that_is_no_network_is_told_with_the_sample_networks(
+    tmp_path: Path, content: dict[str, str] | None, why: str
+) -> None:
+    folder = tmp_path / "mine"
+    if content is not None:
+        folder.mkdir()
+        for name, text in content.items():
+            (folder / name).write_text(text)
+    with pytest.raises(typer.BadParameter) as refused:
+        network_folder(str(folder))
+    assert (str(folder) in refused.value.message, why in refused.value.message) == (True, True), refused.value.message
+    folder.mkdir(exist_ok=True)
+    (folder / "network.YAML").write_text("network: {}")
+    assert network_folder(str(folder)) == folder
+
+
 def test_whoever_waits_is_not_misled_by_an_earlier_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINKA_HOME", str(tmp_path))
     processes._claim(tmp_path).close()
     assert (tmp_path / "up.lock").read_text(encoding="utf-8") == f"{os.getpid()}\n"
-    with pytest.raises(CliError, match="is not up after 0 s: nobody started it"):
+    with pytest.raises(CliError, match="is not up after 0 s: no minka up runs there"):
         processes.wait(timeout=0)
 
 

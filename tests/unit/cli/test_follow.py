@@ -187,7 +187,9 @@ def test_the_end_of_a_run_that_stopped_itself_says_why(
     with pytest.raises(typer.Exit):
         follow_module.follow("r-1")
     last = ["run r-1 stopped: 2 cancelled, 1 refused", f"stopped: {why}"]
-    assert capsys.readouterr().out.splitlines()[-2:] == last
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-2:] == last
+    assert [line for line in printed if line.startswith("PE-1:")] == ["PE-1: cancelled"], "no blank for no reason"
 
 
 def test_a_wave_says_for_which_devices_it_waits(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
@@ -65,5 +66,30 @@ def test_at_its_end_it_says_how_far_that_was(started: Path) -> None:
 def test_that_nobody_started_it_is_told(home: Path) -> None:
     _say_progress(home, "of one that was killed")
     said = minka("wait", "--timeout", "0.3")
-    assert (said.status, said.err.count("nobody started it; start it with: minka up")) == (1, 2)
+    assert (said.status, said.err.count("no minka up runs there; if you did not start one just now: minka up")) == (
+        1,
+        2,
+    )
     assert "killed" not in said.err
+    assert "logs" not in said.err, "nothing wrote any"
+
+
+def test_who_waits_before_it_begins_is_told_so_and_then_how_far_it_is(home: Path) -> None:
+    """Who starts both at once waits some seconds before `minka up` has begun: that is no mistake."""
+    with ExitStack() as begun:
+
+        def go_on(_: SystemClock, __: float) -> None:
+            if (home / "begun").exists():
+                (home / "up.txt").write_text("Minka is up\n", encoding="utf-8")
+            else:
+                (home / "begun").touch()
+                begun.enter_context(_claim(home))
+
+        with patch.object(SystemClock, "pause", go_on):
+            said = minka("wait")
+    prefix = f"waits for Minka in {home}, for 180 s at most: "
+    assert said.err.splitlines() == [
+        f"{prefix}no minka up runs there; if you did not start one just now: minka up",
+        f"{prefix}it is still starting: it began just now",
+    ]
+    assert (said.status, said.out) == (0, "Minka is up\n")
