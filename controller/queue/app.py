@@ -60,6 +60,7 @@ def make_app(broker_url: str, spool_folder: Path) -> Celery:
         task_default_queue=QUEUE,
         task_ignore_result=True,
         task_serializer="json",
+        worker_consumer="controller.queue.consumer:LastingConsumer",
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,

@@ -91,7 +91,7 @@ class LoopThread(threading.Thread):
 def run(settings: Settings, name: str) -> int:
     """Serve until SIGTERM, and return the exit status: non-zero where a supervisor should restart the process.
 
-    A poison message can end Celery's consumer; the loop then still ends its transactions first.
+    If Celery's consumer ends by an error of its own, the loop still ends its transactions first.
     """
     app = make_app(settings.broker_url, settings.home / "spool")
     worker = make_worker(app, name)

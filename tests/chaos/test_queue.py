@@ -1,4 +1,4 @@
-"""The queue is a wakeups: lost, wiped, full of garbage, it costs latency and a worker's restart, never work."""
+"""The queue only wakes: lost, wiped, refusing, full of garbage, it costs latency, never a worker or its work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import bz2
 import json
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -49,6 +49,39 @@ def test_redis_is_lost_in_mid_run(system: ProcessSystem, how: str) -> None:
     assert_right(system, begin(system, change(system)))
 
 
+@pytest.mark.parametrize(
+    ("refuse", "take"),
+    [
+        (("config", "set", "maxmemory", "1"), ("config", "set", "maxmemory", "0")),
+        (("replicaof", "127.0.0.1", "1"), ("replicaof", "no", "one")),
+        (("acl", "setuser", "default", "-sadd", "-lpush", "-brpop"), ("acl", "setuser", "default", "+@all")),
+    ],
+    ids=["full", "replica", "forbids"],
+)
+def test_redis_answers_and_refuses_what_is_written(
+    system: ProcessSystem, refuse: Sequence[str], take: Sequence[str]
+) -> None:
+    """It costs no worker, and no run that is accepted meanwhile."""
+    assert system.redis is not None
+    workers = {name: system.processes[name].pid for name in ("worker-1", "worker-2")}
+
+    def refused(name: str) -> int:
+        return system.log(name).count("consumer.silent")
+
+    seen = {name: refused(name) for name in workers}
+    attempt = begin(system, change(system))
+    system.redis.tell(*refuse)
+    system.redis.tell("client", "kill", "type", "normal", "skipme", "yes")
+    try:
+        assert_right(system, attempt)
+        assert_right(system, begin(system, change(system)))
+        system.until("all were refused", lambda: all(refused(name) > seen[name] for name in workers))
+    finally:
+        system.redis.tell(*take)
+    assert_right(system, begin(system, change(system)))
+    assert {name: system.processes[name].pid for name in workers} == workers
+
+
 def _put(system: ProcessSystem, text: bytes) -> None:
     """Put raw bytes where Celery's workers read."""
     assert system.redis is not None
@@ -88,7 +121,8 @@ GARBAGE = {
 
 @pytest.mark.parametrize("what", GARBAGE)
 def test_garbage_on_the_queue(system: ProcessSystem, what: str) -> None:
-    """A poison message may end a worker, which then ends its transactions first; it is back at once."""
+    """A poison message ends no worker."""
+    workers = {name: system.processes[name].pid for name in ("worker-1", "worker-2")}
     plan = change(system)
     system.fault(STATION, "delay", "commit", seconds=2)
     attempt = begin(system, plan)
@@ -99,10 +133,8 @@ def test_garbage_on_the_queue(system: ProcessSystem, what: str) -> None:
     second = begin(system, change(system))
     assert_right(system, second)
     assert time.monotonic() - began < 30
-    # Whoever ended was started again, and is at work.
-    system.until(
-        "both workers are up", lambda: {"worker-1", "worker-2"} <= {one.name for one in system.store.processes.alive()}
-    )
+    assert {name: system.processes[name].pid for name in workers} == workers
+    assert workers.keys() <= {one.name for one in system.store.processes.alive()}
 
 
 def test_what_unpacks_to_a_gigabyte_is_never_unpacked(system: ProcessSystem) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from redis import Redis
+
 from tests.support.ports import free_port
 
 
@@ -73,6 +75,11 @@ class RedisServer:
             elif kept.name != "log":
                 kept.unlink()
         self.start()
+
+    def tell(self, *words: str) -> None:
+        """Give the server a command, such as ``config set maxmemory 1``, with which it refuses what is written."""
+        with Redis(port=self.port) as client:
+            client.execute_command(*words)
 
     def _answers(self) -> bool:
         try:
