@@ -407,6 +407,7 @@ def _settled(
 ) -> tuple[tuple[Sheet, ...], datetime | None]:
     """The sheets of a settlement, and before when counters on which they may rest were deleted."""
     outages, gone = _seen(store, tenant, month, eras)
+    outages = outages.with_guarantees(store.ledger.guarantees(tenant, month.begin, month.end))
     agreed = outages.agreed(tenant, max(month.begin, outages.loaded), month.end)
     spans = settlement.charge_spans(agreed, attained(outages, tenant, month))
     services = {

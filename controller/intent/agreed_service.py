@@ -75,6 +75,7 @@ class AgreedService:
         held: Seconds until now in which the agreement was in force and a cell carried its PLMNs, or it reached none.
         seconds: How long each cell (``station/cell``) was shared under it until now.
         carried: For how much of that each cell carried its PLMNs, by Minka's record.
+        guaranteed: Percent of PRBs that each cell guaranteed in that time, as agreed at most, times seconds.
         cores: Core-seconds of pools that its tenant had bought until now, by pool.
         gbps: Gbit/s of pools times seconds, in the same way.
         functions: Seconds of functions that its tenant had bought as such.
@@ -97,6 +98,7 @@ class AgreedService:
     held: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
     carried: dict[str, float] = field(default_factory=dict)
+    guaranteed: dict[str, float] = field(default_factory=dict)
     cores: dict[str, float] = field(default_factory=dict)
     gbps: dict[str, float] = field(default_factory=dict)
     functions: float = 0.0

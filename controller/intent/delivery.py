@@ -2,7 +2,8 @@
 
 An agreement says what a tenant should get. It gets nothing in a cell until a run, or an adoption that found it there,
 has put all of its PLMNs into the ledger of the cell's station; and nothing once they have left it. Where a cell has
-halves at two endpoints (``controller.intent.central_units.halves``), both ledgers need them.
+halves at two endpoints (``controller.intent.central_units.halves``), both ledgers need them. Of a guaranteed share it
+gets what such a ledger says, and never more than what is agreed.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
-from controller.intent.times import Times, meet, union, without
-from controller.models.network import Plmn
+from controller.intent.times import Times, both, meet, seconds, union, without
+from controller.models.network import Agreement, Plmn, Tenant
 from controller.nrm.tree import Path
 
 
@@ -31,6 +32,24 @@ class Carried(NamedTuple):
     cells: tuple[str, ...]
     plmn: Plmn
     tenant: str
+    since: datetime
+    until: datetime
+
+
+class CarriedShare(NamedTuple):
+    """A time in which cells of a station guaranteed a tenant's PLMN a share of PRBs.
+
+    Attributes:
+        cells: Ids of the cells at the station.
+        slice: Of which slice, as text; empty on LTE.
+        percent: Of PRBs.
+    """
+
+    station: str
+    cells: tuple[str, ...]
+    plmn: Plmn
+    slice: str
+    percent: int
     since: datetime
     until: datetime
 
@@ -98,6 +117,36 @@ class Delivery:
                 of_tenant = rows[f"{one.station}/{cell}", one.tenant]
                 of_tenant.setdefault(one.plmn, []).append((one.since, one.until))
         return {key: {plmn: union(times) for plmn, times in found.items()} for key, found in rows.items()}
+
+
+@dataclass(frozen=True)
+class Guarantees:
+    """Which shares of PRBs cells guaranteed a tenant, by Minka's record."""
+
+    carried: tuple[CarriedShare, ...] = ()
+
+    def percent_seconds(self, halves: Collection[str], agreement: Agreement, tenant: Tenant, times: Times) -> float:
+        """Percent times seconds that a cell, by its halves (``station/cell``), guaranteed as agreed in some times.
+
+        PLMNs and slices of an agreement have its share together, so the highest of theirs is the share.
+        """
+        plmns, slices = agreement.plmns_of(tenant), ("", *map(str, agreement.slices_of(tenant)))
+        there = chain.from_iterable(self._by_half.get(half, ()) for half in halves)
+        found, left = 0.0, times
+        for one in sorted(there, key=lambda one: (-one.percent, one.since, one.until)):
+            if one.plmn in plmns and one.slice in slices:
+                here = both(left, ((one.since, one.until),))
+                found += min(one.percent, agreement.guaranteed_prbs) * seconds(here)
+                left = without(left, here)
+        return found
+
+    @cached_property
+    def _by_half(self) -> dict[str, list[CarriedShare]]:
+        found = defaultdict[str, list[CarriedShare]](list)
+        for one in self.carried:
+            for cell in one.cells:
+                found[f"{one.station}/{cell}"].append(one)
+        return found
 
 
 def _within(times: Iterable[Carried], since: datetime, until: datetime) -> Iterator[Carried]:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import reduce
 from itertools import chain
@@ -44,7 +44,7 @@ from controller.intent.agreed_service import (
 from controller.intent.agreed_terms import AgreedSpan, Era, month_of
 from controller.intent.central_units import halves, whole_of
 from controller.intent.counted import CountedPeriod, Settled, settled
-from controller.intent.delivery import CarriedLink, Delivery
+from controller.intent.delivery import CarriedLink, Delivery, Guarantees
 from controller.intent.impact import core_node_in
 from controller.intent.lost_service import LinkGroup, cells_over, is_of, links_of, taken_by
 from controller.intent.observation import Observation, Proof, Unobserved
@@ -137,6 +137,7 @@ class Known:
         left_locked: The part of these that diverged runs left behind.
         observation: What was looked at; None if nobody asks.
         delivery: What cells carried; None if nobody asks.
+        guarantees: Shares that they guaranteed; None if nobody asks.
     """
 
     excused: ExcusedTimes = ExcusedTimes()
@@ -144,6 +145,7 @@ class Known:
     left_locked: Mapping[str, Times] = field(default_factory=dict)
     observation: Observation | None = None
     delivery: Delivery | None = None
+    guarantees: Guarantees | None = None
 
     def between(self, since: datetime, until: datetime) -> Known:
         """The part of it between two times; announced work is so little that all of it stays."""
@@ -153,6 +155,7 @@ class Known:
             clipped(self.left_locked, since, until),
             None if self.observation is None else self.observation.between(since, until),
             None if self.delivery is None else self.delivery.between(since, until),
+            self.guarantees,
         )
 
 
@@ -225,6 +228,11 @@ class Outages:
     def with_counters(self, counters: Mapping[tuple[str, str], Sequence[CountedPeriod]]) -> Outages:
         """The same, with what cells counted in times that no check read (``unread``)."""
         return Outages(self._spells, self._eras, self._links, self._known, counters)
+
+    def with_guarantees(self, guarantees: Guarantees) -> Outages:
+        """The same, with the shares that cells guaranteed."""
+        known = replace(self._known, guarantees=guarantees)
+        return Outages(self._spells, self._eras, self._links, known, self._counters)
 
     def unread(self, tenant: str, begin: datetime, end: datetime) -> dict[str, Times]:
         """Times of a tenant's cells that no check read, by cell: without those in which nobody collected anything."""
@@ -342,17 +350,26 @@ class Outages:
         in_any: Times = ()
         for cell in held.cells:
             lacking = self._lacking(held, cell)
-            if not lacking:
-                owed.carried[cell] = owed.carried.get(cell, 0.0) + held.seconds
-                in_any = held.span
-                continue
             here = without(held.span, lacking)
             owed.carried[cell] = owed.carried.get(cell, 0.0) + seconds(here)
+            if (guaranteed := self._guaranteed(held, cell, here)) is not None:
+                owed.guaranteed[cell] = owed.guaranteed.get(cell, 0.0) + guaranteed
+            if not lacking:
+                in_any = held.span
+                continue
             not_applied = self._not_applied(held, cell)
             owed.forgone += held.terms.sla.allowance(seconds(not_applied))
             extend(owed.not_applied, cell, not_applied)
             in_any = in_any if in_any == held.span else union([*in_any, *here])
         return seconds(in_any) if held.cells else held.seconds
+
+    def _guaranteed(self, held: _Held, cell: str, times: Times) -> float | None:
+        """Percent times seconds that a cell guaranteed of an agreement in some times; None if nobody asks."""
+        if self._known.guarantees is None:
+            return None
+        network = held.era.network
+        tenant = network.tenant_by_id[held.terms.tenant]
+        return self._known.guarantees.percent_seconds(halves(network, cell), held.terms, tenant, times)
 
     def _lacking(self, held: _Held, cell: str) -> Times:
         """When a cell did not carry all PLMNs of an agreement in a time."""

@@ -448,9 +448,9 @@ class Sla(Noun):
 class Charge(StrEnum):
     """Basis of a price: ``cell-month`` and ``percent-cell-month`` by the part of the month in which cells were shared.
 
-    ``percent-cell-month`` counts each percent of PRBs that the agreement guarantees (``min`` of its share).
-    ``core-month`` and ``gbps-month`` are for its ``capacity`` of pools, ``function-month`` for each of its
-    ``functions``, by the part of the month in which it held; it does not matter whether they were used.
+    ``percent-cell-month`` counts each percent of PRBs that the agreement guarantees (``min`` of its share) and that
+    runs have applied. ``core-month`` and ``gbps-month`` are for its ``capacity`` of pools, ``function-month`` for each
+    of its ``functions``, by the part of the month in which it held; it does not matter whether they were used.
     """
 
     MONTH = "month"
@@ -616,6 +616,11 @@ class Agreement(Noun):
             tuple(sorted({plmn for plmn in self.plmns if plmn not in tenant.plmns})),
             in_slice_order(one for one in self.slices if one not in tenant.slices),
         )
+
+    @property
+    def guaranteed_prbs(self) -> int:
+        """Percent of PRBs of both directions that it guarantees."""
+        return max((share.min for share in self.shares if share.resource is ResourceType.PRB), default=0)
 
     def consent_to(self, action: ActionClass) -> Consent:
         """How the tenant agrees to a class of action."""

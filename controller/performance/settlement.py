@@ -18,7 +18,6 @@ from controller.models.sharing import (
     PriceChange,
     PriceLine,
     Prices,
-    ResourceType,
     RoundingRule,
 )
 from controller.models.statement import Column, Sheet, Statement, Value
@@ -31,13 +30,15 @@ RULES = (
     "to the even digit; half-up: away from zero). What is due is the sum of the rounded lines.\n"
     "Prices and shares count for the time in which they were in force: where a line changes within the month, or what "
     "it depends on, it comes once for each of these times, and what it includes counts in part, as the time is of the "
-    "month. A guaranteed share counts from when the agreement has it, also before a run has applied it. Prices that an "
-    "agreement lets wait for the next month change nothing before.\n"
+    "month. Prices that an agreement lets wait for the next month change nothing before.\n"
     "Cell-months are the part of the month in which cells were shared under the agreement and carried all its PLMNs "
     "by Minka's own record: a run counts from its end on, an adopted station from its adoption. Months are the part in "
     "which at least one cell did, or in which the agreement was in force where it reaches no cell. Both are to the "
     "second, rounded to 6 digits, and count whether or not there was service. Nothing is charged for the time before "
     "the first network was loaded.\n"
+    "Percent-cell-months are cell-months times the percent of PRBs that the cell guaranteed by the same record, at "
+    "most what was agreed then: a share that is raised counts from the end of the run that applied it, one that is "
+    "lowered from when it was agreed.\n"
     "An issued settlement never changes. Where something that is known since makes an amount of one of the three "
     "months before another one, a line of this month corrects it, and the sheet of corrections has both figures.\n"
     "Core-months and Gbit/s-months are what the agreement buys of pools, function-months the functions that it buys "
@@ -65,7 +66,7 @@ class ChargeSpan(NamedTuple):
 
     Attributes:
         agreement: The agreement, with the prices that count.
-        share: Guaranteed percent of PRBs; 0 where the line does not depend on it.
+        share: Percent of PRBs that is agreed; 0 where the line does not depend on it.
         promise: Begin of the promise that was missed, and the percentage of its penalty; None if none is due.
     """
 
@@ -214,7 +215,7 @@ def charge_spans(spans: Iterable[AgreedSpan], promises: Sequence[Attainment]) ->
     for agreement, begin, until in _as_charged(spans):
         missed = _missed(agreement, begin, promises)
         for line in agreement.prices.lines if agreement.prices else ():
-            share = _guaranteed(agreement) if line.per is Charge.PERCENT_CELL_MONTH else 0
+            share = agreement.guaranteed_prbs if line.per is Charge.PERCENT_CELL_MONTH else 0
             one = ChargeSpan(agreement, line, begin, until, share, missed)
             of_line = found.setdefault((agreement.id, line.id), [])
             if of_line and of_line[-1].goes_on_as(one):
@@ -241,10 +242,6 @@ def _missed(agreement: Agreement, begin: datetime, promises: Sequence[Attainment
     promise = next(one for one in promises if one.agreement.id == agreement.id and one.begin <= begin < one.until)
     penalty = promise.agreement.sla.penalty(promise.availability)
     return None if penalty is None else (promise.begin, penalty.credit_percent)
-
-
-def _guaranteed(agreement: Agreement) -> int:
-    return max((share.min for share in agreement.shares if share.resource is ResourceType.PRB), default=0)
 
 
 def settlement_sheets(
@@ -428,8 +425,8 @@ def _quantity(one: ChargeSpan, service: AgreedService, volumes: Volumes | None, 
         return _part(service.held, length)
     if line.per in (Charge.CORE_MONTH, Charge.GBPS_MONTH, Charge.FUNCTION_MONTH):
         return _part(_bought(line, service), length)
-    cells = _part(sum(service.carried.values()), length)
-    return cells if line.per is Charge.CELL_MONTH else cells * one.share
+    by_cell = service.carried if line.per is Charge.CELL_MONTH else service.guaranteed
+    return _part(sum(by_cell.values()), length)
 
 
 def _bought(line: PriceLine, owed: AgreedService) -> float:

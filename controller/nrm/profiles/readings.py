@@ -21,13 +21,29 @@ from controller.nrm.tree import Leaves, Path, Tree, Value, names_in, parent, pat
 
 @dataclass(frozen=True, slots=True)
 class ShareReading:
-    """A radio share as a station has it: the PLMNs it is for, its resource and percentages."""
+    """A radio share as a station has it.
 
-    plmns: tuple[Plmn, ...]
+    Attributes:
+        members: The PLMNs it is for, on NR each with a slice as text, which is empty on LTE.
+        resource: What it divides.
+        dedicated: Percentages, as text.
+    """
+
+    members: tuple[tuple[Plmn, str], ...]
     resource: str
     dedicated: str
     min: str
     max: str
+
+    @property
+    def plmns(self) -> tuple[Plmn, ...]:
+        """The PLMNs it is for."""
+        return tuple(dict.fromkeys(plmn for plmn, _ in self.members))
+
+    @property
+    def guaranteed_prbs(self) -> int:
+        """Percent of PRBs of both directions that it guarantees."""
+        return min(natural(self.min) or 0, 100) if self.resource == ResourceType.PRB else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +159,7 @@ def read_station(tree: Tree, lte_power_in_a_db: int = 10) -> StationReading:
         tree: What it carries.
         lte_power_in_a_db: How many units of the power of its LTE cells are one dB.
     """
-    below: dict[Path, list[Path]] = defaultdict(list)
-    for path in tree:
-        below[parent(path)].append(path)
+    below = _below(tree)
     profiles: set[str] = set()
     fields: dict[str, str] = {}
     addresses: dict[str, None] = {}
@@ -181,6 +195,24 @@ def read_station(tree: Tree, lte_power_in_a_db: int = 10) -> StationReading:
     )
     linked = frozenset(link.kind.core for link in links(tree))
     return StationReading(tuple(sorted(profiles)), fields, tuple(addresses), linked, whole)
+
+
+def read_shares(tree: Tree) -> dict[Path, ShareReading]:
+    """The radio shares of a tree, by path."""
+    below, found = _below(tree), dict[Path, ShareReading]()
+    for path, leaves in tree.items():
+        _, node = declared(path)
+        if node is not None and node.role is NodeRole.SHARE:
+            found[path] = _share(node, path, leaves, below.get(path, ()))
+    return found
+
+
+def _below(tree: Tree) -> dict[Path, list[Path]]:
+    """Entries of a tree by the one that they stand in."""
+    below: dict[Path, list[Path]] = defaultdict(list)
+    for path in tree:
+        below[parent(path)].append(path)
+    return below
 
 
 def _of_user_plane(cell: CellReading, shares: Iterable[ShareReading]) -> Iterator[ShareReading]:
@@ -302,20 +334,19 @@ def _slices(keys: Mapping[KeyRole, str]) -> Iterator[Snssai]:
         yield Snssai(sst=sst, sd=sd)
 
 
-def _share(node: NodeSpec, path: Path, leaves: Leaves, below: Sequence[Path]) -> ShareReading:
+def _share(node: NodeSpec, path: Path, leaves: Leaves, below: Iterable[Path]) -> ShareReading:
     """A share of the PLMN in its keys, or of the PLMNs of its members."""
-    named = [node.plmn_of(path)] if node.plmn_of(path) else [_member(node, member) for member in below]
+    named = [(node, path)] if node.plmn_of(path) else [(node.child_by_name.get(step(one)[0]), one) for one in below]
     parts = {role: node.leaf_by_role[role] for role in SHARE_PARTS}
     said = {role: str(leaves.get(leaf.name, leaf.default)) for role, leaf in parts.items()}
     return ShareReading(
-        plmns=tuple(dict.fromkeys(filter(None, named))),
+        members=tuple(
+            (plmn, next(map(str, _slices(member.keys_of(one))), ""))
+            for member, one in named
+            if member is not None and (plmn := member.plmn_of(one))
+        ),
         resource=str(leaves.get(node.leaf(LeafRole.SHARE_RESOURCE), ResourceType.PRB)),
         dedicated=said[LeafRole.SHARE_DEDICATED],
         min=said[LeafRole.SHARE_MIN],
         max=said[LeafRole.SHARE_MAX],
     )
-
-
-def _member(share: NodeSpec, path: Path) -> Plmn:
-    member = share.child_by_name.get(step(path)[0])
-    return member.plmn_of(path) if member is not None else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -32,13 +32,14 @@ from sqlalchemy import (
     update,
 )
 
-from controller.intent.delivery import Carried, CarriedLink
-from controller.models.network import HOST, Plmn
+from controller.intent.delivery import Carried, CarriedLink, CarriedShare, Guarantees
+from controller.models.network import HOST
 from controller.models.packing import packed, unpacked
 from controller.models.plan import LedgerNode
 from controller.models.run import LedgerBefore, LedgerEntry
-from controller.nrm.profiles import broadcast_plmn, cell_of, link_kind
-from controller.nrm.tree import Path
+from controller.nrm.profiles import broadcast_plmn, cell_of, link_kind, share_parts
+from controller.nrm.profiles.readings import read_shares
+from controller.nrm.tree import Path, parent
 from controller.store.database.columns import Instant, long_text, metadata, string
 from controller.store.database.queries import chunks
 from controller.store.database.repository import M_co, Repository, reads
@@ -122,6 +123,30 @@ carried_links = Table(
     ),
 )
 
+#: The same of the share of PRBs that a cell guarantees a tenant's PLMN, on NR a slice of it: what is charged for.
+carried_shares = Table(
+    "carried_shares",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("station"),
+    string("cell"),
+    string("plmn"),
+    # Empty on LTE.
+    string("slice"),
+    string("tenant"),
+    Column("percent", Integer, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Index("ix_carried_shares_tenant", "tenant"),
+    Index(
+        "ix_carried_shares_current",
+        *("station", "cell", "plmn", "slice", "tenant", "percent"),
+        unique=True,
+        sqlite_where=_CURRENT,
+        postgresql_where=_CURRENT,
+    ),
+)
+
 #: The newest changes of each station's ledger, which are kept.
 KEPT = 100
 _LEDGER = select(ledger)
@@ -140,10 +165,12 @@ _SPARE = ledger_history.delete().where(
 )
 #: ``controller.store.network.devices`` itself imports this module.
 _ADOPTED: Select[Any] = select(column("station")).select_from(table("adoptions")).where(column("until").is_(None))
-_OWNED = select(ledger.c.station, ledger.c.path, ledger.c.owners).where(ledger.c.station.in_(_ADOPTED))
+_OWNED = _LEDGER.where(ledger.c.station.in_(_ADOPTED))
 #: Cells of a station with the same times come as one row: a network has a hundred thousand of them.
 _SAME = [carried_times.c[name] for name in ("station", "plmn", "tenant", "since", "until")]
 _TIMES = select(*_SAME, func.aggregate_strings(carried_times.c.cell, " ").label("cells")).group_by(*_SAME)
+_ALIKE = [carried_shares.c[name] for name in ("station", "plmn", "slice", "percent", "since", "until")]
+_SHARES = select(*_ALIKE, func.aggregate_strings(carried_shares.c.cell, " ").label("cells")).group_by(*_ALIKE)
 
 
 class Ledger(Repository[M_co]):
@@ -199,6 +226,22 @@ class Ledger(Repository[M_co]):
         for row in tx.rows(_HISTORY, ledger_history.c.station, wanted):
             history[row.station].append(row)
         return {station: _back(now[station], history[station], run, at) for station in wanted}
+
+    @reads
+    def guarantees(self, tx: Tx, tenant: str, begin: datetime, end: datetime) -> Guarantees:
+        """Which shares cells guaranteed a tenant at any time between two; those that they still do, until now."""
+        lasted = or_(carried_shares.c.until.is_(None), carried_shares.c.until > begin)
+        there = _SHARES.where(carried_shares.c.tenant == tenant, lasted, carried_shares.c.since < end)
+        return Guarantees(
+            tuple(
+                CarriedShare(
+                    *(row.station, tuple(row.cells.split(" ")), row.plmn, row.slice, row.percent),
+                    since=row.since,
+                    until=row.until or tx.now,
+                )
+                for row in tx.execute(there)
+            )
+        )
 
 
 def ledger_nodes(tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
@@ -269,28 +312,34 @@ def change_ledger(tx: Tx, made: Sequence[LedgerChange]) -> None:
 
 
 def note_carried(tx: Tx, stations: Collection[str]) -> None:
-    """Put on record which tenants' PLMNs and core links stations carry from now on, and which no longer.
+    """Put on record which tenants' PLMNs, shares and core links stations carry from now on, and which no longer.
 
     They do by the ledger of a station that is adopted. So a run counts from its end on, when it is known to hold; and a
     station without adoption carries nothing of which Minka knows.
     """
     if not stations:
         return
-    plmns, links = set[tuple[str, ...]](), set[tuple[str, ...]]()
+    plmns, links, shares = set[tuple[str, ...]](), set[tuple[str, ...]](), set[tuple[str | int, ...]]()
+    in_cells = defaultdict[str, dict[Path, LedgerEntry]](dict)
     for row in tx.rows(_OWNED, ledger.c.station, stations):
-        for owner in row.owners.split(" "):
-            if owner in ("", HOST):
-                continue
-            if plmn := _plmn_in_cell(row.path):
-                plmns.add((row.station, cell_of(row.path), plmn, owner))
-            elif _is_link(row.path):
-                links.add((row.station, row.path, owner))
+        if cell := cell_of(row.path):
+            in_cells[row.station][row.path] = entry = as_entry(row)
+            plmn = broadcast_plmn(row.path)
+            plmns.update((row.station, cell, plmn, owner) for owner in _tenants(entry.owners) if plmn)
+        elif _is_link(row.path):
+            links.update((row.station, row.path, owner) for owner in _tenants(row.owners.split(" ")))
+    for station, entries in in_cells.items():
+        for path, share in read_shares({path: entry.leaves for path, entry in entries.items()}).items():
+            for owner in _tenants(entries[path].owners) if share.guaranteed_prbs else ():
+                of = station, cell_of(path), owner, share.guaranteed_prbs
+                shares.update((*of, *member) for member in share.members)
     _note(tx, carried_times, ("station", "cell", "plmn", "tenant"), stations, plmns)
     _note(tx, carried_links, ("station", "path", "tenant"), stations, links)
+    _note(tx, carried_shares, ("station", "cell", "tenant", "percent", "plmn", "slice"), stations, shares)
 
 
 def _note(
-    tx: Tx, times: Table, names: Sequence[str], stations: Collection[str], carried: Collection[tuple[str, ...]]
+    tx: Tx, times: Table, names: Sequence[str], stations: Collection[str], carried: Collection[tuple[Any, ...]]
 ) -> None:
     """End the times of what these stations no longer carry, and begin those of what is new."""
     current = tx.rows(select(times).where(times.c.until.is_(None)), times.c.station, stations)
@@ -315,7 +364,9 @@ def end_carried(tx: Tx, ended: Mapping[str, datetime]) -> None:
 
 def _is_carried(path: Path) -> bool:
     """Whether it is on record when a station carried a node."""
-    return bool(_plmn_in_cell(path)) or _is_link(path)
+    if cell_of(path):
+        return bool(broadcast_plmn(path) or share_parts(path) or share_parts(parent(path)))
+    return _is_link(path)
 
 
 def _is_link(path: Path) -> bool:
@@ -323,9 +374,8 @@ def _is_link(path: Path) -> bool:
     return path.endswith("]") and link_kind(path) is not None
 
 
-def _plmn_in_cell(path: Path) -> Plmn:
-    """PLMN that a node puts on air; empty for all others, most of which are in no cell."""
-    return broadcast_plmn(path) if cell_of(path) else ""
+def _tenants(owners: Iterable[str]) -> Iterator[str]:
+    return (owner for owner in owners if owner not in ("", HOST))
 
 
 def carried_during(tx: Tx, begin: datetime, end: datetime) -> tuple[Carried, ...]:

@@ -1,7 +1,8 @@
-"""From when to when PLMNs and core links were carried: what adoptions, runs and undoes left in the ledger, for good."""
+"""From when to when PLMNs, shares and core links were carried: what adoptions, runs and undoes left, for good."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -15,7 +16,8 @@ from controller.models.network import HOST, network_digest
 from controller.models.plan import LedgerNode
 from controller.models.record import CarriedNodes
 from controller.models.run import Outcome
-from controller.nrm.profiles import link_kind
+from controller.nrm.profiles import link_kind, share_parts
+from controller.nrm.schema import LeafRole
 from controller.ports.clock import VirtualClock
 from controller.store import JobResult, Store
 from controller.store.network.devices import delivery_during, locks_during
@@ -63,6 +65,16 @@ class Story:
         lacking = found.lacking((cell,), tenant, [plmn], self.begun, self.begun + until * HOUR)
         times = _without(((self.begun, self.begun + until * HOUR),), lacking)
         return [((since - self.begun) / HOUR, (end - self.begun) / HOUR) for since, end in times]
+
+    def shares(self, tenant: str, until: float, cell: str = "L1") -> set[tuple[str, int, float, float]]:
+        """Slices, percent and hours in which a cell guaranteed a tenant a share."""
+        self.at(until)
+        found = self.store.ledger.guarantees(tenant, self.begun, self.clock.now()).carried
+        return {
+            (one.slice, one.percent, (one.since - self.begun) / HOUR, (one.until - self.begun) / HOUR)
+            for one in found
+            if one.station == "S1" and cell in one.cells
+        }
 
     def links(self, tenant: str, until: float) -> set[tuple[float, float]]:
         """Hours in which the station carried the core links of a tenant."""
@@ -144,6 +156,61 @@ def test_a_station_out_of_service_carries_nothing_until_it_is_adopted_again(stor
     story.adopt()
     assert story.carried("alfa", 5) == [(0, 2), (4, 5)], "its ledger is the one that it had"
     assert story.links("alfa", 5) == {(0, 2), (4, 5)}
+
+
+def with_share(nodes: Iterable[LedgerNode], percent: str) -> tuple[LedgerNode, ...]:
+    """Those of these nodes that are radio shares, with another guarantee."""
+    return tuple(
+        node.model_copy(update={"leaves": {**node.leaves, part.name: percent}})
+        for node in nodes
+        for part in share_parts(node.path)
+        if LeafRole.SHARE_MIN in part.roles
+    )
+
+
+def test_a_share_is_guaranteed_from_the_end_of_a_run_until_the_end_of_the_next(story: Story) -> None:
+    story.adopt(*OF_HOST, *OF_ALFA)
+    story.run(1, 3, JobResult(Outcome.SUCCEEDED, gained=with_share(OF_ALFA, "60"), applied=True))
+    story.run(4, 5, JobResult(Outcome.ROLLED_BACK, "not confirmed"))
+    story.run(6, 7, JobResult(Outcome.SUCCEEDED, gained=with_share(OF_ALFA, "20"), applied=True))
+    assert story.shares("alfa", 9) == {("", 20, 0, 3), ("", 60, 3, 7), ("", 20, 7, 9)}
+    of = "1-000001"
+    assert story.shares("alfa", 9, "N1") == {(of, 20, 0, 3), (of, 60, 3, 7), (of, 20, 7, 9)}
+    assert story.carried("alfa", 9) == [(0, 9)]
+    assert story.shares("beta", 9) == set()
+    found = story.store.ledger.guarantees("alfa", story.begun + 4 * HOUR, story.begun + 6 * HOUR).carried
+    assert {one.percent for one in found} == {60}, "the others were over, or began later"
+
+
+def test_a_share_counts_while_the_ledger_has_it_with_what_it_is_of(story: Story) -> None:
+    """A member of a share on NR leaves the ledger, then the share on LTE; the station is out of service for a while."""
+    story.adopt(*OF_HOST, *OF_ALFA)
+    shares = [one.path for one in with_share(OF_ALFA, "0")]
+    (member,) = (one.path for one in OF_ALFA if any(one.path.startswith(f"{share}/") for share in shares))
+    story.run(1, 2, JobResult(Outcome.SUCCEEDED, lost=(member,)))
+    assert story.shares("alfa", 3, "N1") == {("1-000001", 20, 0, 2)}
+    story.at(4)
+    story.store.devices.retire("S1", "ana")
+    story.at(6)
+    story.adopt()
+    on_lte = tuple(one for one in shares if "EUtranCell" in one)
+    story.run(7, 8, JobResult(Outcome.SUCCEEDED, lost=on_lte))
+    assert story.shares("alfa", 9) == {("", 20, 0, 4), ("", 20, 6, 8)}
+
+
+@pytest.mark.parametrize(("said", "percent"), [("35", 35), ("4294967296", 100), ("x", None), ("-1", None), ("²", None)])
+def test_what_a_station_says_of_a_share_after_a_restore_is_bounded(
+    story: Story, said: str, percent: int | None
+) -> None:
+    """A station with another share that people take for right; what is no percentage guarantees nothing."""
+    story.adopt(*OF_HOST, *OF_ALFA)
+    story.at(1)
+    assert story.store.integrity.check_fences({"S1": 1_000}).doubt
+    story.at(30)
+    carried = CarriedNodes(station="S1", nodes=with_share(OF_ALFA, said), lost=())
+    story.store.integrity.decide(RecordChoice.DEVICES, "ana", "they are right", [carried])
+    since = set() if percent is None else {("", percent, 30, 32)}
+    assert story.shares("alfa", 32) == {("", 20, 0, 30), *since}
 
 
 def test_people_who_take_the_stations_for_right_after_a_restore_change_it_too(story: Story) -> None:

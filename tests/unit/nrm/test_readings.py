@@ -7,7 +7,7 @@ import pytest
 from controller.models.facts import Fact
 from controller.models.network import ResourceType, Snssai
 from controller.nrm.profiles import render
-from controller.nrm.profiles.readings import OwnReading, read_station
+from controller.nrm.profiles.readings import OwnReading, read_shares, read_station
 from controller.nrm.tree import Tree
 from tests.unit.nrm import samples
 from tests.unit.nrm.samples import NR_CELLS
@@ -154,6 +154,22 @@ def test_shares_of_lte_are_of_the_plmn_in_their_keys_with_defaults_where_they_sa
         (("716-10",), "0", "100"),
     ]
     assert {share.resource for share in read.shares} == {ResourceType.PRB}
+    assert [share.guaranteed_prbs for share in read.shares] == [20, 0]
+
+
+def test_a_share_of_nr_is_of_the_plmns_and_slices_of_its_members() -> None:
+    both_ways, one_way = f"{CELL}/RRMPolicyRatio[a]", f"{CELL}/RRMPolicyRatio[b]"
+    tree: Tree = {
+        both_ways: {"resourceType": "PRB", "rRMPolicyMinRatio": "30"},
+        f"{both_ways}/rRMPolicyMemberList[716,06,0000A1,1]": {},
+        f"{both_ways}/rRMPolicyMemberList[716,06,FFFFFF,2]": {},
+        f"{both_ways}/rRMPolicyMemberList[716,15,0000A1,1]": {},
+        one_way: {"resourceType": "PRB_DL", "rRMPolicyMinRatio": "30"},
+    }
+    both, down = (read_shares(tree)[path] for path in (both_ways, one_way))
+    assert both.members == (("716-06", "1-0000A1"), ("716-06", "2"), ("716-15", "1-0000A1"))
+    assert (both.plmns, both.guaranteed_prbs) == (("716-06", "716-15"), 30)
+    assert (down.members, down.guaranteed_prbs) == ((), 0), "a share of one direction guarantees none of both"
 
 
 def test_a_plmn_with_an_identity_of_its_own_is_no_broadcast_of_the_cells() -> None:

@@ -56,6 +56,7 @@ class Record:
     looked: list[Span]
     adopted: list[Span]
     carried: list[Span]
+    guaranteed: list[Span]
     alarms: list[Span]
     counted: list[Counted]
 
@@ -66,7 +67,7 @@ class Record:
 
     def times(self) -> set[datetime]:
         """All times at which anything begins or ends."""
-        spans = [*self.looked, *self.adopted, *self.carried, *self.alarms]
+        spans = [*self.looked, *self.adopted, *self.carried, *self.guaranteed, *self.alarms]
         return {at for one in spans for at in (one.since, one.until)} | {one.since for one in self.versions}
 
 
@@ -80,6 +81,7 @@ def read(path: Path, counted: Iterable[Counted], until: datetime) -> Record:
             [_span(row, until) for row in ask(_LOOKED)],
             [_span(row, until) for row in ask(_ADOPTED)],
             [_span(row, until) for row in ask(_CARRIED)],
+            [_span(row, until) for row in ask(_GUARANTEED)],
             [_span(row, until) for row in ask(_ALARMS)],
             list(counted),
         )
@@ -90,6 +92,7 @@ _HISTORY = "select since, digest from network_history order by since, number"
 _LOOKED = "select station, since, until from observed_times"
 _ADOPTED = "select station, since, until from adoptions"
 _CARRIED = "select station || '/' || cell, plmn, tenant, since, until from carried_times"
+_GUARANTEED = "select station || '/' || cell, plmn, slice, tenant, percent, since, until from carried_shares"
 _ALARMS = "select probable_cause, station, object, coalesce(seen, raised), coalesce(ended, cleared) from alarms"
 
 
@@ -323,19 +326,31 @@ def _used(
     per = json.loads(terms.price)["per"]
     if per == "gigabyte":
         return _gigabytes(record, tenant, agreement, since, until)
-    quantity = _part(_held(record, tenant, agreement, per, since, until), month)
-    return quantity * (terms.share if per == "percent-cell-month" else 1)
+    return _part(_held(record, tenant, agreement, per, since, until), month)
 
 
 def _held(record: Record, tenant: str, agreement: str, per: str, since: datetime, until: datetime) -> timedelta:
-    """How long cells carried all PLMNs of the agreement, or for a month, how long any did."""
+    """How long cells carried all PLMNs of the agreement, each times its share, or for a month, how long any did."""
     found = timedelta()
     for begin, end in _pieces(record, since, until):
         version = record.version_at(begin)
         (one,) = (one for one in _agreements(version, tenant) if one["id"] == agreement)
         cells = [cell for cell in _cells(version, one) if _carries(record, version, tenant, cell, begin)]
-        found += (end - begin) * (bool(cells) if per == "month" else len(cells))
+        if per == "percent-cell-month":
+            applied = sum(min(_guaranteed(one), _applied(record, version, tenant, cell, begin)) for cell in cells)
+            found += (end - begin) * applied
+        else:
+            found += (end - begin) * (bool(cells) if per == "month" else len(cells))
     return found
+
+
+def _applied(record: Record, version: Any, tenant: str, cell: str, at: datetime) -> int:
+    """The highest share that a cell guaranteed one of the tenant's PLMNs of then, on NR for one of its slices."""
+    (own,) = (one for one in version["tenants"] if one["id"] == tenant)
+    slices = {"", *(f"{one['sst']}-{one['sd']}" for one in own["slices"])}
+    there = [one for one in record.guaranteed if one.since <= at < one.until]
+    named = [one.name for one in there if (one.name[0], one.name[3]) == (cell, tenant)]
+    return max((int(one[4]) for one in named if one[1] in own["plmns"] and one[2] in slices), default=0)
 
 
 def _gigabytes(record: Record, tenant: str, agreement: str, since: datetime, until: datetime) -> Decimal:

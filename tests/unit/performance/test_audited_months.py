@@ -1,8 +1,9 @@
 """Random months in which anything changes: each figure against a second program, and lost time against what was drawn.
 
-Network files come in mid-month with other prices, shares, promises, PLMNs, scopes and time zones; stations are adopted
-late or never; nobody looks for a while; stations can't be reached; cells are off air. The auditor reads what that left
-on record, and agrees to the cent, to a second of a cell, and in minutes and percent to what rounding leaves.
+Network files come in mid-month with other prices, shares, promises, PLMNs, scopes and time zones, and runs bring them
+to stations later, or never; stations are adopted late or never; nobody looks for a while; stations can't be reached;
+cells are off air. The auditor reads what that left on record, and agrees to the cent, to a second of a cell, and in
+minutes and percent to what rounding leaves.
 ``MINKA_SEED`` replays months; a soak plays more.
 """
 
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,18 +32,18 @@ from sqlalchemy import Table
 from controller.api.statements import draft
 from controller.models.alarm import AlarmReport, PerceivedSeverity
 from controller.models.measurement import DAY, Measured, Subject
-from controller.models.network import Network, network_digest
+from controller.models.network import Network, Rat, network_digest
 from controller.models.statement import Statement, StatementKind, Value
 from controller.ports.clock import VirtualClock
 from controller.store import Store, open_store
 from controller.store.database.transaction import Tx
 from controller.store.network.devices import adoptions, observed_times
-from controller.store.network.ledger import carried_times
+from controller.store.network.ledger import carried_shares, carried_times
 from tests.support.soak import SOAK
 from tests.unit.intent.test_outages import network
 from tests.unit.performance import auditor
 
-SEED = int(os.environ.get("MINKA_SEED", str(secrets.randbits(32)) if SOAK else "27"))
+SEED = int(os.environ.get("MINKA_SEED", str(secrets.randbits(32)) if SOAK else "56"))
 MONTHS = 60 if SOAK else 3
 MONTH = "2026-06"
 #: Far ahead of UTC and far behind it; none moves its clocks in the month.
@@ -192,9 +193,10 @@ def put(store: Store, made: Drawn, counted: list[auditor.Counted]) -> None:
         if found:
             values = [dict(zip(names, one, strict=True)) for one in found]
             store.database.run(partial(insert, table, values))
-    carried = list(carries(made, random.Random(str(made.begin))))
-    if carried:
-        store.database.run(partial(insert, carried_times, carried))
+    chance = random.Random(str(made.begin))
+    for table, delivered in ((carried_times, list(carries(made, chance))), (carried_shares, guarantees(made, chance))):
+        if delivered:
+            store.database.run(partial(insert, table, delivered))
     store.measurements.put(days(counted))
 
 
@@ -217,6 +219,27 @@ def carries(made: Drawn, chance: random.Random) -> Iterator[dict[str, Any]]:
                 for plmn in tenant.plmns if since < until and made.adopted[cell.station] else ():
                     row = {"station": cell.station, "cell": cell.id, "plmn": plmn, "tenant": tenant.id}
                     yield row | {"since": since, "until": until}
+
+
+def guarantees(made: Drawn, chance: random.Random) -> list[dict[str, Any]]:
+    """Which shares cells guaranteed: each until a run applies those of a later version, and some runs do not."""
+    found = []
+    end = made.end + timedelta(days=40)
+    known = {(cell.station, cell.id): cell for _, version in made.versions for cell in version.cells}
+    for (station, cell), tenant in product(sorted(known), TENANTS):
+        nr = known[station, cell].rat is Rat.NR
+        applied: list[tuple[datetime, dict[str, Any]]] = []
+        for at, version in made.versions:
+            (agreement,) = (one for one in version.agreements if one.tenant == tenant)
+            if made.adopted[station] and chance.random() < 0.8:
+                (own,) = (one for one in version.tenants if one.id == tenant)
+                row = {"station": station, "cell": cell, "tenant": tenant, "percent": agreement.shares[0].min}
+                row |= {"plmn": own.plmns[0], "slice": str(own.slices[0]) if nr else ""}
+                since = max(made.adopted[station][0][0], at + timedelta(hours=chance.choice((0, 7, 48, 200))))
+                applied = [*(one for one in applied if one[0] < since), (since, row)]
+        for (since, row), (until, _) in pairwise([*applied, (end, {})]):
+            found.append(row | {"since": since, "until": until})
+    return found
 
 
 def counts(made: Drawn, chance: random.Random) -> list[auditor.Counted]:

@@ -334,6 +334,7 @@ def test_shares_count_as_they_were_agreed_then(store: Store) -> None:
 
         return change
 
+    observe(store, ("S1", "S2"), BEGIN, END, version(sharing(30)))
     load(store, version(sharing(10)))
     load(store, version(sharing(30)), 15)
     assert [quantity for quantity, _ in charges(store)["guaranteed"]] == [4 * 10 / 2, 4 * 30 / 2]

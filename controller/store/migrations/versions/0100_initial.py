@@ -443,6 +443,28 @@ def upgrade() -> None:
         postgresql_where=sa.text("until IS NULL"),
     )
     op.create_table(
+        "carried_shares",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("cell", sa.String(), nullable=False),
+        sa.Column("plmn", sa.String(), nullable=False),
+        sa.Column("slice", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("percent", sa.Integer(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_carried_shares")),
+    )
+    op.create_index("ix_carried_shares_tenant", "carried_shares", ["tenant"], unique=False)
+    op.create_index(
+        "ix_carried_shares_current",
+        "carried_shares",
+        ["station", "cell", "plmn", "slice", "tenant", "percent"],
+        unique=True,
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.create_table(
         "carried_times",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
@@ -1476,6 +1498,9 @@ def downgrade() -> None:
     op.drop_index("ix_carried_times_current", table_name="carried_times")
     op.drop_index("ix_carried_times_until", table_name="carried_times")
     op.drop_table("carried_times")
+    op.drop_index("ix_carried_shares_current", table_name="carried_shares")
+    op.drop_index("ix_carried_shares_tenant", table_name="carried_shares")
+    op.drop_table("carried_shares")
     op.drop_index("ix_carried_links_current", table_name="carried_links")
     op.drop_index("ix_carried_links_station", table_name="carried_links")
     op.drop_table("carried_links")
