@@ -29,14 +29,14 @@ def gravest(alarms: Iterable[tuple[str, PerceivedSeverity]]) -> PerceivedSeverit
     """Severity of alarms of one incident, by their causes and severities; INDETERMINATE if there is none.
 
     It is the worst of theirs; and critical where a station that lost its mains can't be reached any more: its battery
-    is taken to be empty, so that it serves nobody.
+    may be empty, so that it serves nobody.
     """
     found = list(alarms)
     return PerceivedSeverity.CRITICAL if is_dark(cause for cause, _ in found) else worst(one for _, one in found)
 
 
 #: Of a station that lost its mains and can't be reached any more, for people.
-DARK = "the station can't be reached any more, and is taken to serve nobody"
+DARK = "the station can't be reached any more since its mains failed, and may serve nobody"
 
 
 def is_dark(causes: Iterable[str]) -> bool:

@@ -22,7 +22,7 @@ from controller.models.network import Network, Noun
 from controller.models.rule import RuleMode
 from controller.ports.clock import VirtualClock
 from controller.remediation.breaker import Breaker
-from controller.remediation.gravity import darkness, growth
+from controller.remediation.gravity import dark_at, growth
 from controller.remediation.guards import Limits, Repair, of_fault, refusal, settle_seconds
 from controller.remediation.rules import Rule, rule_for
 from controller.store import StartedRepair, Store
@@ -245,11 +245,19 @@ class Backtest:
             self._end(alarm, found)
         elif alarm.state is AlarmState.REPAIRING:
             self._wait_for_end(alarm, rule, found)
-        elif alarm.state is AlarmState.ESCALATED and (grown := growth(self._store, alarm)):
-            self._rung[alarm.id] = 0  # its ladder begins again
-            self._store.alarms.move(alarm, AlarmState.RAISED, actor="backtest", note=grown)
+        elif alarm.state is AlarmState.ESCALATED:
+            self._judge_anew(alarm)
         elif alarm.state is AlarmState.RAISED and (found.verdict is Verdict.KEPT or alarm.id in self._rung):
             self._consider(alarm, rule)
+
+    def _judge_anew(self, alarm: Alarm) -> None:
+        """Let its ladder begin again where it became critical since people were told of it."""
+        now = self._clock.now()
+        if grown := growth(self._store, alarm, now):
+            self._rung[alarm.id] = 0
+            self._store.alarms.move(alarm, AlarmState.RAISED, actor="backtest", note=grown)
+        elif (dark := dark_at(self._store, alarm, now)) is not None and now < dark:
+            self._due_at(alarm.id, dark)
 
     def _begun(self, alarm: Alarm, rule: Rule) -> Backtested:
         return Backtested(
@@ -289,7 +297,9 @@ class Backtest:
         now = self._clock.now()
         seconds = settle_seconds(rule, alarm, self._network)
         settled = max(filter(None, (alarm.raised, alarm.released))) + timedelta(seconds=seconds)
-        if now < settled and not darkness(self._store, alarm):  # the guard would say so, after all guards before it
+        # The guard would say so, after all guards before it.
+        settled = dark_at(self._store, alarm, now) or settled
+        if now < settled:
             self._due_at(alarm.id, settled)
             return
         repair = Repair(alarm, rule, self._rung.get(alarm.id, 0), RuleMode.AUTO, limits=self._limits)

@@ -37,7 +37,7 @@ from controller.models.settings import Settings
 from controller.models.sharing import Consent
 from controller.models.waiting import WaitCode, codes_of
 from controller.playbook.engine.reach import reach, refusals
-from controller.remediation.gravity import darkness, gravity
+from controller.remediation.gravity import dark_at, gravity
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, places_of
 from controller.runs.procedures import NO_DISTURBANCE, Disturbance
@@ -303,8 +303,9 @@ def _shelved(ask: GuardInput) -> _Denial | None:
 
 def _settle(ask: GuardInput) -> _Denial | None:
     """The fault has to stand by itself, counted from the last alarm, or the end of its root, announced work or run."""
-    if darkness(ask.store, ask.alarm):
-        return None  # the time in which it might have ended by itself is over
+    if (dark := dark_at(ask.store, ask.alarm, ask.now)) is not None:
+        # The time in which it might have ended by itself is over.
+        return _Denial("it is being found out whether a cut explains its silence", dark) if ask.now < dark else None
     seconds = settle_seconds(ask.repair.rule, ask.alarm, ask.network)
     times = (time for one in (ask.alarm, *ask.same_fault) for time in (one.raised, one.released))
     since = max(filter(None, (*times, ask.store.runs.left(ask.device), _work_over(ask))))
@@ -349,7 +350,7 @@ def _flapping(ask: GuardInput) -> _Denial | None:
         again = f"incident {incident.id} flaps: the same fault came again {incident.flaps} times"
         its = ask.store.incidents.alarms(incident.id)
         told = [one for one in its if one.escalated or ask.store.escalations.worst(one.id)]
-        if told and _is_known(ask.store, alarm, told):
+        if told and _is_known(ask, told):
             return _Denial(f"{again}, and people were notified of it")
         return None if notifies else _Denial(again, final=True)
     settled = alarm.raised + timedelta(seconds=repair.rule.guards.settle_seconds * (1 + incident.flaps))
@@ -358,10 +359,10 @@ def _flapping(ask: GuardInput) -> _Denial | None:
     return _Denial(f"it came again soon after it was over, so it has to stand until {settled:%H:%M:%S} UTC", settled)
 
 
-def _is_known(store: Store, alarm: Alarm, told: Iterable[Alarm]) -> bool:
+def _is_known(ask: GuardInput, told: Iterable[Alarm]) -> bool:
     """Whether people know how grave an alarm is, by what they were told of earlier ones of its incident."""
-    severities = [known for one in told if (known := store.escalations.worst(one.id)) is not None]
-    return not severities or not is_worse(gravity(store, alarm), worst(severities))
+    severities = [known for one in told if (known := ask.store.escalations.worst(one.id)) is not None]
+    return not severities or not is_worse(gravity(ask.store, ask.alarm, ask.now), worst(severities))
 
 
 # --------------------------------------------------------------------- the place

@@ -38,7 +38,7 @@ from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.remediation.breaker import Breaker
 from controller.remediation.dispatch import dispatch_pack
-from controller.remediation.gravity import darkness, gravity, growth
+from controller.remediation.gravity import dark_at, darkness, gravity, growth
 from controller.remediation.guards import (
     CORRELATION,
     ENDS_WITH_ALARM,
@@ -242,7 +242,8 @@ class Remediator:
         await self._wake_roots(found)
         chattering = await self._chattering_of(found)
         self._chattering |= chattering
-        urgent = chattering | await self._dark_of(found)
+        dark = await self._dark_of(found)
+        urgent = chattering | dark.keys()
         digests = {rule.name: rule.digest for rule in rules}
         for alarm_id in due:
             del self._due[alarm_id]
@@ -256,6 +257,9 @@ class Remediator:
                 self._notes[alarm.id] = alarm, note
             if wait is not None:
                 self._due[alarm.id] = self._clock.monotonic() + wait
+        for alarm_id, left in dark.items():
+            if left > 0:
+                self._due[alarm_id] = self._clock.monotonic() + min(left, _LATER)
         self._turns.begin()
         if self._notes and (self._noting is None or self._noting.done()):
             self._noting = asyncio.create_task(self._note_all())
@@ -267,14 +271,16 @@ class Remediator:
             if root.cleared is None and root.state in (AlarmState.RAISED, AlarmState.ESCALATED):
                 self._due[root.id] = self._clock.monotonic()
 
-    async def _dark_of(self, found: Sequence[Alarm]) -> frozenset[str]:
-        """Those of alarms on the supply of stations that have nothing left to serve on, by id."""
+    async def _dark_of(self, found: Sequence[Alarm]) -> dict[str, float]:
+        """Alarms on the supply of stations that can't be reached any more: seconds until that is known to be no cut."""
         on_supply = [one for one in found if one.probable_cause in SUPPLY_CAUSES and one.cleared is None]
+        now = self._clock.now()
 
-        def dark(store: Store) -> frozenset[str]:
-            return frozenset(one.id for one in on_supply if darkness(store, one))
+        def dark(store: Store) -> dict[str, float]:
+            known = {one.id: dark_at(store, one, now) for one in on_supply}
+            return {name: (at - now).total_seconds() for name, at in known.items() if at is not None}
 
-        return await self._store.read(dark) if on_supply else frozenset()
+        return await self._store.read(dark) if on_supply else {}
 
     async def _chattering_of(self, found: Sequence[Alarm]) -> frozenset[str]:
         """Those of standing alarms whose incident chatters while nobody knows of it, by id."""
@@ -398,7 +404,7 @@ class Remediator:
 
     def _judge_anew(self, store: Store, alarm: Alarm) -> bool:
         """Let an escalated alarm begin its ladder again if it is critical, and was not when people were notified."""
-        grown = growth(store, alarm)
+        grown = growth(store, alarm, self._clock.now())
         return bool(grown) and store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=grown) is not None
 
     async def _reconsider(self, alarm: Alarm, rule: Rule, network: Network) -> float | None:
@@ -462,7 +468,8 @@ class Remediator:
         latest = next((one for one in reversed(found) if one.rung == rung), None)
         tried = tuple(one.reason for one in over)
         same_fault = tuple(of_fault(store, rule, alarm, network, self._clock.now()))
-        urgent = growth(store, alarm) or darkness(store, alarm)
+        now = self._clock.now()
+        urgent = growth(store, alarm, now) or darkness(store, alarm, now)
         return _Stand(*self._mode(store, alarm, rule, network), rung, latest, tried, same_fault, urgent)
 
     def _mode(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> tuple[RuleMode, str]:
@@ -513,7 +520,7 @@ class Remediator:
         """Whether an alarm is critical, and neither people nor anything else act on it while no repair begins."""
         if alarm.state is not AlarmState.RAISED or (no is not None and no.guard in IN_HAND):
             return False
-        return await self._store.read(gravity, alarm) is PerceivedSeverity.CRITICAL
+        return await self._store.read(gravity, alarm, self._clock.now()) is PerceivedSeverity.CRITICAL
 
     def _note_observed(self, store: Store, repair: Repair, obstacle: str) -> None:
         noted = [one for one in store.rules.of_alarm(repair.alarm.id) if one.state is ProposalState.OBSERVED]

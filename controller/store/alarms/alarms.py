@@ -162,6 +162,8 @@ _FOLLOWING = (
     select(alarms.c.probable_cause, alarms.c.severity).where(STANDING, alarms.c.root == bindparam("root")).distinct()
 )
 
+_LAST_TOLD = select(func.max(escalations.c.at)).where(escalations.c.alarm == bindparam("alarm"))
+
 
 class Alarms(Repository[M_co]):
     """Alarms on record."""
@@ -481,6 +483,12 @@ class Escalations(Repository[M_co]):
         """The worst severity of an alarm and its symptoms when people were notified of it; None if they never were."""
         return _told(tx, alarm_id)
 
+    @reads
+    def last(self, tx: Tx, alarm_id: str) -> datetime | None:
+        """When people were last notified of an alarm; None if they never were."""
+        last: datetime | None = tx.execute(_LAST_TOLD, {"alarm": alarm_id}).scalar_one()
+        return last
+
     @writes
     def claim(self, tx: Tx, seen: Escalation) -> Escalation | None:
         """Claim an escalation before it is sent; None if somebody else claimed or sent it since it was ``seen``.
@@ -613,8 +621,7 @@ def _notify(tx: Tx, alarm: Alarm, severity: PerceivedSeverity, kind: str, reason
 
 def _page_stands(tx: Tx, alarm: Alarm) -> bool:
     """Whether people were paged about an alarm while its repair waited (``call``), and no repair began since."""
-    latest = select(func.max(escalations.c.at)).where(escalations.c.alarm == alarm.id)
-    called = tx.execute(latest).scalar_one()
+    called = tx.execute(_LAST_TOLD, {"alarm": alarm.id}).scalar_one()
     if called is None or called < alarm.raised or (alarm.escalated is not None and called <= alarm.escalated):
         return False
     began = select(repairs.c.run).where(repairs.c.alarm == alarm.id, repairs.c.at >= called).limit(1)

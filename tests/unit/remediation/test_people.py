@@ -7,14 +7,19 @@ from datetime import timedelta
 import pytest
 
 from controller.models.alarm import (
+    BACKHAUL_DOWN,
     CORE_LINK_DOWN,
     PAGE,
     TICKET,
     UNREACHABLE,
     Alarm,
+    AlarmReport,
+    AlarmSource,
     AlarmState,
+    ObjectClass,
     PerceivedSeverity,
 )
+from controller.models.health import Health
 from controller.models.incident import DARK
 from controller.models.rule import EVERYWHERE, ProposalState, RuleMode
 from controller.models.run import RunState
@@ -26,6 +31,8 @@ from tests.unit.remediation.bench import RULES, Bench
 
 (LINK_RULE, _) = RULES
 CRITICAL, MAJOR = PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR
+#: The node of the backhaul at which the station's site hangs, and another station behind it.
+NODE, NEIGHBOUR = "hub", "T-NR-1"
 TELLS = LINK_RULE.model_copy(
     update={
         "ladder": (Rung(playbook="tell-the-noc"),),
@@ -176,6 +183,14 @@ async def rounds(bench: Bench, scheduler: Remediator, seconds: float = 5) -> Non
         await bench.round(scheduler, seconds=seconds)
 
 
+async def lose(bench: Bench) -> Alarm:
+    """The station can't be reached any more, and a neighbour was read since: no cut explains it."""
+    lost = bench.report("station", UNREACHABLE)
+    await bench.clock.advance(1)
+    bench.store.healths.save([Health(station=NEIGHBOUR, at=bench.clock.now(), reachable=True)])
+    return lost
+
+
 def kinds(bench: Bench, alarm: Alarm) -> list[str]:
     """How people were notified of an alarm."""
     return [kind for (one, _), kind in zip(bench.people.sent, bench.people.kinds, strict=True) if one.id == alarm.id]
@@ -187,7 +202,7 @@ async def test_people_are_paged_once_when_a_station_on_its_battery_goes_dark(ben
     mains = bench.report("station", cause)
     await rounds(bench, scheduler, seconds=400)
     assert (bench.alarm(mains).state, told(bench, mains)) == (AlarmState.ESCALATED, ["bring a generator"])
-    dark = bench.report("station", UNREACHABLE)
+    dark = await lose(bench)
     await rounds(bench, scheduler)
     assert bench.alarm(dark).root == mains.id
     assert bench.alarm(mains).severity is MAJOR, "its source says what it said before"
@@ -199,6 +214,12 @@ async def test_people_are_paged_once_when_a_station_on_its_battery_goes_dark(ben
         bench.report("station", UNREACHABLE, severity)
         await rounds(bench, scheduler)
     assert len(told(bench, mains)) == 2, "it is told once"
+    bench.report("station", UNREACHABLE, PerceivedSeverity.CLEARED)
+    await rounds(bench, scheduler, seconds=100)
+    await lose(bench)
+    await rounds(bench, scheduler)
+    assert kinds(bench, mains) == [TICKET, PAGE, PAGE], "it had come back for long"
+    assert told(bench, mains)[-1].startswith(f"{DARK} again")
 
 
 async def test_a_station_that_is_dark_is_told_of_without_waiting(bench: Bench) -> None:
@@ -206,7 +227,47 @@ async def test_a_station_that_is_dark_is_told_of_without_waiting(bench: Bench) -
     mains = bench.report("station", "mains-lost")
     await rounds(bench, scheduler)
     assert told(bench, mains) == []
+    await lose(bench)
+    await rounds(bench, scheduler)
+    assert (kinds(bench, mains), [DARK in reason for reason in told(bench, mains)]) == ([PAGE], [True])
+
+
+@pytest.mark.parametrize("settled", [False, True])
+async def test_nobody_is_told_that_a_station_on_its_battery_is_dark_which_a_cut_explains(
+    bench: Bench, *, settled: bool
+) -> None:
+    """The cut is found when the last station behind it was read."""
+    scheduler = bench.scheduler(rules=(MAINS,))
+    mains = bench.report("station", "mains-lost")
+    await rounds(bench, scheduler, seconds=400 if settled else 5)
+    before = kinds(bench, mains)
+    lost = bench.report("station", UNREACHABLE)
+    await rounds(bench, scheduler)
+    cut = bench.store.alarms.report(
+        AlarmReport(
+            station="",
+            object=NODE,
+            object_class=ObjectClass.BACKHAUL,
+            tenant="",
+            probable_cause=BACKHAUL_DOWN,
+            severity=CRITICAL,
+            source=AlarmSource.CHECK,
+            at=bench.clock.now(),
+        )
+    )
+    await rounds(bench, scheduler, seconds=60)
+    assert bench.alarm(lost).root == cut.id
+    assert not [reason for reason in told(bench, mains) if DARK in reason]
+    assert PAGE not in kinds(bench, mains)
+    assert kinds(bench, mains)[: len(before)] == before
+
+
+async def test_a_station_whose_neighbours_say_nothing_is_dark_after_two_rounds_of_checks(bench: Bench) -> None:
+    scheduler = bench.scheduler(rules=(MAINS,))
+    mains = bench.report("station", "mains-lost")
     bench.report("station", UNREACHABLE)
+    await rounds(bench, scheduler)
+    assert kinds(bench, mains) == []
     await rounds(bench, scheduler)
     assert (kinds(bench, mains), [DARK in reason for reason in told(bench, mains)]) == ([PAGE], [True])
 
@@ -229,7 +290,7 @@ async def test_nobody_is_called_again_who_knows_that_it_is_critical(bench: Bench
     scheduler = bench.scheduler(rules=(rule,))
     mains = bench.report("station", "mains-lost", CRITICAL)
     await rounds(bench, scheduler)
-    bench.report("station", UNREACHABLE)
+    await lose(bench)
     await rounds(bench, scheduler)
     assert kinds(bench, mains) == [TICKET]
 
@@ -240,7 +301,7 @@ async def test_a_rule_that_only_observes_since_its_demotion_calls_people_to_a_da
     bench.store.transaction(demote, MAINS, "3 repairs in a row did not help", bench.clock.now(), EVERYWHERE)
     await rounds(bench, scheduler)
     assert told(bench, mains) == []
-    bench.report("station", UNREACHABLE)
+    await lose(bench)
     await rounds(bench, scheduler)
     assert len(told(bench, mains)) == 1
 
@@ -296,7 +357,7 @@ async def test_a_station_that_goes_dark_after_its_sensor_chattered_pages_people(
     assert bench.people.kinds == [TICKET]
     mains = bench.report("station", "mains-lost", MAJOR)
     await rounds(bench, scheduler)
-    bench.report("station", UNREACHABLE)
+    await lose(bench)
     await rounds(bench, scheduler)
     assert (kinds(bench, mains), [DARK in reason for reason in told(bench, mains)]) == ([PAGE], [True])
     assert bench.people.kinds == [TICKET, PAGE]

@@ -21,6 +21,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
+from controller.models.incident import DARK
 from controller.models.network import Contact, Network, Validity, network_digest
 from controller.models.rule import Proposal, ProposalState, RuleMode
 from controller.ports.clock import VirtualClock
@@ -250,7 +251,7 @@ async def test_a_station_that_goes_dark_on_its_battery_is_news_to_all_that_it_se
         assert [kind for kind, _, _ in bench.sent_to(contact)] == ["raised", "updated"]
         last = [content["notice"] for to, content, _ in bench.contacts.sent if to == contact][-1]
         assert (last["severity"], last["what"]) == ("CRITICAL", "mains-lost")
-        assert "can't be reached any more, and is taken to serve nobody" in last["text"]
+        assert DARK in last["text"]
     (series,) = bench.store.status.figures()["minka_incident_info"]
     assert series == (mains.incident, "T-LTE-1", "mains-lost", "CRITICAL", "new")
 
