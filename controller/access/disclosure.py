@@ -79,6 +79,7 @@ def visible_health(tenant: str, cells: Collection[str], health: Health, now: dat
         update={
             "at": health.told_at(now),
             "cells": {cell: state for cell, state in health.cells.items() if cell in cells},
+            "odd": {cell: said for cell, said in health.odd.items() if cell in cells},
             "locked": tuple(cell for cell in health.locked if cell in cells),
             "links": tuple(link for link in health.links if link.tenant == tenant),
             "missing": tuple(one for one in health.missing if one.cell in cells and one.tenant == tenant),
@@ -98,6 +99,7 @@ class TenantHealth(Noun):
     at: AwareDatetime
     reachable: bool
     cells: dict[str, ServiceState]
+    odd: dict[str, str]
     locked: tuple[str, ...]
     links: tuple[LinkHealth, ...]
 

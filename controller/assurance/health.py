@@ -37,6 +37,7 @@ from controller.models.alarm import (
     PORT_DOWN,
     PTP_LOST,
     RADIO_UNIT_LOST,
+    STATE_UNKNOWN,
     UNREACHABLE,
     USER_PLANE_DOWN,
     Alarm,
@@ -75,6 +76,7 @@ from controller.nrm.profiles import (
     link_locked,
     link_state,
     links,
+    odd_state,
     plmn_lists,
     rat_of,
 )
@@ -98,6 +100,7 @@ OWN_CAUSES |= {
     PLMN_MISSING,
     PORT_DOWN,
     RADIO_UNIT_LOST,
+    STATE_UNKNOWN,
 } | POOL_CAUSES
 #: Cleared alarms that a station's list may keep: lists are limited, and read each time.
 _MOST_OVER = 200
@@ -181,7 +184,9 @@ def health_of(
         down = (known.since or since(wrong)) if state is ServiceState.DOWN else None
         locked = link_locked(observed.tree, link.path)
         missing = link.path not in observed.tree
-        seen = link.model_copy(update={"state": state, "missing": missing, "locked": locked, "since": down})
+        odd = odd_state(observed, link.path) if state is ServiceState.UNKNOWN else ""
+        told = {"state": state, "missing": missing, "odd": odd, "locked": locked, "since": down}
+        seen = link.model_copy(update=told)
         return seen.model_copy(update={"fault": seen.fault_after(known.fault)})
 
     own = tuple(map(as_seen, _links(ledger)))
@@ -195,6 +200,11 @@ def health_of(
         reachable=True,
         read=at,
         cells={entry.cell: states[entry.path] for entry in entries},
+        odd={
+            entry.cell: said
+            for entry in entries
+            if states[entry.path] is ServiceState.UNKNOWN and (said := odd_state(observed, entry.path))
+        },
         off_air=off_air,
         locked=tuple(sorted(locked)),
         gone=tuple(sorted(gone)),
@@ -450,6 +460,7 @@ def unread(
             "said": said if device.rules.faults_hidden else "",
             "device": device,
             "cells": dict.fromkeys((*known.cells, *ours), ServiceState.UNKNOWN),
+            "odd": {},
             "links": tuple(map(as_before, _links(ledger))),
         }
     )
@@ -515,6 +526,15 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
         found[health.device, cause] = _Fault(severity, text)
     if health.cluster is not None:
         found |= _in_cluster(health.cluster, health.device, health.reserve, health.at)
+    return found | _of_management(health)
+
+
+def _of_management(health: Health) -> dict[FaultKey, _Fault]:
+    """Faults of what a station tells, and not of its service: states in unknown words, a crowded list of alarms."""
+    found: dict[FaultKey, _Fault] = {}
+    if odd := [*health.odd.values(), *(link.odd for link in health.links if link.odd)]:
+        text = f"it tells states in words that no specification has, {len(odd)} in all: {first_names(sorted(set(odd)))}"
+        found[health.device, STATE_UNKNOWN] = _Fault(PerceivedSeverity.WARNING, text)
     if health.over > _MOST_OVER:
         text = f"its list keeps {health.over} alarms that are over and that nobody acknowledged"
         found[health.device, ALARM_LIST_CROWDED] = _Fault(PerceivedSeverity.WARNING, text)
@@ -808,6 +828,8 @@ def is_unknown(now: Health, wrong: FaultKey) -> bool:
         return ServiceState.any_of(link.state for link in now.links) is ServiceState.UNKNOWN
     if cause == HARDWARE_ALARM:
         return now.cluster is None or now.cluster.hardware is None
+    if cause == PTP_LOST:
+        return any(node.id == what and node.clock is None for node in (now.cluster.nodes if now.cluster else ()))
     if cause in LINK_CAUSES:
         return any(link.path == what and link.state is ServiceState.UNKNOWN for link in now.links)
     of_cell = now.cells.values() if what == now.device else [now.cells.get(cell_of(what))]

@@ -137,14 +137,14 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
     table(
         ("cell", "on air", "locked"),
         (
-            (cell, _served(state), _lock(health, state, locked=cell in locked))
+            (cell, _served(state, health.get("odd", {}).get(cell, "")), _lock(health, state, locked=cell in locked))
             for cell, state in health["cells"].items()
         ),
     )
     table(
         ("tenant", "kind", "core link", "up"),
         (
-            (link["tenant"], link["kind"], link["path"].rpartition("/")[2], _served(link["state"]))
+            (link["tenant"], link["kind"], link["path"].rpartition("/")[2], _served(link["state"], link.get("odd", "")))
             for link in health["links"]
         ),
     )
@@ -201,8 +201,10 @@ def _indicators(judged: dict[str, Any], kpis: Mapping[str, Any]) -> Iterator[Any
         yield styled(f"{said}, worse than usual by {worse:.2g} tolerances{end}", "red") if worse > 1 else f"{said}{end}"
 
 
-def _served(state: str) -> Any:
-    return {"up": styled("yes", "green"), "down": styled("no", "red")}.get(state, styled("unknown", "yellow"))
+def _served(state: str, odd: str) -> Any:
+    """Whether a cell or core link serves; where its station says so in a word that nobody knows, with that."""
+    unknown = styled(f"unknown ({odd})" if odd else "unknown", "yellow")
+    return {"up": styled("yes", "green"), "down": styled("no", "red")}.get(state, unknown)
 
 
 @app.command(epilog="Example: minka device get PE-CUS-0145 --filter plmnIdList")

@@ -32,6 +32,7 @@ from controller.models.alarm import (
     RECORD_DOUBTED,
     REMOTE_END_DOWN,
     RULE_DEMOTED,
+    STATE_UNKNOWN,
     SUPPLY_CAUSES,
     TOO_MANY_REPAIRS,
     Alarm,
@@ -57,6 +58,7 @@ OF_MANAGEMENT = frozenset(
         PORT_DOWN,
         RECORD_DOUBTED,
         RULE_DEMOTED,
+        STATE_UNKNOWN,
         TOO_MANY_REPAIRS,
     }
 )

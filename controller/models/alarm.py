@@ -124,6 +124,8 @@ SPREADING_CAUSES |= {CONFIGURATION_DRIFT, CONFIGURATION_LOST}
 LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, PLMN_MISSING, FUNCTION_DOWN, CONFIGURATION_LOST}
 HIDES = frozenset((UNREACHABLE, FUNCTION_UNSEEN))
 COUNTED = (LOSES - {PLMN_MISSING}) | HIDES
+#: Probable cause of cells and core links whose state a station tells in words that no specification has.
+STATE_UNKNOWN = "state-unknown"
 #: Probable cause of an alarm list full of cleared alarms that nobody acknowledged.
 ALARM_LIST_CROWDED = "alarm-list-crowded"
 #: Probable cause of alerts without a known one; their own becomes the specific problem.

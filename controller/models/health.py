@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -19,8 +19,8 @@ from controller.models.network import DeviceKind, Noun
 class ServiceState(StrEnum):
     """State of a cell or core link, as far as its station reports it.
 
-    A state that the station does not report is unknown: it is no fault, nothing repairs it, and checks say that it was
-    not checked.
+    A state that the station does not report, or reports in a word that no specification has, is unknown: it is no
+    fault, nothing repairs it, and checks say that it was not checked.
     """
 
     UP = "up"
@@ -32,11 +32,11 @@ class ServiceState(StrEnum):
         return self is ServiceState.UP
 
     @classmethod
-    def of(cls, value: object, good: str) -> ServiceState:
-        """The state for a leaf's value, None if the station does not report it; ``good`` is the value that serves."""
-        if value is None:
-            return cls.UNKNOWN
-        return cls.UP if value == good else cls.DOWN
+    def of(cls, value: object, good: str, bad: Container[object]) -> ServiceState:
+        """The state for a leaf's value: of what serves, of what does not, or of neither, None where nothing is said."""
+        if value == good:
+            return cls.UP
+        return cls.DOWN if value in bad else cls.UNKNOWN
 
     @property
     def opposite(self) -> ServiceState:
@@ -69,6 +69,7 @@ class LinkHealth(Noun):
         state: Whether it works; a link that vanished from the station does not.
         missing: Whether it vanished from the station: that says nothing of its remote end.
         fault: The fault that was read last, which stays while its state is not known.
+        odd: Its state in the station's own words, where no specification has them; empty where one has.
         locked: Whether somebody locked it: then it is down, which is no fault.
         tunnel: Address of the security gateway that its packets go through; empty if there is none.
         since: Since when it has been down, as in ``Health.off_air``, also while its station can't be read; None if it
@@ -81,6 +82,7 @@ class LinkHealth(Noun):
     state: ServiceState
     missing: bool = False
     fault: LinkFault = LinkFault.NONE
+    odd: str = ""
     locked: bool = False
     tunnel: str = ""
     since: AwareDatetime | None = None
@@ -168,6 +170,7 @@ class Health(Noun):
         refusal: Why a station that calls home is refused, as a code; empty where it is not, or did not call.
         said: The reason in words, for a pool; empty for other devices, since tenants may see their faults.
         cells: Whether it is on air (not LOCKED, ENABLED and ACTIVE) by cell id; one that is SHUTTINGDOWN may be.
+        odd: States of cells in the station's own words, by cell id, where no specification has them.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         gone: Cells of ours that it does not carry any more, sorted.
         off_air: Cells of ours by path that are known to be off air, although unlocked and with a PLMN to broadcast; and
@@ -205,6 +208,7 @@ class Health(Noun):
     refusal: Refusal | Literal[""] = ""
     said: str = ""
     cells: dict[str, ServiceState] = {}
+    odd: dict[str, str] = {}
     locked: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     links: tuple[LinkHealth, ...] = ()

@@ -272,7 +272,7 @@ METRICS: tuple[Metric, ...] = (
         "1 for each cell that nobody locked, that has a PLMN to broadcast and that is known to be off air.",
         _PER_CELL, ("station", "cell", "object")),
     Metric("minka_cell_unknown", _G, _NET,
-        "1 for each cell whose state is unknown: not-read (no answer), not-reported (it does not report it).",
+        "1 for each cell whose state is unknown: not-read (no answer), not-reported (not, or in no known word).",
         _PER_CELL, ("station", "cell", "reason"), for_tenants=True),
     Metric("minka_cell_locked", _G, _NET,
         "1 for each cell that somebody locked.", _PER_CELL, ("station", "cell"), for_tenants=True),

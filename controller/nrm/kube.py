@@ -682,6 +682,7 @@ def _without_defaults(spec: NodeSpec, leaves: Mapping[LeafName, str]) -> dict[Le
 #: Condition of a node that says whether its clock follows PTP. Kubernetes itself has none: a clock monitor on the node
 #: sets it, for example a plug-in of node-problem-detector.
 CLOCK_CONDITION = "ClockSynchronized"
+_CLOCK = {"True": True, "False": False}
 _READY = {"True": NodeReady.READY, "False": NodeReady.NOT_READY}
 #: Resources of nodes and pods, and the size of one unit of each.
 _ROOM = {
@@ -744,7 +745,7 @@ def _node(one: Object, pods: Iterable[Object]) -> NodeState:
         reason="" if ready is NodeReady.READY else _words(said.get("Ready", {})),
         cordoned=spec.get("unschedulable") is True,
         pressures=tuple(sorted(kind for kind in bad if _status(said, kind) == "True")),
-        clock=None if clock == "" else clock == "True",
+        clock=_CLOCK.get(clock),
         allocatable=_room(one.get("status", {}).get("allocatable", {})),
         requested=requested,
         functions=tuple(sorted({str(pod["metadata"]["labels"][FUNCTION_LABEL]) for pod in pods})),

@@ -134,8 +134,19 @@ class LeafRole(StrEnum):
     NOTICED = "noticed"
 
 
-#: Values of the states of a cell or core link that serves.
-_SERVING = {LeafRole.OPERATIONAL_STATE: "ENABLED", LeafRole.CELL_STATE: "ACTIVE"}
+@dataclass(frozen=True, slots=True)
+class StateWords:
+    """Words of a state: of what serves, and of what does not. Whatever else a station says of it means nothing."""
+
+    good: str
+    bad: frozenset[str]
+
+
+#: Words of the states of a cell or core link (X.731; TS 28.541).
+_STATES = {
+    LeafRole.OPERATIONAL_STATE: StateWords("ENABLED", frozenset({"DISABLED"})),
+    LeafRole.CELL_STATE: StateWords("ACTIVE", frozenset({"INACTIVE", "IDLE"})),
+}
 #: Parts of a radio share; if one of them becomes smaller, the tenant is served less.
 SHARE_PARTS = (LeafRole.SHARE_DEDICATED, LeafRole.SHARE_MIN, LeafRole.SHARE_MAX)
 
@@ -319,9 +330,9 @@ class NodeSpec:
         return {role: leaf for leaf in self.leaves for role in leaf.roles}
 
     @cached_property
-    def serving(self) -> dict[LeafName, str]:
-        """State leaves of a cell or core link, and their values while it serves."""
-        return {self.leaf(role): says for role, says in _SERVING.items() if role in self.leaf_by_role}
+    def serving(self) -> dict[LeafName, StateWords]:
+        """State leaves of a cell or core link that tell whether it serves, and their words."""
+        return {self.leaf(role): words for role, words in _STATES.items() if role in self.leaf_by_role}
 
     @cached_property
     def always_reported(self) -> frozenset[LeafName]:

@@ -102,7 +102,7 @@ DISCLOSED: dict[str, str] = {
     "Keys": "keys",
     "Kpi": "name title category description formula source unit better statistic minimum tolerance levels watched",
     "KpiSeries": "kpi level tenant begin end seconds count next results",
-    "LinkHealth": "path tenant kind state missing fault locked tunnel since",
+    "LinkHealth": "path tenant kind state missing fault odd locked tunnel since",
     "LiveConfig": "station tree state",
     "Loss": "since cells",
     "Me": "name role side permissions ends",
@@ -137,7 +137,7 @@ DISCLOSED: dict[str, str] = {
     "TenantFunction": (
         "function kind package version replicas applied_replicas stations carries endpoints running placed wrong seen"
     ),
-    "TenantHealth": "at reachable cells locked links",
+    "TenantHealth": "at reachable cells odd locked links",
     "TenantIncident": "id state root severity opened changed closed cells people standing losing merged_into",
     "TenantIncidentReport": (
         "id state root severity opened changed closed cells people standing losing merged_into alarms minutes "

@@ -48,7 +48,7 @@ def decode_records(managed_element: etree._Element) -> tuple[AlarmRecord, ...] |
     attributes = managed_element.find(f"{_ME}AlarmList/{_ME}attributes")
     if attributes is None or _word(attributes, "administrativeState") != "UNLOCKED":
         return None
-    if _word(attributes, "operationalState") == "DISABLED":
+    if _word(attributes, "operationalState") not in ("", "ENABLED"):  # DISABLED, or what no specification has
         return None
     found = attributes.iterfind(f"{_ME}alarmRecords")
     return tuple(map(_record, nsmallest(MOST_RECORDS, found, key=_rank)))

@@ -14,6 +14,7 @@ from controller.models.alarm import ObjectClass
 from controller.models.facts import LinkKind
 from controller.models.health import ServiceState
 from controller.models.network import PROFILE_RATS, Plmn, Rat
+from controller.models.untrusted import visible
 from controller.nrm.profiles import lte_28658, nr_28541
 from controller.nrm.profiles.base import Profile
 from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, LeafSpec, NodeRole, NodeSpec
@@ -33,6 +34,10 @@ _NEEDED: dict[NodeRole | None, frozenset[LeafRole]] = {
     NodeRole.SHARE: frozenset(SHARE_PARTS),
 }
 _CELLS = (NodeRole.CELL, NodeRole.CELL_PART)
+#: Administrative states (X.731) of a core link that nobody means to work.
+_SWITCHED_OFF = ("LOCKED", "SHUTTINGDOWN")
+#: Characters of an unknown word of a station that are shown.
+_LONGEST_WORD = 40
 #: Classes of managed objects that alarms name and no profile renders (TS 28.541, TS 28.622).
 _CLASSES = {"SectorEquipmentFunction": ObjectClass.RADIO_UNIT}
 
@@ -282,11 +287,13 @@ def cell_state(observed: Observed, path: Path) -> ServiceState:
     node, state, found = _node(path), observed.state.get(path, {}), ServiceState.UP
     if node is None:
         return found
-    for leaf, good in node.serving.items():
-        if leaf not in state:
-            found = ServiceState.UNKNOWN if leaf in node.always_reported else found
-        elif state[leaf] != good:
-            return ServiceState.DOWN
+    for leaf, words in node.serving.items():
+        if leaf not in state and leaf not in node.always_reported:
+            continue
+        said = ServiceState.of(state.get(leaf), words.good, words.bad)
+        if said is ServiceState.DOWN:
+            return said
+        found = found if said else said
     return found
 
 
@@ -296,10 +303,29 @@ def link_state(observed: Observed, path: Path) -> ServiceState:
     Many stations do not report it: the official EP_NgC and EP_NgU have no operational state. A link of another device
     (``WaitFor``) is in no tree here.
     """
-    reported = ServiceState.of(observed.state.get(path, {}).get(leaf_of(path, LeafRole.OPERATIONAL_STATE)), "ENABLED")
-    if reported is ServiceState.UNKNOWN and path.startswith("/") and not is_unlocked(observed.tree, path):
-        return ServiceState.DOWN
+    node, state, reported = _node(path), observed.state.get(path, {}), ServiceState.UNKNOWN
+    for leaf, words in node.serving.items() if node is not None else ():
+        reported = ServiceState.of(state.get(leaf), words.good, words.bad)
+    if reported is ServiceState.UNKNOWN and path.startswith("/"):
+        there = path in observed.tree and administrative_state(observed.tree, path) not in _SWITCHED_OFF
+        return reported if there else ServiceState.DOWN
     return reported
+
+
+def odd_state(observed: Observed, path: Path) -> str:
+    """The state of a cell or core link in the station's own words, where no specification has them; else empty.
+
+    Its state is unknown then. People have to hear what was said: a new release may say it for good.
+    """
+    node, state = _node(path), observed.state.get(path, {})
+    if node is None or not state:
+        return ""
+    odd = (
+        f"{leaf} '{visible(str(state[leaf])[:_LONGEST_WORD])}'"
+        for leaf, words in node.serving.items()
+        if leaf in state and state[leaf] != words.good and state[leaf] not in words.bad
+    )
+    return ", ".join(odd)
 
 
 def link_locked(tree: Tree, path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -17,7 +17,15 @@ from controller.models.many import first_names
 from controller.models.measurement import Period
 from controller.models.network import CellId, Noun, Rat
 from controller.models.scalars import Codes
-from controller.nrm.profiles import administrative_state, cell_state, cells, link_state, links, router_profile
+from controller.nrm.profiles import (
+    administrative_state,
+    cell_state,
+    cells,
+    link_state,
+    links,
+    odd_state,
+    router_profile,
+)
 from controller.nrm.tree import Observed, Path
 from controller.playbook.actions.configuration import NoInputs
 from controller.playbook.language.registry import (
@@ -206,9 +214,16 @@ def _those(states: Mapping[Path, ServiceState], wanted: ServiceState) -> list[Pa
 
 
 def _not_reported(names: Iterable[str]) -> str:
-    """A remark for people about states that the station does not report."""
+    """A remark for people about states that the station does not report, or in no known word."""
     named = ", ".join(names)
     return f"not checked, since the station does not report it: {named}" if named else ""
+
+
+def _untold(observed: Observed, states: Mapping[Path, ServiceState], name: Callable[[Path], str]) -> Iterator[str]:
+    """Names of what has an unknown state, each with the word for it that no specification has, if there is one."""
+    for path in _those(states, ServiceState.UNKNOWN):
+        odd = odd_state(observed, path)
+        yield f"{name(path)} (it says {odd})" if odd else name(path)
 
 
 @action("check-cells-on-air", DeviceAccess.READS)
@@ -223,7 +238,7 @@ async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCell
     states = {path: cell_state(observed, path) for path in chosen}
     if silent := _those(states, ServiceState.DOWN):
         return UnmetCondition(f"not on air: cell {', '.join(map(_key, silent))}")
-    remark = _not_reported(f"cell {_key(path)}" for path in _those(states, ServiceState.UNKNOWN))
+    remark = _not_reported(_untold(observed, states, lambda path: f"cell {_key(path)}"))
     return CheckedCells(cells=tuple(map(_key, chosen)), remark=remark if given.cells else _NONE_NAMED)
 
 
@@ -250,7 +265,7 @@ async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks 
     states = {path: link_state(observed, path) for path in counted}
     if down := _those(states, ServiceState.DOWN):
         return UnmetCondition(f"down: {', '.join(map(endpoint_name, down))}")
-    remark = _not_reported(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
+    remark = _not_reported(_untold(observed, states, endpoint_name))
     return CheckedLinks(endpoints=tuple(map(endpoint_name, counted)), remark=remark)
 
 
@@ -283,7 +298,7 @@ async def check_user_plane(context: Context, given: LinkChoice) -> CheckedLinks 
     }
     if down := _those(states, ServiceState.DOWN):
         return UnmetCondition(f"nothing is carried: {', '.join(map(endpoint_name, down))}")
-    remark = _not_reported(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
+    remark = _not_reported(_untold(observed, states, endpoint_name))
     if not chosen and router_profile(context.profiles) is None:
         nothing = f"{given.tenant or 'nobody'} has no user plane here; network files give no sgw_pool, upf_pool"
         remark = f"not checked: {_links_elsewhere(context) or nothing}"
@@ -383,7 +398,7 @@ async def _foreseen(context: Context, given: WaitInputs) -> WaitOutput | UnmetCo
         why = f"depends on step {' and '.join(map(repr, context.unforeseen))}" if lasting else "is not known"
         text = f"would wait for {most} at most: {_named_ones(given, lasting or open_ones)}: not so now"
         return WaitOutput(seconds=0, remark=f"{text}; whether {given.condition} comes true {why}")
-    return WaitOutput(seconds=0, remark=_remark(given, map(endpoint_name, _those(states, ServiceState.UNKNOWN))))
+    return WaitOutput(seconds=0, remark=_remark(given, _untold(observed, states, endpoint_name)))
 
 
 #: For what can only last unless the run acts: how it is, and what no step does.
@@ -434,7 +449,7 @@ async def _missing(context: Context, given: WaitInputs) -> tuple[str, list[str]]
         return error.message, []
     states = await _states(context, given, observed)
     missing = ", ".join(map(endpoint_name, _those(states, ServiceState.DOWN)))
-    return missing, list(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
+    return missing, list(_untold(observed, states, endpoint_name))
 
 
 async def _states(context: Context, given: WaitInputs, observed: Observed) -> dict[Path, ServiceState]:

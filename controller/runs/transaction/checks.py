@@ -8,13 +8,13 @@ from controller.models.alarm import ActiveAlarm, AlarmRecord
 from controller.models.health import ServiceState
 from controller.models.many import first_names
 from controller.models.plan import Change, PhaseKind, WaitFor
-from controller.nrm.profiles import cell_of, cell_state, link_state, unreported
+from controller.nrm.profiles import cell_of, cell_state, link_state, odd_state, unreported
 from controller.nrm.profiles.function import is_stalled, not_ready_because, ready_as_asked
 from controller.nrm.tree import Observed, Path, class_of, is_below
 from controller.plan.phases import was_failed
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
-from controller.runs.transaction.remote_links import state_behind
+from controller.runs.transaction.remote_links import state_behind, steady_behind
 
 #: Seconds between two reads: short at first, longer later.
 _SOON, _GENTLY = 0.1, 2.0
@@ -176,7 +176,13 @@ def _not_checked(change: Change, observed: Observed) -> str:
         return f"not checked, since its operator does not say that it noticed the new parameters: {named}"
     if not observed.state:
         return "the station reports no states: cells and core links were not checked"
-    return f"not checked, since their state is not reported: {first_names([wait.path for wait in unknown])}"
+    odd = {wait.path: said for wait in unknown if (said := odd_state(observed, wait.path))}
+    silent = [wait.path for wait in unknown if wait.path not in odd]
+    untold = f"not checked, since their state is not reported: {first_names(silent)}" if silent else ""
+    said = first_names([f"{path} {said}" for path, said in odd.items()])
+    return "; ".join(
+        filter(None, (untold, f"not checked, since their state is in no known word: {said}" if odd else ""))
+    )
 
 
 def _down_as_before(change: Change, observed: Observed) -> str:
@@ -206,10 +212,10 @@ def _state(wait: WaitFor, observed: Observed) -> ServiceState:
     match wait.kind:
         case "any-link-up":
             return ServiceState.any_of(
-                link_state(observed, path) for path in observed.state if not path.startswith("/")
+                steady_behind(path, observed) for path in observed.state if not path.startswith("/")
             )
         case "link-up":
-            return link_state(observed, wait.path)
+            return steady_behind(wait.path, observed) if wait.behind else link_state(observed, wait.path)
         case "ready":
             return ready_as_asked(observed, wait.path)
         case "cell-on-air":

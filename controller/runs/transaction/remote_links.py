@@ -67,6 +67,13 @@ def state_behind(path: Path, seen: Observed) -> ServiceState:
     return link_state(seen, path)
 
 
+def steady_behind(path: Path, seen: Observed) -> ServiceState:
+    """Whether a link behind a device was up steadily at that read; it is not yet while it rises."""
+    if seen.state.get(path, {}).get(leaf_of(path, LeafRole.OPERATIONAL_STATE)) == _RISING:
+        return ServiceState.DOWN
+    return link_state(seen, path)
+
+
 class _Watching:
     def __init__(
         self, devices: Devices, targets: Sequence[DeviceTarget], links: Sequence[Path], clock: Clock, steady: float

@@ -146,11 +146,12 @@ def test_of_a_stations_health_shared_cells_and_own_links_are_disclosed() -> None
     )
     health = Health(
         station="S1", at=NOW, reachable=False, cells={"L1": ServiceState.UP, "N1": ServiceState.DOWN},
-        locked=("L1", "N1"), links=links,
+        odd={"L1": "cellState 'on'", "N1": "cellState 'off'"}, locked=("L1", "N1"), links=links,
     )  # fmt: skip
     told = TenantHealth.of(partial(), health, NOW)
     assert told == TenantHealth(
-        at=NOW, reachable=False, cells={"L1": ServiceState.UP}, locked=("L1",), links=(links[1],)
+        at=NOW, reachable=False, cells={"L1": ServiceState.UP}, odd={"L1": "cellState 'on'"}, locked=("L1",),
+        links=(links[1],),
     )  # fmt: skip
     station = TenantStation.of(partial(), "S1", health, NOW)
     assert (station.station, station.site, station.region, station.health) == ("S1", "site-1", "r", told)

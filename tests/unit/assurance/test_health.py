@@ -20,13 +20,17 @@ from controller.assurance.health import (
 from controller.intent.folding import folded
 from controller.intent.impact import OF_MANAGEMENT
 from controller.models.alarm import (
+    ALL_LINKS_DOWN,
     CELL_OFF_AIR,
     CELL_UNSTABLE,
     CONFIGURATION_DRIFT,
     CORE_LINK_DOWN,
     DIVERGED,
+    HIDES,
+    LOSES,
     PLMN_MISSING,
     RADIO_UNIT_LOST,
+    STATE_UNKNOWN,
     UNREACHABLE,
     USER_PLANE_DOWN,
     ActiveAlarm,
@@ -39,7 +43,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.equipment import UnitState
-from controller.models.health import Health, LinkHealth, MissingPlmn, Refusal, ServiceState
+from controller.models.health import Health, LinkFault, LinkHealth, MissingPlmn, Refusal, ServiceState
 from controller.models.network import ExternalInput, Rat
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import broadcast_plmn, cell_of
@@ -50,6 +54,7 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 CRITICAL, MAJOR = PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR
 ME = "/ManagedElement[A]/ENBFunction[1]"
 CELL, OTHER, LINK = f"{ME}/EUtranCellFDD[1]", f"{ME}/EUtranCellFDD[2]", f"{ME}/EP_S1C[claro-1]"
+THEIRS = f"{ME}/EP_S1C[alfa-1]"
 
 STATES = {True: ServiceState.UP, False: ServiceState.DOWN, None: ServiceState.UNKNOWN}
 
@@ -167,6 +172,50 @@ def test_what_a_station_does_not_tell_is_unknown_and_no_fault() -> None:
     assert (health.cells, [link.state for link in health.links]) == ({"1": "unknown"}, ["unknown"])
     assert wrongs(health) == {}
     assert reports_of(health, health, ()) == ()
+
+
+def odd_health(word: str | None, at: int = 0, before: Health | None = None) -> Health:
+    """Health of a station that has one word for the operational states of cells and core links."""
+    tree = {CELL: {"administrativeState": "UNLOCKED"}, f"{CELL}/plmnIdList[999,01]": {}, LINK: {}, THEIRS: {}}
+    ours = {path: entry(path, "alfa" if path == THEIRS else "claro") for path in tree}
+    told = {} if word is None else {"operationalState": word}
+    state = {CELL: {**told, "cellState": "ACTIVE"}, LINK: told, THEIRS: told}
+    return health_of("A", Observed(tree, state), ours, 0, AT + timedelta(seconds=at), before=before)
+
+
+@pytest.mark.parametrize("word", ["enabled", "DEGRADED", "", "x" * 100_000])
+def test_states_in_words_that_no_specification_has_are_unknown_no_outage_and_told_to_the_host(word: str) -> None:
+    odd = odd_health(word)
+    assert set(odd.cells.values()) == {link.state for link in odd.links} == {ServiceState.UNKNOWN}
+    assert all(odd.serves("1", tenant) for tenant in ("claro", "alfa"))
+    assert (odd.off_air, [link.since for link in odd.links]) == ({}, [None, None])
+    for told in (odd.odd["1"], *(link.odd for link in odd.links)):
+        assert told.startswith(f"operationalState '{word[:20]}")
+        assert len(told) <= 80
+    # It is nobody's outage, and a warning to the host alone, which ends with the odd word.
+    long_ago = odd_health(word, -600)
+    (report,) = reports_of(long_ago, odd, ())
+    assert said((report,)) == [("station", STATE_UNKNOWN, "WARNING")]
+    assert odd.odd["1"] in report.text
+    assert STATE_UNKNOWN in OF_MANAGEMENT
+    assert STATE_UNKNOWN not in LOSES | HIDES
+    for after in ("ENABLED", None):
+        assert said(reports_of(odd, odd_health(after), [("station", STATE_UNKNOWN)])) == [
+            ("station", STATE_UNKNOWN, "CLEARED")
+        ]
+    silent = unread("A", {}, odd, AT, "unreachable")
+    assert (silent.odd, [link.odd for link in silent.links]) == ({}, [])
+    assert said(reports_of(odd, silent, [("station", STATE_UNKNOWN)])) == [], "nobody knows"
+
+
+def test_an_odd_word_neither_raises_nor_clears_the_alarm_of_an_outage() -> None:
+    down = odd_health("DISABLED")
+    standing = [wrong for wrong in wrongs(down) if wrong[1] != STATE_UNKNOWN]
+    assert {cause for _, cause in standing} == {ALL_LINKS_DOWN, CORE_LINK_DOWN, CELL_OFF_AIR}
+    odd = odd_health("DEGRADED", 90, down)
+    assert said(reports_of(down, odd, standing)) == []
+    assert {link.fault for link in odd.links} == {LinkFault.REPORTED}
+    assert len(reports_of(odd, odd_health("ENABLED", 120, odd), standing)) == len(standing)
 
 
 def cell_health(

@@ -414,6 +414,7 @@ def test_a_time_of_a_record_that_is_none_is_not_known() -> None:
         "<administrativeState>LOCKED</administrativeState>",
         "<administrativeState>SHUTTINGDOWN</administrativeState>",
         "<administrativeState>UNLOCKED</administrativeState><operationalState>DISABLED</operationalState>",
+        "<administrativeState>UNLOCKED</administrativeState><operationalState>disabled</operationalState>",
     ],
 )
 def test_a_list_that_is_not_kept_is_unknown(state: str) -> None:

@@ -199,6 +199,21 @@ def test_who_locked_a_cell_stands_below_its_state(capsys: pytest.CaptureFixture[
         assert said in capsys.readouterr().out.splitlines()
 
 
+def test_a_state_in_an_unknown_word_is_shown_as_unknown_with_that_word(capsys: pytest.CaptureFixture[str]) -> None:
+    link = {
+        "tenant": "alfa",
+        "kind": "S1C",
+        "path": "/x/EP_S1C[alfa-1]",
+        "state": "unknown",
+        "odd": "operationalState ''",
+    }
+    health = {"reachable": True, "at": END, "links": [link], "locked": [], "cells": {"L1": "unknown", "L2": "unknown"}}
+    cells = shown_cells(capsys, health | {"odd": {"L1": "cellState 'on'"}})
+    assert cells == [["L1", "unknown (cellState 'on')", "no"], ["L2", "unknown", "no"]]
+    device._show(DEVICE | {"health": health}, {})
+    assert "unknown (operationalState '')" in capsys.readouterr().out
+
+
 def shown_cells(capsys: pytest.CaptureFixture[str], health: dict[str, Any]) -> list[list[str]]:
     """The table of cells that ``device show`` prints."""
     device._show(DEVICE | {"health": health}, {})

@@ -5,16 +5,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.assurance.health import is_unknown
+from controller.models.alarm import PTP_LOST
 from controller.models.cloud import ClusterState
 from controller.models.errors import DeviceRefusedError
 from controller.models.facts import FunctionFact, PoolFact, PoolShareFact
-from controller.models.health import ServiceState
+from controller.models.health import Health, ServiceState
 from controller.nrm.kube import (
     CONFIG_MAP,
     DISRUPTION_BUDGET,
@@ -485,6 +488,18 @@ def test_a_count_that_no_cluster_has_is_not_taken_and_hides_nothing(odd: object)
     assert cluster.crashing == {"DU-1": "Error (3 restarts)"}
     assert 0 <= cluster.nodes[0].requested.cpus <= 3 * 2**63
     assert ClusterState.model_validate_json(cluster.model_dump_json()) == cluster
+
+
+@pytest.mark.parametrize(
+    ("status", "clock"), [("True", True), ("False", False), ("Unknown", None), ("true", None), ("", None)]
+)
+def test_whether_a_clock_follows_ptp_is_known_by_the_words_for_it_alone(status: str, clock: bool | None) -> None:
+    node = {"metadata": {"name": "n"}, "status": {"conditions": [{"type": "ClockSynchronized", "status": status}]}}
+    cluster = PoolObjects("edge-1").observed({Place("edge-1", NODE, "", "n"): node}, {}).cluster
+    assert cluster is not None
+    assert cluster.nodes[0].clock is clock
+    health = Health(station="edge-1", at=datetime(2026, 1, 1, tzinfo=UTC), reachable=True, cluster=cluster)
+    assert is_unknown(health, ("n", PTP_LOST)) is (clock is None)
 
 
 @pytest.mark.parametrize("odd", [one for one in ODD_NUMBERS if one != 2**31], ids=lambda odd: str(odd)[:20])

@@ -24,6 +24,7 @@ from controller.nrm.profiles import (
     link_state,
     links,
     object_class,
+    odd_state,
     rat_of,
     render,
     share_parts,
@@ -160,6 +161,42 @@ def test_a_cell_of_lte_serves_without_the_cell_state_that_only_some_vendors_have
     observed = Observed({FDD: UNLOCKED}, {FDD: state})
     assert cell_state(observed, FDD) is expected
     assert (unreported(observed, ["EUtranCellFDD"]) == frozenset()) is ("operationalState" in state)
+
+
+#: Words that no specification has for a state, as a station may say them.
+ODD_WORDS = ("enabled", "DEGRADED", "disabled", "", "x" * 100_000, "\x1b[31m\n")
+
+
+@pytest.mark.parametrize("word", ODD_WORDS)
+def test_a_state_in_a_word_that_no_specification_has_is_unknown_and_the_word_is_told(word: str) -> None:
+    for leaf in SERVING:
+        observed = Observed({DU: UNLOCKED}, {DU: {**SERVING, leaf: word}})
+        assert cell_state(observed, DU) is UNKNOWN
+        assert odd_state(observed, DU).startswith(f"{leaf} '{word[:9] if word.isprintable() else chr(92)}")
+    # Of LTE only some vendors tell a cell state: whose is in an odd word says nothing either.
+    assert cell_state(Observed({FDD: UNLOCKED}, {FDD: {**SERVING, "cellState": word}}), FDD) is UNKNOWN
+    observed = Observed({S1C: {}}, {S1C: {"operationalState": word}})
+    assert link_state(observed, S1C) is UNKNOWN
+    told = odd_state(observed, S1C)
+    assert told.isprintable()
+    assert len(told) <= 80
+    # Who says that it does not work in one known word, or is locked, does not.
+    known = {"operationalState": word, "cellState": "INACTIVE"}
+    assert cell_state(Observed({DU: UNLOCKED}, {DU: known}), DU) is DOWN
+    assert cell_state(Observed({DU: {}}, {DU: {**SERVING, "cellState": word}}), DU) is DOWN
+    locked = Observed({S1C: {"administrativeState": "LOCKED"}}, {S1C: {"operationalState": word}})
+    assert link_state(locked, S1C) is DOWN
+    odd_lock = Observed({S1C: {"administrativeState": word}}, {S1C: {}})
+    assert link_state(odd_lock, S1C) is UNKNOWN
+
+
+def test_states_in_words_of_the_specifications_are_not_odd() -> None:
+    for cell in ("ACTIVE", "INACTIVE", "IDLE"):
+        for works in ("ENABLED", "DISABLED"):
+            state = {"operationalState": works, "cellState": cell}
+            assert odd_state(Observed({DU: UNLOCKED}, {DU: state}), DU) == ""
+            assert cell_state(Observed({DU: UNLOCKED}, {DU: state}), DU) is not UNKNOWN
+    assert odd_state(Observed({DU: UNLOCKED}), DU) == ""
 
 
 def test_a_cell_without_administrative_state_is_locked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
@@ -45,10 +46,12 @@ class Script:
         return self.found.pop(0) if len(self.found) > 1 else self.found[0]
 
 
-async def waited(script: Script, seconds: float = 30, *before: str, quiet: bool = True) -> tuple[str, Observed]:
+async def waited(
+    script: Script, seconds: float = 30, *before: str, quiet: bool = True, conditions: Sequence[WaitFor] = BOTH
+) -> tuple[str, Observed]:
     clock, first = VirtualClock(), await script.read()
     session = cast("DeviceSession", script)
-    waiting = asyncio.create_task(unmet(session, BOTH, before, first, clock, seconds, quiet=quiet))
+    waiting = asyncio.create_task(unmet(session, conditions, before, first, clock, seconds, quiet=quiet))
     await clock.advance(seconds + 10)
     return await waiting
 
@@ -173,6 +176,31 @@ def test_what_was_not_checked_is_reported() -> None:
     silent = Observed(TREE, {CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE"}})
     assert remark(change, silent) == f"not checked, since their state is not reported: {LINK}"
     assert remark(change, Observed(TREE)) == "the station reports no states: cells and core links were not checked"
+
+
+@pytest.mark.parametrize("word", ["enabled", "DEGRADED", ""])
+async def test_a_state_in_a_word_that_no_specification_has_fails_no_change_and_is_told(word: str) -> None:
+    odd = Observed(TREE, {CELL: {"operationalState": word}, LINK: {"operationalState": word}})
+    assert (await waited(Script(odd), 20))[0] == ""
+    change = make_change("S").model_copy(update={"checks": BOTH})
+    said = remark(change, odd)
+    assert said.startswith("not checked, since their state is in no known word: ")
+    assert f"{CELL} operationalState '{word}'" in said
+    assert f"{LINK} operationalState '{word}'" in said
+    half = Observed(TREE, {CELL: {"operationalState": "ENABLED"}, LINK: {"operationalState": word}})
+    assert (await waited(Script(half), 20))[0] == ""
+    assert CELL not in remark(change, half)
+
+
+async def test_a_link_behind_that_only_rises_is_not_reached() -> None:
+    rising, waits = links(BEHIND[:1], operationalState="RISING")
+    behind = tuple(WaitFor(kind="link-up", path=wait.path, tenant="alfa") for wait in waits)
+    assert behind[0].behind
+    missing, _ = await waited(Script(rising), 20, conditions=behind)
+    assert missing == f"not reached within 20 s: link-up {BEHIND[0]}"
+    any_of_them = (WaitFor(kind="any-link-up", path=""),)
+    missing, _ = await waited(Script(rising), 20, conditions=any_of_them)
+    assert missing == "not reached within 20 s: any core link behind it up"
 
 
 async def test_alarms_of_a_station_that_reports_no_states_matter() -> None:
