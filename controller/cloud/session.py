@@ -16,7 +16,6 @@ import structlog
 from controller.cloud.api import Answer, BusyError, ForeignWriterError, InvalidError, PoolApi, StaleError
 from controller.cloud.ims import hardware_alarms
 from controller.device.decoding import decoded
-from controller.models.behaviour import FollowUp
 from controller.models.cloud import HardwareAlarm
 from controller.models.equipment import POD_UNIT, Equipment, Operation, OperationKind, UnitState
 from controller.models.errors import (
@@ -91,7 +90,10 @@ class _Staged:
 
 
 class CloudSession:
-    """One session; implements ``controller.ports.devices.DeviceSession``.
+    """One session; implements ``controller.ports.devices.DeviceSession`` and ``Equipped``.
+
+    Nothing is locked: the lease keeps our own sessions apart, and object versions keep out all others. An API server
+    takes nothing back by itself, and keeps every write.
 
     Args:
         target: The function or pool.
@@ -125,11 +127,6 @@ class CloudSession:
         self._allowed = _once(None)
 
     @property
-    def session_id(self) -> str:
-        """Empty: requests are independent."""
-        return ""
-
-    @property
     def capabilities(self) -> Capabilities:
         """See ``DeviceSession.capabilities``."""
         return Capabilities(
@@ -140,12 +137,6 @@ class CloudSession:
             validate=False,
             atomic=False,
         )
-
-    async def lock(self) -> None:
-        """Do nothing: the lease keeps our own sessions apart, and object versions keep out all others."""
-
-    async def unlock(self) -> None:
-        """Do nothing."""
 
     async def discard(self) -> None:
         """Forget the edits that were not committed."""
@@ -216,10 +207,6 @@ class CloudSession:
             metadata = one["metadata"]
             found[asked._replace(namespace=str(metadata.get("namespace", "")), name=str(metadata["name"]))] = one
         return found
-
-    async def read_candidate(self) -> Tree:
-        """Read running: there is no candidate."""
-        return (await self.read()).tree
 
     # ------------------------------------------------------------------------ writing
 
@@ -464,23 +451,7 @@ class CloudSession:
             _set(patch, names, write.manifest, live)
         return patch
 
-    # ------------------------------------------------------------------------ what there is not
-
-    async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
-        """Refuse: an API server reverts nothing by itself.
-
-        Raises:
-            DeviceRefusedError: Always.
-        """
-        raise DeviceRefusedError(f"{self._target.device} has no confirmed commit")
-
-    async def confirm(self, persist: str) -> None:
-        """Raises as ``commit_confirmed``."""
-        raise DeviceRefusedError(f"{self._target.device} has no confirmed commit", tag="invalid-value")
-
-    async def cancel(self, persist: str) -> None:
-        """Raises as ``commit_confirmed``."""
-        raise DeviceRefusedError(f"{self._target.device} has no confirmed commit")
+    # ------------------------------------------------------------------------ pods
 
     async def equipment(self) -> Equipment:
         """Pods of a function, each as pool, node and name; empty for a pool.
@@ -549,16 +520,6 @@ class CloudSession:
             if self._clock.monotonic() + seconds > end:
                 return refused.message
             await self._clock.sleep(seconds)
-
-    async def copy_to_startup(self) -> None:
-        """Do nothing: an API server stores every write."""
-
-    async def kill(self, session_id: str) -> None:
-        """Do nothing: see ``session_id``."""
-
-    async def abandon(self) -> None:
-        """Do nothing: nothing is open between requests."""
-        self._staged = None
 
 
 async def _always() -> None:

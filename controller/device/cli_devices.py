@@ -57,7 +57,9 @@ _SHOW_RUNNING, _SHOW_STARTUP = "show running-config", "show startup-config"
 
 
 class CliSession:
-    """One session; implements ``controller.ports.devices.DeviceSession``.
+    """One session; implements ``controller.ports.devices.DeviceSession``, ``ConfirmedCommit`` and ``Startup``.
+
+    Nothing is locked, since not all platforms can: the lease keeps our own sessions apart.
 
     Args:
         target: The router.
@@ -84,11 +86,6 @@ class CliSession:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     @property
-    def session_id(self) -> str:
-        """Empty: command lines have no sessions that could be killed."""
-        return ""
-
-    @property
     def capabilities(self) -> Capabilities:
         """See ``DeviceSession.capabilities``."""
         return Capabilities(
@@ -101,14 +98,6 @@ class CliSession:
             timed_reload=self._profile.virtual,
         )
 
-    async def lock(self) -> None:
-        """Do nothing: not all platforms have a lock; the lease keeps our own sessions apart."""
-
-    async def unlock(self) -> None:
-        """Cancel a timed reload of ours that would no longer change anything."""
-        if self._timed:
-            await self._in_thread(self._disarm)
-
     async def discard(self) -> None:
         """Forget the edits that were not committed."""
         self._staged = None
@@ -118,10 +107,6 @@ class CliSession:
         observed = await self._in_thread(self._read)
         self._seen = observed.tree
         return observed
-
-    async def read_candidate(self) -> Tree:
-        """Read running: there is no candidate, and a new session has no edits yet."""
-        return (await self.read()).tree
 
     async def edit(self, edits: Sequence[Edit]) -> None:
         """Collect edits; nothing is sent before the commit.
@@ -182,12 +167,10 @@ class CliSession:
         """
         await self._in_thread(self._save)
 
-    async def kill(self, session_id: str) -> None:
-        """Do nothing: see ``session_id``."""
-
-    async def abandon(self) -> None:
-        """See ``DeviceSession.abandon``."""
-        await self._in_thread(self.drop)
+    async def disarm(self) -> None:
+        """Cancel a timed reload of ours that would no longer change anything."""
+        if self._timed:
+            await self._in_thread(self._disarm)
 
     def drop(self) -> None:
         """Close the connection at once; may block for a moment."""
@@ -352,7 +335,14 @@ class CliDevices:
 
     @asynccontextmanager
     async def session(self, target: CliTarget) -> AsyncIterator[CliSession]:
-        """See ``Devices.session``."""
+        """See ``Devices.session``; a reload that it timed is cancelled at the end if it would change nothing."""
+        async with self.aside(target) as session:
+            yield session
+            await session.disarm()
+
+    @asynccontextmanager
+    async def aside(self, target: CliTarget) -> AsyncIterator[CliSession]:
+        """See ``Devices.aside``: nobody keeps a session to a router for long."""
         turn = self._turns.setdefault(target.device, asyncio.Lock())
         async with turn, self._free:
             try:
@@ -368,12 +358,6 @@ class CliDevices:
             finally:
                 self._in_use.discard(session)
                 self._threads.submit(session.drop)
-
-    @asynccontextmanager
-    async def aside(self, target: CliTarget) -> AsyncIterator[CliSession]:
-        """See ``Devices.aside``: nobody keeps a session to a router for long."""
-        async with self.session(target) as session:
-            yield session
 
     async def _open(self, target: CliTarget) -> tuple[CliLine, Callable[[], CliLine]]:
         """A connection, and a function that opens another one."""

@@ -26,7 +26,7 @@ from controller.device.ssh_callers import SshCallers
 from controller.device.transport import Borrowed, Connection, Shared, Transport
 from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError, in_words
 from controller.models.metrics import Observations
-from controller.ports.devices import DeviceFiles, DeviceSession, Notification
+from controller.ports.devices import DeviceFiles, Notification
 from controller.ports.secrets import Secrets
 from controller.ports.targets.netconf import NetconfTarget
 
@@ -90,7 +90,7 @@ class NetconfDevices:
         self._awaited: dict[str, asyncio.Event] = {}
 
     @asynccontextmanager
-    async def session(self, target: NetconfTarget) -> AsyncIterator[DeviceSession]:
+    async def session(self, target: NetconfTarget) -> AsyncIterator[NetconfSession]:
         """See ``Devices.session``."""
         turn = self._turns.setdefault(target.device, asyncio.Lock())
         async with turn, self._slot():
@@ -110,7 +110,7 @@ class NetconfDevices:
                     session.drop("it can't be reused, or the station called again")
 
     @asynccontextmanager
-    async def aside(self, target: NetconfTarget) -> AsyncIterator[DeviceSession]:
+    async def aside(self, target: NetconfTarget) -> AsyncIterator[NetconfSession]:
         """See ``Devices.aside``."""
         turn = self._turns.get(target.device)
         if turn is None or not turn.locked():

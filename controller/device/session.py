@@ -55,7 +55,7 @@ Opening = Callable[[NetconfTarget], Awaitable[tuple[Connection, Transport]]]
 
 
 class NetconfSession:
-    """One session; implements ``controller.ports.devices.DeviceSession``.
+    """One session; implements ``controller.ports.devices.DeviceSession``, with all that a kind may offer besides.
 
     Attributes:
         target: The device.
@@ -84,7 +84,7 @@ class NetconfSession:
 
     @property
     def session_id(self) -> str:
-        """See ``DeviceSession.session_id``."""
+        """See ``Locks.session_id``."""
         return str(self._transport.id)
 
     @property
@@ -110,7 +110,7 @@ class NetconfSession:
         self._seen = Observed({})
 
     async def lock(self) -> None:
-        """See ``DeviceSession.lock``.
+        """See ``Locks.lock``.
 
         Running is locked too only where it can be written directly. Elsewhere the candidate's lock keeps others out,
         and a lock of running does harm: netconfd can't take a confirmed commit back while anybody holds it, and still
@@ -163,7 +163,7 @@ class NetconfSession:
         )
 
     async def unlock(self) -> None:
-        """See ``DeviceSession.unlock``."""
+        """See ``Locks.unlock``."""
         while self._locked:
             await self._done(requests.unlock(self._locked[-1]))
             self._locked.pop()
@@ -256,7 +256,7 @@ class NetconfSession:
         )
 
     async def read_candidate(self) -> Tree:
-        """See ``DeviceSession.read_candidate``."""
+        """See ``Candidate.read_candidate``."""
         wanted = read_filter(self._root, self._station, (await self._announced()).offers)
         return (await self._read(requests.get_config(self._target, *wanted))).tree
 
@@ -274,17 +274,17 @@ class NetconfSession:
             await self._done(requests.commit())
 
     async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
-        """See ``DeviceSession.commit_confirmed``."""
+        """See ``ConfirmedCommit.commit_confirmed``."""
         if not self._capabilities.confirmed_commit:
             raise DeviceRefusedError(f"{self._station} offers no :confirmed-commit:1.1, so nothing was sent to it.")
         await self._done(requests.commit_confirmed(persist, timeout, follow_up))
 
     async def confirm(self, persist: str) -> None:
-        """See ``DeviceSession.confirm``."""
+        """See ``ConfirmedCommit.confirm``."""
         await self._done(requests.confirm(persist))
 
     async def cancel(self, persist: str) -> None:
-        """See ``DeviceSession.cancel``."""
+        """See ``ConfirmedCommit.cancel``."""
         await self._done(requests.cancel_commit(persist))
 
     async def equipment(self) -> Equipment:
@@ -320,16 +320,15 @@ class NetconfSession:
             raise
 
     async def copy_to_startup(self) -> None:
-        """See ``DeviceSession.copy_to_startup``."""
-        if self._capabilities.startup:
-            await self._done(requests.copy_config("running", "startup"))
+        """See ``Startup.copy_to_startup``."""
+        await self._done(requests.copy_config("running", "startup"))
 
     async def kill(self, session_id: str) -> None:
-        """See ``DeviceSession.kill``."""
+        """See ``Locks.kill``."""
         await self._done(requests.kill_session(session_id))
 
     async def abandon(self) -> None:
-        """See ``DeviceSession.abandon``."""
+        """See ``Locks.abandon``."""
         self.drop("we abandoned it")
 
     def drop(self, reason: str) -> None:

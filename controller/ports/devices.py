@@ -12,6 +12,7 @@ from lxml import etree
 
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation
+from controller.models.errors import DeviceRefusedError
 from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.nrm.tree import Observed, Path, Tree
@@ -19,25 +20,34 @@ from controller.ports.targets.base import DeviceTarget
 
 __all__ = [
     "CHANGED",
+    "Candidate",
     "Capabilities",
     "Check",
+    "ConfirmedCommit",
     "DeviceFiles",
     "DeviceSession",
     "Devices",
     "DevicesOf",
     "Equipped",
     "FileServing",
+    "Locks",
     "ManagedElements",
     "Measuring",
     "Notification",
     "Notifying",
     "Observed",
     "RemoteFile",
+    "Startup",
+    "confirmed_commit",
     "elements_beside",
     "equipped",
+    "locks",
     "managed_elements",
     "measuring",
     "plain_name",
+    "read_candidate",
+    "session_id",
+    "startup",
 ]
 
 #: The targets of one kind.
@@ -95,40 +105,26 @@ class Notification:
 
 
 class DeviceSession(Protocol):
-    """One session to one device, as all kinds offer it. See ``equipped``, ``measuring``, ``managed_elements`` for more.
+    """One session to one device, as all kinds offer it: it reads and edits.
+
+    The protocols below are for what the sessions of some kinds offer besides; a session has no method that its kind can
+    only refuse. ``Capabilities`` tell which of it a device of that kind has.
 
     Every method raises ``SessionLostError`` if the session ended or no answer came in time, ``DeviceRefusedError`` for
     rpc-errors (warnings are logged, never raised), and ``DeviceBusyError`` for lock-denied and in-use.
     """
 
     @property
-    def session_id(self) -> str:
-        """The NETCONF session id from the device's hello."""
-        ...
-
-    @property
     def capabilities(self) -> Capabilities:
         """What the device offers."""
         ...
 
-    async def lock(self) -> None:
-        """Lock the candidate (and running where it is writable and the device permits both), or running alone."""
-        ...
-
-    async def unlock(self) -> None:
-        """Release what ``lock`` took."""
-        ...
-
     async def discard(self) -> None:
-        """Set the candidate back to running; does nothing on devices without a candidate."""
+        """Forget edits that were not committed: set the candidate back to running if the device has one."""
         ...
 
     async def read(self) -> Observed:
         """Read managed nodes of running with their state, and active alarms, in one ``get``."""
-        ...
-
-    async def read_candidate(self) -> Tree:
-        """Read managed nodes of the candidate."""
         ...
 
     async def edit(self, edits: Sequence[Edit]) -> None:
@@ -139,12 +135,16 @@ class DeviceSession(Protocol):
         ...
 
     async def commit(self, check: Check | None = None) -> None:
-        """Send a plain commit; does nothing on devices without a candidate.
+        """Let edits take effect that have not; on a NETCONF device without a candidate they took effect at once.
 
         Args:
             check: Called before each further request of the commit; if it raises, the commit ends there.
         """
         ...
+
+
+class ConfirmedCommit(Protocol):
+    """A session with commits that the device takes back by itself unless they are confirmed in time."""
 
     async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
         """Send a confirmed commit with ``persist``, or one that follows up the pending one with the same token.
@@ -164,8 +164,21 @@ class DeviceSession(Protocol):
         """Cancel the pending confirmed commit with this token."""
         ...
 
-    async def copy_to_startup(self) -> None:
-        """Copy running to startup, if the device has one."""
+
+class Locks(Protocol):
+    """A session by which others are locked out, and whose id tells them by whom."""
+
+    @property
+    def session_id(self) -> str:
+        """The NETCONF session id from the device's hello."""
+        ...
+
+    async def lock(self) -> None:
+        """Lock the candidate (and running where it is writable and the device permits both), or running alone."""
+        ...
+
+    async def unlock(self) -> None:
+        """Release what ``lock`` took."""
         ...
 
     async def kill(self, session_id: str) -> None:
@@ -174,6 +187,22 @@ class DeviceSession(Protocol):
 
     async def abandon(self) -> None:
         """Close the transport at once, without close-session: the device then discards edits and unlocks by itself."""
+        ...
+
+
+class Candidate(Protocol):
+    """A session to a device that may keep edits which are not committed yet."""
+
+    async def read_candidate(self) -> Tree:
+        """Read managed nodes of the candidate, or of running on a device without one."""
+        ...
+
+
+class Startup(Protocol):
+    """A session to a device that may start with another configuration than the one it runs."""
+
+    async def copy_to_startup(self) -> None:
+        """Copy running to startup."""
         ...
 
 
@@ -211,6 +240,28 @@ class ManagedElements(Protocol):
         ...
 
 
+def confirmed_commit(session: DeviceSession) -> ConfirmedCommit:
+    """The session, which has to have confirmed commits.
+
+    Raises:
+        DeviceRefusedError: Its kind has none.
+    """
+    if not _offers(session, "commit_confirmed", "confirm", "cancel"):
+        raise DeviceRefusedError("the device has no confirmed commit", tag="invalid-value")
+    return cast("ConfirmedCommit", session)
+
+
+def locks(session: DeviceSession) -> Locks | None:
+    """The session, if it can lock others out."""
+    return cast("Locks", session) if _offers(session, "session_id", "lock", "unlock", "kill", "abandon") else None
+
+
+def startup(session: DeviceSession) -> Startup | None:
+    """The session, if its device has a startup configuration."""
+    offers = session.capabilities.startup and _offers(session, "copy_to_startup")
+    return cast("Startup", session) if offers else None
+
+
 def equipped(session: DeviceSession) -> Equipped | None:
     """The session, if it tells of equipment and operates on it."""
     return cast("Equipped", session) if _offers(session, "equipment", "operate") else None
@@ -229,6 +280,19 @@ def managed_elements(session: DeviceSession) -> ManagedElements | None:
 def _offers(session: DeviceSession, *methods: str) -> bool:
     """Whether a session has methods, also one that stands before another session and passes on what it asks for."""
     return all(hasattr(session, method) for method in methods)
+
+
+def session_id(session: DeviceSession) -> str:
+    """See ``Locks.session_id``; empty where sessions can't be told apart."""
+    known = locks(session)
+    return "" if known is None else known.session_id
+
+
+async def read_candidate(session: DeviceSession) -> Tree:
+    """See ``Candidate.read_candidate``; running where a session begins without any edits."""
+    if _offers(session, "read_candidate"):
+        return await cast("Candidate", session).read_candidate()
+    return (await session.read()).tree
 
 
 async def elements_beside(session: DeviceSession) -> tuple[Path, ...]:

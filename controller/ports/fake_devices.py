@@ -290,7 +290,7 @@ class FakeDevice:
         self.stalled: set[str] = set()
         self.dark: dict[str, str] = {}
         self.elements: tuple[str, ...] = ()
-        self.sessions_of: type[FakeSession] = FakeStationSession
+        self.sessions_of: type[FakeSession] = FakeEquippedSession if capabilities == ON_POOLS else FakeStationSession
         self.started: Callable[[str], None] = lambda pool: None
 
     @property
@@ -581,7 +581,7 @@ def _unlocked(spec: NodeSpec, leaves: Leaves) -> bool:
 
 
 class FakeSession:
-    """One session to a fake device, which offers what all kinds of devices do."""
+    """One session to a fake device, which offers what all kinds of devices do; those below it offer more."""
 
     def __init__(self, device: FakeDevice, clock: Clock) -> None:
         self._device = device
@@ -590,22 +590,9 @@ class FakeSession:
         self._hung = False
 
     @property
-    def session_id(self) -> str:
-        """See ``DeviceSession.session_id``."""
-        return self._id
-
-    @property
     def capabilities(self) -> Capabilities:
         """See ``DeviceSession.capabilities``."""
         return self._device.capabilities
-
-    async def lock(self) -> None:
-        """See ``DeviceSession.lock``."""
-        await self._do("lock", lambda: self._device.lock(self._id))
-
-    async def unlock(self) -> None:
-        """See ``DeviceSession.unlock``."""
-        await self._do("unlock", lambda: self._device.unlock(self._id))
 
     async def discard(self) -> None:
         """See ``DeviceSession.discard``."""
@@ -620,11 +607,6 @@ class FakeSession:
         await self._do("read", lambda: None)
         return self._device.observe()
 
-    async def read_candidate(self) -> Tree:
-        """See ``DeviceSession.read_candidate``."""
-        await self._do("read_candidate", lambda: None)
-        return dict(self._device.candidate if self._device.capabilities.candidate else self._device.observe().tree)
-
     async def edit(self, edits: Sequence[Edit]) -> None:
         """See ``DeviceSession.edit``."""
         await self._do("edit", lambda: self._device.edit(self._id, edits))
@@ -632,40 +614,6 @@ class FakeSession:
     async def commit(self, check: Check | None = None) -> None:
         """See ``DeviceSession.commit``."""
         await self._do("commit", lambda: self._device.commit(self._id))
-
-    async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - of the RPC
-        """See ``DeviceSession.commit_confirmed``."""
-        await self._do("commit_confirmed", lambda: self._device.commit_confirmed(self._id, persist, timeout, follow_up))
-
-    async def confirm(self, persist: str) -> None:
-        """See ``DeviceSession.confirm``."""
-        await self._do("confirm", lambda: self._device.confirm(self._id, persist))
-
-    async def cancel(self, persist: str) -> None:
-        """See ``DeviceSession.cancel``."""
-        await self._do("cancel", lambda: self._device.cancel(self._id, persist))
-
-    async def copy_to_startup(self) -> None:
-        """See ``DeviceSession.copy_to_startup``."""
-
-        def act() -> None:
-            self._device.startup = self._device.running
-
-        await self._do("copy_to_startup", act)
-
-    async def kill(self, session_id: str) -> None:
-        """See ``DeviceSession.kill``."""
-
-        def act() -> None:
-            if session_id == self._id or session_id not in self._device.sessions:
-                raise DeviceRefusedError(f"invalid-value: there is no other session {session_id}")
-            self._device.end(session_id)
-
-        await self._do("kill", act)
-
-    async def abandon(self) -> None:
-        """See ``DeviceSession.abandon``."""
-        self._device.end(self._id)
 
     def leave(self) -> None:
         """End the session, unless it hangs: then the device does not notice that we are gone."""
@@ -709,28 +657,88 @@ class FakeSession:
         return None
 
 
-class FakeStationSession(FakeSession):
-    """One session to a fake station, which has managed elements, equipment and measurements besides."""
-
-    async def elements_beside(self) -> tuple[Path, ...]:
-        """See ``ManagedElements.elements_beside``."""
-        return self._device.elements_beside
+class FakeEquippedSession(FakeSession):
+    """One session to a fake function or pool, which has equipment besides."""
 
     async def equipment(self) -> Equipment:
         """See ``Equipped.equipment``."""
         await self._do("equipment", lambda: None)
         return self._device.equipment.read()
 
-    async def measurements(self) -> tuple[Period, ...]:
-        """See ``Measuring.measurements``."""
-        await self._do("measurements", lambda: None)
-        return self._device.equipment.periods
-
     async def operate(self, operation: Operation) -> str:
         """See ``Equipped.operate``."""
         said: list[str] = []
         await self._do("operate", lambda: said.append(self._device.operate(operation)))
         return said[0] if said else ""
+
+
+class FakeGuardedSession(FakeSession):
+    """One session to a fake router, which has confirmed commits and a startup configuration besides."""
+
+    async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - of the RPC
+        """See ``ConfirmedCommit.commit_confirmed``."""
+        await self._do("commit_confirmed", lambda: self._device.commit_confirmed(self._id, persist, timeout, follow_up))
+
+    async def confirm(self, persist: str) -> None:
+        """See ``ConfirmedCommit.confirm``."""
+        await self._do("confirm", lambda: self._device.confirm(self._id, persist))
+
+    async def cancel(self, persist: str) -> None:
+        """See ``ConfirmedCommit.cancel``."""
+        await self._do("cancel", lambda: self._device.cancel(self._id, persist))
+
+    async def copy_to_startup(self) -> None:
+        """See ``Startup.copy_to_startup``."""
+
+        def act() -> None:
+            self._device.startup = self._device.running
+
+        await self._do("copy_to_startup", act)
+
+
+class FakeStationSession(FakeEquippedSession, FakeGuardedSession):
+    """One session to a fake station, which offers all that a kind may."""
+
+    @property
+    def session_id(self) -> str:
+        """See ``Locks.session_id``."""
+        return self._id
+
+    async def lock(self) -> None:
+        """See ``Locks.lock``."""
+        await self._do("lock", lambda: self._device.lock(self._id))
+
+    async def unlock(self) -> None:
+        """See ``Locks.unlock``."""
+        await self._do("unlock", lambda: self._device.unlock(self._id))
+
+    async def kill(self, session_id: str) -> None:
+        """See ``Locks.kill``."""
+
+        def act() -> None:
+            if session_id == self._id or session_id not in self._device.sessions:
+                raise DeviceRefusedError(f"invalid-value: there is no other session {session_id}")
+            self._device.end(session_id)
+
+        await self._do("kill", act)
+
+    async def abandon(self) -> None:
+        """See ``Locks.abandon``."""
+        self._device.end(self._id)
+
+    async def read_candidate(self) -> Tree:
+        """See ``Candidate.read_candidate``."""
+        await self._do("read_candidate", lambda: None)
+        return dict(self._device.candidate if self._device.capabilities.candidate else self._device.observe().tree)
+
+    async def elements_beside(self) -> tuple[Path, ...]:
+        """See ``ManagedElements.elements_beside``."""
+        return self._device.elements_beside
+
+    async def measurements(self) -> tuple[Period, ...]:
+        """See ``Measuring.measurements``."""
+        await self._do("measurements", lambda: None)
+        return self._device.equipment.periods
 
 
 class FakeFiles:
@@ -782,7 +790,7 @@ class FakeDevices:
     def add(
         self, station: str, profiles: tuple[str, ...] | NodeSpec, tree: Tree, capabilities: Capabilities = SAFE
     ) -> FakeDevice:
-        """Add a station with the configuration ``tree``."""
+        """Add a device with the configuration ``tree``: a station, or ``ON_POOLS``."""
         root = profiles if isinstance(profiles, NodeSpec) else root_spec(profiles)
         device = FakeDevice(station, root, tree, capabilities, self._clock)
         device.equipment.notify = partial(self.notify, station)

@@ -30,7 +30,6 @@ from controller.models.plan import Edit, Op
 from controller.nrm.codec import encode_edit, read_filter
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import child
-from controller.ports.devices import DeviceSession
 from controller.ports.secrets import FakeSecrets
 from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings, anywhere
@@ -46,7 +45,7 @@ _CELLS = 6
 _PLMNS = ("06", "10", "15", "17")
 _ROOT = root_spec(_PROFILES)
 
-Work = Callable[[DeviceSession, str, str], Awaitable[None]]
+Work = Callable[[NetconfSession, str, str], Awaitable[None]]
 
 
 # ------------------------------------------------------------------------- stations
@@ -102,15 +101,14 @@ def relabel(station: str) -> tuple[etree._Element, list[str]]:
 # --------------------------------------------------------------------------- clients
 
 
-async def get_edit_commit(session: DeviceSession, station: str, name: str) -> None:
+async def get_edit_commit(session: NetconfSession, station: str, name: str) -> None:
     """What is compared: as with stock ncclient, the reply is parsed and not decoded."""
-    assert isinstance(session, NetconfSession)
     await session._data(len, *read_filter(session._root, station))
     await session.edit(change(station, name))
     await session.commit()
 
 
-async def safe_transaction(session: DeviceSession, station: str, name: str) -> None:
+async def safe_transaction(session: NetconfSession, station: str, name: str) -> None:
     """What a job does on its device."""
     await session.lock()
     await session.discard()
@@ -123,7 +121,7 @@ async def safe_transaction(session: DeviceSession, station: str, name: str) -> N
     await session.unlock()
 
 
-async def fill(session: DeviceSession, station: str, _name: str) -> None:
+async def fill(session: NetconfSession, station: str, _name: str) -> None:
     """Give the station something to report."""
     if len((await session.read()).tree) < _CELLS:
         await session.edit(list(content(station)))
@@ -151,7 +149,7 @@ async def everywhere(
 
     async def one(endpoint: dict[str, Any]) -> None:
         target = target_of(endpoint, tls=tls)
-        async with turns, devices.session(target) as session:
+        async with turns, devices.stations.session(target) as session:
             await work(session, target.device, name)
 
     await asyncio.gather(*(one(endpoint) for endpoint in endpoints))

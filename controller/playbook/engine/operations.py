@@ -26,7 +26,7 @@ from controller.models.errors import (
 from controller.models.run import JournalStep, Outcome
 from controller.nrm.equipment import event_of
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceSession, Observed, equipped
+from controller.ports.devices import Devices, DeviceSession, Observed, equipped, session_id
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.transaction.lock import Lock
 from controller.runs.transaction.patience import Patience
@@ -207,7 +207,9 @@ class _Operating:
         Under the lock where nobody may be in the middle of a change.
         """
         exclusive = self._operation.kind.exclusive
-        await self._record.write(JournalStep.OPENED, phase=self._index, session=session.session_id if exclusive else "")
+        await self._record.write(
+            JournalStep.OPENED, phase=self._index, session=session_id(session) if exclusive else ""
+        )
         if exclusive:
             self._left_lock = True
             await self._lock.take(session)

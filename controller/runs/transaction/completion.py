@@ -17,7 +17,7 @@ from controller.nrm.containers import made_by, sparing
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, Path, within_root
 from controller.ports.clock import Clock
-from controller.ports.devices import DeviceSession
+from controller.ports.devices import DeviceSession, confirmed_commit, startup
 from controller.runs.transaction import checks
 from controller.runs.transaction.effects import Effects, effects, unfinished, vanished
 from controller.runs.transaction.record import Record
@@ -81,7 +81,7 @@ class Completion:
         for _ in range(_ASKS):
             await self._record.check()
             try:
-                await session.confirm(mark.persist)
+                await confirmed_commit(session).confirm(mark.persist)
                 said_ok = True
             except DeviceRefusedError as refused:
                 log.debug("transaction.confirm_refused", station=self._change.station, reason=refused.message)
@@ -104,11 +104,13 @@ class Completion:
         if gone and self.whole.after_holds(seen.tree):
             return replace(self.success(Outcome.DIVERGED, gone), applied=False, beyond=True)
         if self.whole.after_holds(seen.tree):
+            # Also where there is nothing to copy: only the worker that still has the device reports a success.
             await self._record.check()
-            try:
-                await session.copy_to_startup()
-            except DeviceRefusedError as error:
-                return self.success(Outcome.SUCCEEDED, f"not kept over a restart: {error.message}")
+            if (kept := startup(session)) is not None:
+                try:
+                    await kept.copy_to_startup()
+                except DeviceRefusedError as error:
+                    return self.success(Outcome.SUCCEEDED, f"not kept over a restart: {error.message}")
             remarks = filter(None, (self.unguarded, checks.remark(self._change, seen)))
             return self.success(Outcome.SUCCEEDED, "; ".join(remarks))
         if self.whole.before_holds(seen.tree):
@@ -168,7 +170,7 @@ class Completion:
             await self._record.check()
             busy: DeviceBusyError | None = None
             try:
-                await session.cancel(mark.persist)
+                await confirmed_commit(session).cancel(mark.persist)
             except DeviceRefusedError as error:
                 # Nothing is pending: it never was, it reverted, or it was confirmed.
                 log.info("transaction.cancel_refused", station=self._change.station, reason=error.message)

@@ -16,7 +16,7 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.containers import made_by, sparing
 from controller.nrm.profiles import root_spec
 from controller.ports.clock import Clock
-from controller.ports.devices import DeviceSession
+from controller.ports.devices import DeviceSession, Locks, locks, read_candidate, session_id
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.transaction.probe import cancel_probe
 from controller.runs.transaction.record import Record
@@ -28,7 +28,7 @@ _NOBODY = "0"
 
 
 class Lock:
-    """The lock of the session in which a transaction or operation works.
+    """The lock of the session in which a transaction or operation works; the lease alone where sessions have no locks.
 
     Args:
         target: The device.
@@ -38,7 +38,7 @@ class Lock:
         change: What is edited there; None where nothing is.
 
     Attributes:
-        taken: Whether the session has it.
+        taken: Whether the session has it, or there is none to take.
         rival: Session that kept us out when we had no lock; killed at the next beginning if it is ours.
         foreign: Why the job goes on without the lock, if the candidate holds edits of somebody else; they stay there.
     """
@@ -64,7 +64,8 @@ class Lock:
         Some devices then deny all locks, and name no session. The token still ends the commit.
         """
         self.taken, self.foreign = False, ""
-        await self._kill_ours(session, self.rival)
+        if (known := locks(session)) is not None:
+            await self._kill_ours(known, self.rival)
         self.taken = await self._taken(session, token_is_enough=True)
 
     async def take(self, session: DeviceSession) -> None:
@@ -79,16 +80,26 @@ class Lock:
 
     async def leave(self, session: DeviceSession) -> None:
         """Unlock; if the device refuses even that, close the session. Nothing of ours is left in the candidate."""
-        if self.foreign:
+        known = locks(session)
+        if known is None or self.foreign:
             return
         try:
-            await (session.unlock() if self.taken else session.discard())
+            await (known.unlock() if self.taken else session.discard())
         except DeviceRefusedError as error:
             log.info("transaction.unlock_refused", station=self._station, reason=error.message)
-            await session.abandon()
+            await known.abandon()
 
     async def _taken(self, session: DeviceSession, *, token_is_enough: bool) -> bool:
-        """Lock, and kill only sessions that our own record names. False: the job goes on without the lock.
+        """Lock if the session can. False: the job goes on without the lock."""
+        known = locks(session)
+        if known is not None and not await self._locked(session, known, token_is_enough=token_is_enough):
+            return False
+        self._met.clear()
+        await self._record.write(JournalStep.LOCKED, session=session_id(session))
+        return True
+
+    async def _locked(self, session: DeviceSession, known: Locks, *, token_is_enough: bool) -> bool:
+        """Lock, and kill only sessions that our own record names. False: the token is enough, and there is no lock.
 
         Attempts become less frequent: some servers run their timers only while nobody talks to them.
         """
@@ -96,24 +107,22 @@ class Lock:
         pause = 0.1
         while True:
             try:
-                await session.lock()
-                break
+                await known.lock()
             except DeviceBusyError as busy:
                 self._met.setdefault(busy.holder, self._clock.now())
                 left = isinstance(busy, UncommittedEditsError)
                 ours = left and await self._left_by_us(session)
-                if not ours and busy.holder == _NOBODY and token_is_enough and await self._has_token(session):
+                if not ours and busy.holder == _NOBODY and token_is_enough and await self._has_token(session, known):
                     log.warning("transaction.not_locked", station=self._station, reason=busy.message)
                     self.foreign = busy.message if left else ""
                     return False
                 if self._clock.monotonic() > end:
                     raise await self._with_holder(busy) from None
-                await (session.discard() if ours else self._kill_ours(session, busy.holder))
+                await (session.discard() if ours else self._kill_ours(known, busy.holder))
+            else:
+                return True
             await self._clock.sleep(pause * (1 + random.random()))  # noqa: S311 - jitter
             pause = min(1.6, pause * 2)
-        self._met.clear()
-        await self._record.write(JournalStep.LOCKED, session=session.session_id)
-        return True
 
     async def _with_holder(self, busy: DeviceBusyError) -> DeviceBusyError:
         """The refusal, with who holds the lock and since when, as far as that is known (RFC 6241 §7.5)."""
@@ -124,24 +133,24 @@ class Lock:
         held = f"NETCONF session {busy.holder}, which is {whose}, holds the lock {since}"
         return DeviceBusyError(f"{busy.message}; {held}", busy.holder)
 
-    async def _kill_ours(self, session: DeviceSession, holder: str) -> None:
+    async def _kill_ours(self, known: Locks, holder: str) -> None:
         """Kill the session that holds the lock if our own record names it; one that refuses is tried again later."""
-        if holder in (_NOBODY, session.session_id) or not await self._record.ours(holder):
+        if holder in (_NOBODY, known.session_id) or not await self._record.ours(holder):
             return
         await self._record.check()
         try:
-            await session.kill(holder)
+            await known.kill(holder)
         except DeviceRefusedError as gone:
             log.info("transaction.kill_refused", station=self._station, reason=gone.message)
 
-    async def _has_token(self, session: DeviceSession) -> bool:
+    async def _has_token(self, session: DeviceSession, known: Locks) -> bool:
         """Whether a confirmed commit of the change may be pending under our token; a probe's commit is cancelled."""
         mark = self._record.mark
         if mark is None:
             try:
                 await cancel_probe(session, self._record)
             except DeviceBusyError as busy:
-                await self._kill_ours(session, busy.holder)
+                await self._kill_ours(known, busy.holder)
         return mark is not None and bool(mark.persist)
 
     async def _left_by_us(self, session: DeviceSession) -> bool:
@@ -155,7 +164,7 @@ class Lock:
         edited += [earlier] if earlier is not None else []
         if not edited:
             return False
-        seen, candidate = await session.read(), await session.read_candidate()
+        seen, candidate = await session.read(), await read_candidate(session)
         for change, phase in edited:
             made = made_by(change)
             for edits in _in_a_row(change.phases[: phase + 1]):

@@ -23,7 +23,7 @@ from controller.models.behaviour import UNTRUSTED, Behaviour, FollowUp, Server
 from controller.models.errors import DeviceRefusedError
 from controller.models.run import JournalStep
 from controller.ports.clock import Clock
-from controller.ports.devices import Capabilities, DeviceSession, Observed
+from controller.ports.devices import Capabilities, ConfirmedCommit, DeviceSession, Observed, confirmed_commit
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.transaction.record import Record
 
@@ -79,7 +79,7 @@ async def cancel_probe(session: DeviceSession, record: Record) -> None:
         return
     await record.check()
     try:
-        await session.cancel(begun.persist)
+        await confirmed_commit(session).cancel(begun.persist)
     except DeviceRefusedError as refused:
         log.info("transaction.probe_not_cancelled", reason=refused.message)
 
@@ -262,15 +262,16 @@ class Probe:
         await self._record.check()
         sent = self._clock.monotonic()
         try:
-            await session.commit_confirmed(token, timer)
+            guarded = confirmed_commit(session)
+            await guarded.commit_confirmed(token, timer)
         except DeviceRefusedError as refused:
             return Behaviour(follow_up=None, cancels=False, reason=refused.message)
         answered = self._clock.monotonic()
-        follow_up, reason = await self._follow_up(session, token, timer)
+        follow_up, reason = await self._follow_up(guarded, token, timer)
         in_time = self._clock.monotonic() < sent + timer
         await self._record.check()
         try:
-            await session.cancel(token)
+            await guarded.cancel(token)
         except DeviceRefusedError as refused:
             # An accepted follow-up has set the timer again.
             began = sent if follow_up is None else answered
@@ -282,13 +283,13 @@ class Probe:
             found = Behaviour(follow_up=follow_up, reason=reason)
         return found if in_time else None
 
-    async def _follow_up(self, session: DeviceSession, token: str, timer: int) -> tuple[FollowUp | None, str]:
+    async def _follow_up(self, guarded: ConfirmedCommit, token: str, timer: int) -> tuple[FollowUp | None, str]:
         """The form that the server accepts; or None, with its answer to the last one."""
         said = ""
         for form in FollowUp:
             await self._record.check()
             try:
-                await session.commit_confirmed(token, timer, form)
+                await guarded.commit_confirmed(token, timer, form)
             except DeviceRefusedError as refused:
                 said = refused.message
             else:

@@ -35,7 +35,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.schema import lasting
 from controller.nrm.tree import Tree, child
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceSession, Observed
+from controller.ports.devices import Devices, DeviceSession, Observed, confirmed_commit, read_candidate, session_id
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.poller import Poller
 from controller.runs.transaction import checks
@@ -160,7 +160,7 @@ class Transaction:
 
     async def _work(self, session: DeviceSession) -> JobResult:
         mark = self._record.mark
-        await self._record.write(JournalStep.OPENED, session=session.session_id)
+        await self._record.write(JournalStep.OPENED, session=session_id(session))
         await self._lock.begin(session)
         if self._lock.foreign and mark is not None:
             return await self._completion.withdraw(session, mark, self._lock.foreign)
@@ -303,10 +303,11 @@ class Transaction:
     async def _send(self, session: DeviceSession, index: int, persist: str, deadline: datetime | None) -> None:
         """Edit and commit one phase. Without a candidate the edit itself takes effect."""
         edits = self._change.phases[index].edits
+        guarded = None if deadline is None else confirmed_commit(session)
         await self._record.write(JournalStep.EDITING if deadline else JournalStep.COMMITTING, phase=index)
         await self._record.check()
         await session.edit([*edits, *self._generation] if index == 0 else edits)
-        if deadline is None:
+        if deadline is None or guarded is None:
             await self._record.check()
             await session.commit(self._record.check)
             return
@@ -314,7 +315,7 @@ class Transaction:
         await self._record.check()
         # One deadline for all phases. If the wall clock is set back, the timer is still never extended.
         left = math.ceil(self._left(deadline))
-        await session.commit_confirmed(persist, max(1, left), self._behaviour.follow_up if index else None)
+        await guarded.commit_confirmed(persist, max(1, left), self._behaviour.follow_up if index else None)
 
     def _left(self, deadline: datetime) -> float:
         """Seconds until the deadline, at most the initial time."""
@@ -441,7 +442,7 @@ class Transaction:
 
     async def _check_candidate(self, session: DeviceSession, running: Tree) -> None:
         """A confirming commit commits all of the candidate, including edits of others."""
-        if await session.read_candidate() != running:
+        if await read_candidate(session) != running:
             raise SessionLostError("The candidate could not be brought back to running.")
 
     async def _follow(self, session: DeviceSession, *, new: bool, old: bool) -> JobResult | None:

@@ -10,9 +10,10 @@ from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation, OperationKind
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, HostKeyError, SessionLostError
 from controller.nrm.tree import Tree
-from controller.ports.devices import DeviceSession, Equipped, equipped
+from controller.ports.devices import DeviceSession
 from tests.contract.devices.conftest import Station
 from tests.integration.device.edits import cell, cell_path, function, function_path, rename
+from tests.support.sessions import StationSession, to_station
 
 
 async def tree(session: DeviceSession) -> Tree:
@@ -23,7 +24,7 @@ async def name_of(session: DeviceSession, station: Station) -> object:
     return (await tree(session)).get(function_path(station.target.device), {}).get("eNBName")
 
 
-async def commit(session: DeviceSession, station: Station, persist: str, timeout: int = 60) -> None:
+async def commit(session: StationSession, station: Station, persist: str, timeout: int = 60) -> None:
     """Lock, edit and commit, until confirmed."""
     await session.lock()
     await session.discard()
@@ -32,14 +33,14 @@ async def commit(session: DeviceSession, station: Station, persist: str, timeout
 
 
 async def test_a_safe_commit_is_offered_and_ids_differ(station: Station) -> None:
-    async with station.devices.session(station.target) as one, station.others.session(station.target) as other:
+    async with to_station(station.devices, station.target) as one, to_station(station.others, station.target) as other:
         assert one.capabilities.safe_commit
         assert one.session_id != other.session_id
 
 
 async def test_a_second_confirm_is_refused_after_the_first_counted(station: Station) -> None:
     """What tells a confirm that counted from one that was answered ok and forgotten."""
-    async with station.devices.session(station.target) as session:
+    async with to_station(station.devices, station.target) as session:
         await commit(session, station, "once")
         await session.confirm("once")
         with pytest.raises(DeviceRefusedError):
@@ -51,7 +52,7 @@ async def test_a_second_confirm_is_refused_after_the_first_counted(station: Stat
 
 
 async def test_a_follow_up_goes_on_and_a_cancel_goes_all_the_way_back(station: Station) -> None:
-    async with station.devices.session(station.target) as session:
+    async with to_station(station.devices, station.target) as session:
         before = await tree(session)
         await commit(session, station, "both")
         await session.edit([rename(station.target.device, "first", "second")])
@@ -65,10 +66,10 @@ async def test_a_follow_up_goes_on_and_a_cancel_goes_all_the_way_back(station: S
 
 
 async def test_a_token_outlives_its_session(station: Station) -> None:
-    async with station.devices.session(station.target) as session:
+    async with to_station(station.devices, station.target) as session:
         await commit(session, station, "kept")
         await session.abandon()
-    async with station.others.session(station.target) as session:
+    async with to_station(station.others, station.target) as session:
         assert await name_of(session, station) == "first"
         await session.discard()
         assert await session.read_candidate() == await tree(session)
@@ -79,7 +80,7 @@ async def test_a_token_outlives_its_session(station: Station) -> None:
 
 
 async def test_an_abandoned_session_leaves_neither_edits_nor_locks(station: Station) -> None:
-    async with station.devices.session(station.target) as session:
+    async with to_station(station.devices, station.target) as session:
         await session.lock()
         untouched = await session.read_candidate()
         await session.edit(function(station.target.device))
@@ -87,7 +88,7 @@ async def test_an_abandoned_session_leaves_neither_edits_nor_locks(station: Stat
         with pytest.raises(SessionLostError):
             await session.read()
     await station.wait(0.3)
-    async with station.others.session(station.target) as session:
+    async with to_station(station.others, station.target) as session:
         await session.lock()
         await session.discard()
         assert await session.read_candidate() == untouched
@@ -95,7 +96,7 @@ async def test_an_abandoned_session_leaves_neither_edits_nor_locks(station: Stat
 
 
 async def test_the_timer_reverts(station: Station) -> None:
-    async with station.devices.session(station.target) as session:
+    async with to_station(station.devices, station.target) as session:
         before = await tree(session)
         await commit(session, station, "late", timeout=2)
         assert await tree(session) != before
@@ -109,7 +110,10 @@ async def test_the_timer_reverts(station: Station) -> None:
 
 
 async def test_a_lock_is_denied_by_name_and_freed_by_kill(station: Station) -> None:
-    async with station.devices.session(station.target) as session, station.others.session(station.target) as other:
+    async with (
+        to_station(station.devices, station.target) as session,
+        to_station(station.others, station.target) as other,
+    ):
         await other.lock()
         with pytest.raises(DeviceBusyError) as denied:
             await session.lock()
@@ -126,7 +130,7 @@ async def test_a_lock_is_denied_by_name_and_freed_by_kill(station: Station) -> N
 
 
 async def test_the_wrong_token_neither_confirms_nor_cancels(station: Station) -> None:
-    async with station.devices.session(station.target) as session:
+    async with to_station(station.devices, station.target) as session:
         await commit(session, station, "right")
         for attempt in (session.confirm, session.cancel):
             with pytest.raises(DeviceRefusedError):
@@ -137,7 +141,7 @@ async def test_the_wrong_token_neither_confirms_nor_cancels(station: Station) ->
 
 
 async def test_a_refused_edit_leaves_running_alone_and_discards(station: Station) -> None:
-    async with station.devices.session(station.target) as session:
+    async with to_station(station.devices, station.target) as session:
         before = await tree(session)
         await session.lock()
         await session.edit(function(station.target.device))
@@ -149,7 +153,7 @@ async def test_a_refused_edit_leaves_running_alone_and_discards(station: Station
 
 
 async def test_values_read_back_as_they_were_sent(station: Station) -> None:
-    async with station.devices.session(station.target) as session:
+    async with to_station(station.devices, station.target) as session:
         await commit(session, station, "read")
         seen = (await tree(session))[cell_path(station.target.device)]
         assert (seen["tac"], seen["pci"]) == ("16013", "315")
@@ -172,26 +176,17 @@ async def test_another_host_key_is_refused(station: Station) -> None:
             raise AssertionError
 
 
-def offered(session: DeviceSession) -> Equipped:
-    """The session, which has to offer equipment."""
-    known = equipped(session)
-    assert known is not None
-    return known
-
-
 async def test_operations_show_in_what_the_station_says_of_itself(station: Station) -> None:
     if station.kind == "netconfd":
-        async with station.devices.session(station.target) as session:
-            known = offered(session)
-            assert await known.equipment() == Equipment(), "it has no such modules"
+        async with to_station(station.devices, station.target) as session:
+            assert await session.equipment() == Equipment(), "it has no such modules"
             with pytest.raises(DeviceRefusedError):
-                await known.operate(Operation(kind=OperationKind.RELOAD_LICENCE, seconds=60))
+                await session.operate(Operation(kind=OperationKind.RELOAD_LICENCE, seconds=60))
         return
-    async with station.devices.session(station.target) as session:
-        known = offered(session)
-        before = await known.equipment()
+    async with to_station(station.devices, station.target) as session:
+        before = await session.equipment()
         assert before.running is not None
         assert before.restarted is not None
-        assert await known.operate(Operation(kind=OperationKind.ACTIVATE, subject="slot-b", seconds=60)) != ""
+        assert await session.operate(Operation(kind=OperationKind.ACTIVATE, subject="slot-b", seconds=60)) != ""
         with pytest.raises(DeviceRefusedError):
-            await known.operate(Operation(kind=OperationKind.RESET_UNIT, subject="ru-9", seconds=60))
+            await session.operate(Operation(kind=OperationKind.RESET_UNIT, subject="ru-9", seconds=60))

@@ -16,6 +16,7 @@ from controller.nrm.tree import Tree
 from controller.runs.transaction.effects import unfinished
 from tests.support.frr import Frr, frr
 from tests.support.secrets import LocalSecrets
+from tests.support.sessions import to_router
 
 pytestmark = [
     pytest.mark.needs("/usr/lib/frr/zebra", "sshd", "unshare"),
@@ -60,7 +61,7 @@ async def devices() -> AsyncIterator[AllDevices]:
 
 async def test_tenants_come_and_go_and_are_saved(router: Frr, devices: AllDevices) -> None:
     router.type("ip route 192.0.2.0/24 Null0 250")
-    async with devices.session(router.target(NAME)) as session:
+    async with to_router(devices, router.target(NAME)) as session:
         bare = (await session.read()).tree
         assert set(bare) - set(ROOT) == {f"/Router[{NAME}]/Route[192.0.2.0%2F24,Null0]"}
         await session.edit(creates(ANDES, CONDOR))

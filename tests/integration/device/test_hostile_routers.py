@@ -20,6 +20,7 @@ from controller.models.errors import AuthenticationError, DeviceRefusedError, Se
 from controller.models.plan import Edit, Op
 from controller.ports.targets.cli import CliTarget
 from tests.support.secrets import LocalSecrets
+from tests.support.sessions import to_router
 
 Process = asyncssh.SSHServerProcess[str]
 #: What a router says to a line; None for what routers say.
@@ -195,7 +196,7 @@ async def test_a_question_before_saving_is_answered_with_no(devices: AllDevices)
             return ""
         return None
 
-    async with router(careful) as target, devices.session(target) as session:
+    async with router(careful) as target, to_router(devices, target) as session:
         with pytest.raises(DeviceRefusedError, match="asks before it saves: Overwrite"):
             await session.copy_to_startup()
         assert (await session.read()).tree
@@ -334,7 +335,6 @@ async def test_secrets_are_neither_logged_nor_kept(
             try:
                 async with devices.session(replace(target, enable_credential="enable")) as session:
                     await session.read()
-                    await session.abandon()
             except AuthenticationError:
                 assert password == "wr0ng-secret"
     assert len(logging.getLogger("netmiko").filters) == filters

@@ -21,6 +21,7 @@ from simulators.netconf.framing import encode
 from tests.integration.device.edits import element_path, function, function_path, managed_element, rename
 from tests.support.netconfd import Netconfd
 from tests.support.secrets import LocalSecrets
+from tests.support.sessions import to_station
 from tests.unit.device.server import hello_of
 
 VALIDATE = f"<validate xmlns='{NETCONF}'><source><candidate/></source></validate>"
@@ -83,12 +84,12 @@ async def test_while_a_commit_is_pending_nobody_else_can_lock_but_anybody_can_ed
     netconfd_server: Netconfd, devices: AllDevices
 ) -> None:
     target = netconfd_server.target("V-3")
-    async with devices.session(target) as session:
+    async with to_station(devices, target) as session:
         await session.lock()
         await session.edit([managed_element("V-3")])
         await session.commit_confirmed("token-v3", 60)
         await session.abandon()
-    async with devices.session(target) as session:
+    async with to_station(devices, target) as session:
         with pytest.raises(DeviceBusyError, match="outstanding-confirmed-commit") as denied:
             await session.lock()
         assert denied.value.holder == "0"
@@ -104,7 +105,7 @@ async def test_a_candidate_that_somebody_edited_is_busy_and_named(
     netconfd_server: Netconfd, devices: AllDevices
 ) -> None:
     target, others = netconfd_server.target("V-6"), AllDevices(LocalSecrets())
-    async with others.session(target) as other, devices.session(target) as session:
+    async with others.session(target) as other, to_station(devices, target) as session:
         await other.edit([managed_element("V-6")])
         with pytest.raises(
             UncommittedEditsError, match=r"did not commit \(/ManagedElement\[V-6\]\): .*discard-changes"

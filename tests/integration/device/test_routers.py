@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from controller.models.facts import RouterFact, TransportFact
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_routing
 from controller.nrm.tree import Tree
+from controller.ports.devices import confirmed_commit
 from controller.ports.targets.cli import CliTarget
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
@@ -30,6 +32,7 @@ from simulators.routers.factory import Provisioning
 from simulators.routers.faults import RouterFault, RouterFaultKind
 from simulators.routers.router import Router, RouterSettings
 from tests.support.secrets import LocalSecrets
+from tests.support.sessions import to_router
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 NAME = "R-OLLANTA"
@@ -91,7 +94,7 @@ async def bring(devices: AllDevices, target: CliTarget, *transports: TransportFa
 
 
 async def test_a_tenant_is_typed_read_back_and_saved(devices: AllDevices, target: CliTarget, router: Router) -> None:
-    async with devices.session(target) as session:
+    async with to_router(devices, target) as session:
         assert not session.capabilities.safe_commit
         before = await session.read()
         assert before.unknown == ()
@@ -180,7 +183,7 @@ async def test_a_save_that_does_not_save_is_reported(
 ) -> None:
     await bring(devices, target, ANDES)
     router.faults.inject(RouterFault(kind))
-    async with devices.session(target) as session:
+    async with to_router(devices, target) as session:
         with pytest.raises(DeviceRefusedError, match="saved its configuration"):
             await session.copy_to_startup()
 
@@ -281,14 +284,17 @@ async def test_what_cuts_the_way_comes_back_by_a_reload(
         router.restart()
         router._up_again()
 
-    async with devices.session(target) as session:
-        await session.read()
-        await session.edit([CUTS[kind]])
-        waiting = asyncio.create_task(cut_off())
-        with pytest.raises(SessionLostError):
+    async def cut() -> None:
+        async with to_router(devices, target) as session:
+            await session.read()
+            await session.edit([CUTS[kind]])
             await session.commit_confirmed("minka-x-1", 60)
-        await asyncio.wait_for(waiting, 20)
-    async with devices.session(target) as session:
+
+    waiting = asyncio.create_task(cut_off())
+    with pytest.raises(SessionLostError):
+        await cut()
+    await asyncio.wait_for(waiting, 20)
+    async with to_router(devices, target) as session:
         assert DEFAULT in (await session.read()).tree
         assert router.running == before
         with pytest.raises(DeviceRefusedError, match="no reload of ours"):
@@ -303,7 +309,7 @@ def other_default() -> list[Edit]:
 async def test_a_confirm_cancels_the_reload_from_a_new_connection(
     devices: AllDevices, target: CliTarget, router: Router
 ) -> None:
-    async with devices.session(target) as session:
+    async with to_router(devices, target) as session:
         await session.read()
         await session.edit(other_default())
         await session.commit_confirmed("minka-x-1", 120)
@@ -315,14 +321,34 @@ async def test_a_confirm_cancels_the_reload_from_a_new_connection(
         with pytest.raises(DeviceRefusedError, match="no reload of ours"):
             await session.confirm("minka-x-1")
         await session.copy_to_startup()
-        await session.unlock()
     assert router.running == router.startup
     assert len(router.running.routes) == 2
 
 
+@pytest.mark.parametrize("ends", ["well", "aside", "lost"])
+async def test_a_reload_that_would_change_nothing_is_cancelled_as_the_session_ends_well(
+    devices: AllDevices, target: CliTarget, router: Router, ends: str
+) -> None:
+    """Whoever only looks aside cancels none, and nor does a transaction that goes on in another session."""
+    before = router.running
+    router.faults.inject(RouterFault(RouterFaultKind.REFUSE_LINE, command="ip route"))
+    lost = pytest.raises(ZeroDivisionError) if ends == "lost" else nullcontext()
+    with lost:
+        async with devices.aside(target) if ends == "aside" else devices.session(target) as session:
+            await session.read()
+            await session.edit(other_default())
+            with pytest.raises(DeviceRefusedError):
+                await confirmed_commit(session).commit_confirmed("minka-x-1", 120)
+            assert router.reload is not None
+            if ends == "lost":
+                raise ZeroDivisionError
+    assert (router.reload is None) is (ends == "well")
+    assert router.running == before
+
+
 async def test_a_cancel_goes_back_without_a_reload(devices: AllDevices, target: CliTarget, router: Router) -> None:
     before = router.running
-    async with devices.session(target) as session:
+    async with to_router(devices, target) as session:
         await session.read()
         await session.edit(other_default())
         await session.commit_confirmed("minka-x-1", 120)
@@ -336,7 +362,7 @@ async def test_a_cancel_goes_back_without_a_reload(devices: AllDevices, target: 
 
 async def test_nothing_is_timed_over_unsaved_changes(devices: AllDevices, target: CliTarget, router: Router) -> None:
     router.foreign_edit(["hostname LLAMA"])
-    async with devices.session(target) as session:
+    async with to_router(devices, target) as session:
         await session.read()
         await session.edit(other_default())
         with pytest.raises(DeviceRefusedError, match="unsaved changes"):

@@ -26,7 +26,7 @@ from controller.models.errors import (
     SessionLostError,
     UnreachableError,
 )
-from controller.ports.devices import Notification
+from controller.ports.devices import Notification, session_id
 from controller.ports.secrets import FakeSecrets
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
@@ -35,12 +35,13 @@ from simulators.ssh import Credentials
 from tests.integration.device.conftest import PASSWORD, fleet_of, target_in
 from tests.integration.device.edits import cell, function, function_path, rename
 from tests.support.secrets import LocalSecrets
+from tests.support.sessions import to_station
 from tests.support.waiting import until
 
 
 async def test_two_hundred_stations_at_once(devices: AllDevices) -> None:
     async def work(fleet: Fleet, station: str) -> object:
-        async with devices.session(target_in(fleet, station)) as session:
+        async with to_station(devices, target_in(fleet, station)) as session:
             await session.lock()
             await session.edit([*function(station), *cell(station)])
             await session.commit_confirmed("t", 60)
@@ -75,7 +76,7 @@ async def test_a_session_is_reused_and_has_one_caller_at_a_time(devices: AllDevi
 
     async def use() -> None:
         nonlocal inside
-        async with devices.session(target) as session:
+        async with to_station(devices, target) as session:
             inside += 1
             assert inside == 1
             ids.add(session.session_id)
@@ -88,17 +89,17 @@ async def test_a_session_is_reused_and_has_one_caller_at_a_time(devices: AllDevi
 
 async def test_a_station_whose_session_is_in_use_is_looked_at_aside(devices: AllDevices, fleet: Fleet) -> None:
     target = target_in(fleet, "S-0")
-    async with devices.session(target) as held:
+    async with to_station(devices, target) as held:
         await held.lock()
         async with asyncio.timeout(60), devices.aside(target) as beside:
-            assert beside.session_id != held.session_id
+            assert session_id(beside) != held.session_id
             assert (await beside.read()).tree == (await held.read()).tree
             assert devices.counts["in-use"] == 2
         assert devices.counts["in-use"] == 1
         await held.unlock()
         kept = held.session_id
     async with devices.aside(target) as warm:
-        assert warm.session_id == kept
+        assert session_id(warm) == kept
     assert devices.counts == {"in-use": 0, "idle": 1, "subscribed": 0}
 
 
@@ -107,16 +108,16 @@ async def test_a_session_that_failed_or_kept_a_lock_is_not_reused(devices: AllDe
     ids = []
 
     async def fail() -> None:
-        async with devices.session(target) as session:
+        async with to_station(devices, target) as session:
             ids.append(session.session_id)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    async with devices.session(target) as session:
+    async with to_station(devices, target) as session:
         ids.append(session.session_id)
         await session.lock()
-    async with devices.session(target) as session:
+    async with to_station(devices, target) as session:
         ids.append(session.session_id)
         await session.lock()
         await session.unlock()
@@ -125,13 +126,13 @@ async def test_a_session_that_failed_or_kept_a_lock_is_not_reused(devices: AllDe
 
 async def test_a_warm_session_that_died_meanwhile_is_replaced(devices: AllDevices, fleet: Fleet) -> None:
     target = target_in(fleet, "S-0")
-    async with devices.session(target) as session:
+    async with to_station(devices, target) as session:
         first = session.session_id
     _, known = devices.stations._idle["S-0"]
     for warm in list(fleet.stations["S-0"].server.sessions.values()):
         warm.drop()
     await until(lambda: not known.reusable)
-    async with devices.session(target) as session:
+    async with to_station(devices, target) as session:
         assert session.session_id != first
         await session.read()
 
@@ -186,7 +187,7 @@ async def test_an_answer_that_never_comes_whole_is_a_lost_session(
     fleet.stations["S-0"].faults.inject(Fault(kind, "commit"))
 
     async def commit() -> None:
-        async with impatient.session(target) as session:
+        async with to_station(impatient, target) as session:
             await session.commit_confirmed("t", 60)
 
     async with devices.session(target) as session:

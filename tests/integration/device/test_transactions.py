@@ -9,10 +9,11 @@ import pytest
 from controller.device import AllDevices
 from controller.models.behaviour import FollowUp
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
-from controller.ports.devices import DeviceSession
+from controller.ports.devices import DeviceSession, startup
 from tests.integration.device.conftest import Device
 from tests.integration.device.edits import cell, cell_path, function, function_path, rename
 from tests.support.secrets import LocalSecrets
+from tests.support.sessions import StationSession, to_station
 
 
 async def name_of(session: DeviceSession, station: str) -> object:
@@ -20,7 +21,7 @@ async def name_of(session: DeviceSession, station: str) -> object:
     return (await session.read()).tree.get(function_path(station), {}).get("eNBName")
 
 
-async def prepare(session: DeviceSession, station: str, persist: str, timeout: int = 60) -> None:
+async def prepare(session: StationSession, station: str, persist: str, timeout: int = 60) -> None:
     """Lock, discard, edit and commit, confirmed: the function and its cell, under the name ``first``."""
     await session.lock()
     await session.discard()
@@ -29,14 +30,14 @@ async def prepare(session: DeviceSession, station: str, persist: str, timeout: i
 
 
 async def test_both_offer_a_safe_commit(device: Device) -> None:
-    async with device.devices.session(device.target) as session:
+    async with to_station(device.devices, device.target) as session:
         assert session.capabilities.safe_commit
         assert int(session.session_id) > 0
 
 
 async def test_confirmed_commit_follow_up_and_confirm(device: Device) -> None:
     station = device.target.device
-    async with device.devices.session(device.target) as session:
+    async with to_station(device.devices, device.target) as session:
         assert cell_path(station) not in (await session.read()).tree
         await prepare(session, station, "token-1")
         seen = await session.read()
@@ -48,10 +49,10 @@ async def test_confirmed_commit_follow_up_and_confirm(device: Device) -> None:
         await session.confirm("token-1")
         assert await name_of(session, station) == "second"
         assert await session.read_candidate() == (await session.read()).tree
-        await session.copy_to_startup()
+        assert startup(session) is None
         await session.unlock()
     # Confirmed: no token is pending any more.
-    async with device.devices.session(device.target) as session:
+    async with to_station(device.devices, device.target) as session:
         with pytest.raises(DeviceRefusedError):
             await session.cancel("token-1")
         assert await name_of(session, station) == "second"
@@ -59,7 +60,7 @@ async def test_confirmed_commit_follow_up_and_confirm(device: Device) -> None:
 
 async def test_cancel_goes_back_to_before_the_first(device: Device) -> None:
     station = device.target.device
-    async with device.devices.session(device.target) as session:
+    async with to_station(device.devices, device.target) as session:
         before = (await session.read()).tree
         await prepare(session, station, "token-2")
         await session.edit([rename(station, "first", "second")])
@@ -71,7 +72,7 @@ async def test_cancel_goes_back_to_before_the_first(device: Device) -> None:
 
 async def test_the_timer_reverts_and_the_confirm_is_refused(device: Device) -> None:
     station = device.target.device
-    async with device.devices.session(device.target) as session:
+    async with to_station(device.devices, device.target) as session:
         await prepare(session, station, "token-3", timeout=3)
         assert await name_of(session, station) == "first"
         for _ in range(10):
@@ -88,10 +89,10 @@ async def test_the_timer_reverts_and_the_confirm_is_refused(device: Device) -> N
 @pytest.mark.parametrize("ending", ["confirm", "cancel"])
 async def test_another_session_ends_it_by_token(device: Device, ending: str) -> None:
     station = device.target.device
-    async with device.devices.session(device.target) as session:
+    async with to_station(device.devices, device.target) as session:
         await prepare(session, station, "token-4")
         await session.abandon()
-    async with device.devices.session(device.target) as session:
+    async with to_station(device.devices, device.target) as session:
         assert await name_of(session, station) == "first"
         if ending == "confirm":
             await session.confirm("token-4")
@@ -105,7 +106,7 @@ async def test_another_session_ends_it_by_token(device: Device, ending: str) -> 
 
 async def test_a_wrong_token_is_refused_and_changes_nothing(device: Device) -> None:
     station = device.target.device
-    async with device.devices.session(device.target) as session:
+    async with to_station(device.devices, device.target) as session:
         await prepare(session, station, "token-5")
         with pytest.raises(DeviceRefusedError):
             await session.confirm("another")
@@ -118,7 +119,7 @@ async def test_a_wrong_token_is_refused_and_changes_nothing(device: Device) -> N
 
 async def test_a_foreign_lock_is_busy_and_names_its_holder(device: Device) -> None:
     others = AllDevices(LocalSecrets())
-    async with device.devices.session(device.target) as session, others.session(device.target) as other:
+    async with to_station(device.devices, device.target) as session, to_station(others, device.target) as other:
         await other.lock()
         with pytest.raises(DeviceBusyError) as denied:
             await session.lock()
@@ -133,7 +134,7 @@ async def test_a_foreign_lock_is_busy_and_names_its_holder(device: Device) -> No
 
 async def test_what_the_device_refuses_is_named_and_leaves_no_trace(device: Device) -> None:
     station = device.target.device
-    async with device.devices.session(device.target) as session:
+    async with to_station(device.devices, device.target) as session:
         await session.lock()
         before = await session.read_candidate()
         await session.edit(function(station))

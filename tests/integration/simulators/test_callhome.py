@@ -37,6 +37,7 @@ from simulators.ssh import Credentials
 from tests.integration.device.edits import function
 from tests.integration.simulators.client import change_in
 from tests.support.ports import free_port, free_ports
+from tests.support.sessions import to_station
 from tests.support.waiting import until
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
@@ -86,13 +87,13 @@ async def test_a_transaction_on_a_station_that_called() -> None:
         at_home() as (devices, port),
         Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port)])) as fleet,
     ):
-        async with devices.session(target("S-0")) as session:
+        async with to_station(devices, target("S-0")) as session:
             await session.lock()
             await session.edit(list(function("S-0")))
             await session.commit()
             await session.unlock()
             first = session.session_id
-        async with devices.session(target("S-0")) as session:
+        async with to_station(devices, target("S-0")) as session:
             assert session.session_id == first
         assert fleet.stations["S-0"].revision == 1
 
@@ -102,12 +103,12 @@ async def test_a_station_calls_again_after_a_restart() -> None:
         at_home() as (devices, port),
         Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port, 0.1)])) as fleet,
     ):
-        async with devices.session(target("S-0")) as session:
+        async with to_station(devices, target("S-0")) as session:
             first = session.session_id
         _, known = devices.stations._idle["S-0"]
         fleet.stations["S-0"].restart()
         await until(lambda: not known.reusable)
-        async with devices.session(target("S-0")) as session:
+        async with to_station(devices, target("S-0")) as session:
             assert session.session_id != first
             await session.read()
 
@@ -202,7 +203,7 @@ async def test_a_pinned_key_that_is_none_keeps_no_other_station_out(key: str) ->
         with pytest.raises(HostKeyUnreadableError, match="S-0: the host key in the network files can't be read"):
             async with devices.session(damaged):
                 pass
-        async with devices.session(target("S-1")) as session:
+        async with to_station(devices, target("S-1")) as session:
             assert session.session_id
 
 

@@ -25,6 +25,7 @@ from controller.models.metrics import Observations, sums_and_states
 from controller.models.network import Endpoint
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
+from controller.ports.devices import session_id
 from controller.ports.secrets import FakeSecrets
 from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings
@@ -38,6 +39,7 @@ from tests.integration.device.edits import function, rename
 from tests.integration.simulators.client import HELLO, change_in
 from tests.integration.simulators.test_callhome import PROFILES, TINY, made_network, many_files
 from tests.support.ports import free_ports
+from tests.support.sessions import to_station
 from tests.support.waiting import until
 
 AUTHORITY = Authority("made")
@@ -81,7 +83,7 @@ def calling(port: int, count: int = 1, again: float = 0.1) -> Fleet:
 
 async def test_a_station_is_changed_loses_its_connection_and_calls_again() -> None:
     async with at_home() as (devices, port), calling(port) as fleet:
-        async with devices.session(target("S-0")) as session:
+        async with to_station(devices, target("S-0")) as session:
             assert session.capabilities.safe_commit
             await session.lock()
             await session.edit(list(function("S-0")))
@@ -89,12 +91,12 @@ async def test_a_station_is_changed_loses_its_connection_and_calls_again() -> No
             await session.confirm("token")
             await session.unlock()
             first = session.session_id
-        async with devices.session(target("S-0")) as session:
+        async with to_station(devices, target("S-0")) as session:
             assert session.session_id == first, "a warm session is kept"
         _, known = devices.stations._idle["S-0"]
         fleet.stations["S-0"].restart()
         await until(lambda: not known.reusable)
-        async with devices.session(target("S-0")) as session:
+        async with to_station(devices, target("S-0")) as session:
             assert session.session_id != first
             assert len((await session.read()).tree) > 1
         opened = fleet.stations["S-0"].history.events(EventKind.SESSION_OPENED)
@@ -268,13 +270,13 @@ async def test_notifications_and_readings_share_the_one_session() -> None:
         for round_ in range(2):  # who follows next goes on with the subscription
             notifications = devices.notifications(target("S-0"))
             waiting = asyncio.ensure_future(change_in(notifications))
-            async with asyncio.timeout(60), devices.session(target("S-0")) as session:
+            async with asyncio.timeout(60), to_station(devices, target("S-0")) as session:
                 await until(lambda: devices.counts["subscribed"] == 1)
                 await until(lambda: any(known.subscription for known in station.server.sessions.values()))
                 with pytest.raises(DeviceRefusedError, match="on which somebody follows notifications already"):
                     await anext(aiter(devices.notifications(target("S-0"))))
                 async with devices.aside(target("S-0")) as beside:
-                    assert beside.session_id == session.session_id
+                    assert session_id(beside) == session.session_id
                     await beside.read()
                 await session.edit(changes[round_])
                 await session.commit()
@@ -497,7 +499,7 @@ async def test_openssl_as_the_station_finds_our_certificate_good(tmp_path: Path)
         server.stdin.write(encode(hello, chunked=False))
         said = await asyncio.wait_for(server.stdout.readuntil(b"hello>]]>]]>"), 20)
         assert b"urn:ietf:params:netconf:base:1.1" in said
-        async with devices.session(target("S-0")) as session:
+        async with to_station(devices, target("S-0")) as session:
             assert session.session_id == "7"
         for one in relays:
             one.cancel()

@@ -26,6 +26,7 @@ from simulators.netconf.framing import encode
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import cell, function
 from tests.integration.simulators.client import BASE, HELLO, change_in
+from tests.support.sessions import to_station
 
 PROFILES = ("lte-28658",)
 
@@ -71,7 +72,7 @@ def target(fleet: Fleet, station: str = "S-0") -> NetconfTarget:
 
 
 async def test_a_whole_transaction(fleet: Fleet, devices: AllDevices) -> None:
-    async with devices.session(target(fleet)) as session:
+    async with to_station(devices, target(fleet)) as session:
         assert session.capabilities.safe_commit
         await session.lock()
         await session.edit(list(function("S-0")))
@@ -80,7 +81,7 @@ async def test_a_whole_transaction(fleet: Fleet, devices: AllDevices) -> None:
         assert len((await session.read()).tree) > 1
         await session.unlock()
         first = session.session_id
-    async with devices.session(target(fleet)) as session:
+    async with to_station(devices, target(fleet)) as session:
         assert session.session_id == first, "a warm session is kept"
     opened = fleet.stations["S-0"].history.events(EventKind.SESSION_OPENED)
     assert [event.user for event in opened] == ["minka"]

@@ -13,6 +13,7 @@ from controller.models.behaviour import FollowUp
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
 from controller.nrm import namespaces as ns
+from controller.ports.devices import startup
 from tests.unit.device.server import ELEMENT, Server, hello_of, refusal, session_with
 
 HELLO = hello_of("netconfd-2.14")
@@ -47,6 +48,15 @@ async def test_no_confirmed_commit_goes_to_a_server_that_would_not_know_its_toke
     with pytest.raises(DeviceRefusedError, match=r":confirmed-commit:1\.1"):
         await (await session_with(server)).commit_confirmed("t", 60, form)
     assert server.sent == []
+
+
+async def test_running_is_copied_to_startup_where_a_server_has_one() -> None:
+    server = Server((*HELLO, "urn:ietf:params:netconf:capability:startup:1.0"))
+    known = startup(await session_with(server))
+    assert known is not None
+    await known.copy_to_startup()
+    assert [etree.QName(leaf[0]).localname for leaf in server.sent[-1]] == ["startup", "running"]
+    assert startup(await session_with(Server(HELLO))) is None
 
 
 async def test_a_server_that_takes_no_persist_id_says_so() -> None:

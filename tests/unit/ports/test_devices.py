@@ -4,10 +4,38 @@ from __future__ import annotations
 
 import pytest
 
+from controller.cloud.session import CloudSession
+from controller.device.cli_devices import CliSession
+from controller.device.session import NetconfSession
 from controller.models.equipment import Equipment
+from controller.models.errors import DeviceRefusedError
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import elements_beside, equipped, managed_elements, measuring
-from controller.ports.fake_devices import FakeDevices, FakeSession, FakeStationSession
+from controller.ports.devices import (
+    Candidate,
+    ConfirmedCommit,
+    Equipped,
+    Locks,
+    ManagedElements,
+    Measuring,
+    Startup,
+    confirmed_commit,
+    elements_beside,
+    equipped,
+    locks,
+    managed_elements,
+    measuring,
+    read_candidate,
+    session_id,
+    startup,
+)
+from controller.ports.fake_devices import (
+    RUNNING_ONLY,
+    FakeDevices,
+    FakeEquippedSession,
+    FakeGuardedSession,
+    FakeSession,
+    FakeStationSession,
+)
 from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner
 from controller.store import open_store
@@ -24,13 +52,53 @@ def devices() -> FakeDevices:
     return devices
 
 
-@pytest.mark.parametrize(("kind", "more"), [(FakeSession, False), (FakeStationSession, True)])
-async def test_a_session_offers_what_its_kind_has(devices: FakeDevices, kind: type[FakeSession], more: bool) -> None:
-    devices["S1"].sessions_of = kind
+PROTOCOLS: tuple[type, ...] = (ConfirmedCommit, Locks, Candidate, Startup, Equipped, Measuring, ManagedElements)
+#: What a session of each kind offers.
+KINDS: dict[type, set[type]] = {
+    NetconfSession: set(PROTOCOLS),
+    CliSession: {ConfirmedCommit, Startup},
+    CloudSession: {Equipped},
+    FakeStationSession: set(PROTOCOLS),
+    FakeGuardedSession: {ConfirmedCommit, Startup},
+    FakeEquippedSession: {Equipped},
+    FakeSession: set(),
+}
+
+
+def methods_of(protocol: type) -> set[str]:
+    return {name for name in vars(protocol) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_has_no_method_that_it_could_only_refuse_or_leave_undone(kind: type) -> None:
+    for protocol in PROTOCOLS:
+        there = methods_of(protocol) & set(dir(kind))
+        assert there == (methods_of(protocol) if protocol in KINDS[kind] else set()), protocol
+
+
+@pytest.mark.parametrize("kind", [FakeSession, FakeEquippedSession, FakeGuardedSession, FakeStationSession])
+async def test_a_session_offers_what_its_kind_has(devices: FakeDevices, kind: type[FakeSession]) -> None:
+    device = devices["S1"]
+    device.sessions_of, device.capabilities, offers = kind, RUNNING_ONLY, KINDS[kind]
+    ways = {Locks: locks, Startup: startup, Equipped: equipped, Measuring: measuring, ManagedElements: managed_elements}
     async with devices.session(TARGET) as session:
-        offered = [ask(session) is not None for ask in (equipped, measuring, managed_elements)]
-        assert offered == [more, more, more]
-        assert len(await elements_beside(session)) == more
+        assert {protocol for protocol, ask in ways.items() if ask(session) is not None} == offers & ways.keys()
+        if ConfirmedCommit in offers:
+            assert confirmed_commit(session) is not None
+        else:
+            with pytest.raises(DeviceRefusedError, match=r"^the device has no confirmed commit$"):
+                confirmed_commit(session)
+        assert len(await elements_beside(session)) == (ManagedElements in offers)
+        assert bool(session_id(session)) is (Locks in offers)
+        assert await read_candidate(session) == device.running
+        assert device.log == ["1 read_candidate" if Candidate in offers else "1 read"]
+
+
+async def test_a_device_without_a_startup_configuration_is_not_asked_to_copy_it(devices: FakeDevices) -> None:
+    """Its kind may have one all the same."""
+    async with devices.session(TARGET) as session:
+        assert not session.capabilities.startup
+        assert startup(session) is None
 
 
 async def test_nobody_asks_a_device_for_what_its_kind_has_not(devices: FakeDevices) -> None:

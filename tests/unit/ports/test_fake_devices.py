@@ -20,9 +20,9 @@ from controller.models.errors import (
 from controller.models.plan import Edit, Op
 from controller.nrm.tree import Tree
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceSession
 from controller.ports.fake_devices import RUNNING_ONLY, FakeDevice, FakeDevices, Fault, FaultKind
 from controller.ports.targets.netconf import NetconfTarget
+from tests.support.sessions import StationSession, to_station
 
 ENB = "/ManagedElement[S1]/ENBFunction[1]"
 CELL = f"{ENB}/EUtranCellFDD[1]"
@@ -55,8 +55,8 @@ def device(devices: FakeDevices) -> FakeDevice:
     return devices.add("S1", ("lte-28658",), TREE)
 
 
-def session(devices: FakeDevices) -> AbstractAsyncContextManager[DeviceSession]:
-    return devices.session(TARGET)
+def session(devices: FakeDevices) -> AbstractAsyncContextManager[StationSession]:
+    return to_station(devices, TARGET)
 
 
 async def test_edits_reach_running_only_by_commit(devices: FakeDevices, device: FakeDevice) -> None:

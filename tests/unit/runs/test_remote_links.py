@@ -13,12 +13,13 @@ from controller.models.network import Network
 from controller.models.plan import Change, Edit, Op, WaitFor
 from controller.nrm.tree import Observed
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Devices, DeviceSession
+from controller.ports.devices import Devices
 from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.targets.base import DeviceTarget
 from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.transaction.remote_links import STEADY, state_behind, watching
 from tests.support.records import make_change
+from tests.support.sessions import StationSession, to_station
 from tests.unit.plan import samples
 
 NETWORK = samples.network()
@@ -52,9 +53,9 @@ class Bench:
         return self.devices["S2"]
 
     @asynccontextmanager
-    async def watched(self, patience: float = 120, network: Network = NETWORK) -> AsyncIterator[DeviceSession]:
+    async def watched(self, patience: float = 120, network: Network = NETWORK) -> AsyncIterator[StationSession]:
         seen = watching(self.devices, change(CHECK), network, target, self.clock, patience)
-        async with seen.session(target(NETWORK, "S1")) as session:
+        async with to_station(seen, target(NETWORK, "S1")) as session:
             yield session
 
 

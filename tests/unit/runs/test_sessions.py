@@ -9,6 +9,7 @@ from controller.models.run import JournalStep, Outcome
 from controller.ports.fake_devices import Fault, FaultKind
 from tests.unit.runs.transaction_bench import (
     QUICK,
+    STARTING,
     STATION,
     UNSAFE,
     Interrupter,
@@ -27,7 +28,7 @@ OPERATIONS = ("lock", "discard", "read", "edit", "commit_confirmed", "confirm", 
 @pytest.mark.parametrize("wrong", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER, FaultKind.LOSE_REPLY])
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_a_session_that_ends_anywhere_changes_nothing_but_time(operation: str, wrong: FaultKind) -> None:
-    bench = TransactionBench(add_tenant(), QUICK)
+    bench = TransactionBench(add_tenant(STARTING), QUICK)
     bench.fault(operation, wrong)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED

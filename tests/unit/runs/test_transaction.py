@@ -13,12 +13,22 @@ from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, Strategy
 from controller.ports.devices import Capabilities
-from controller.ports.fake_devices import RUNNING_ONLY, SAFE, Fault, FaultKind
+from controller.ports.fake_devices import (
+    RUNNING_ONLY,
+    SAFE,
+    FakeEquippedSession,
+    FakeGuardedSession,
+    FakeSession,
+    FakeStationSession,
+    Fault,
+    FaultKind,
+)
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.plan.test_station import EXTERNAL_GNB, LISTED, NR_NETWORK
 from tests.unit.runs.transaction_bench import (
     QUICK,
+    STARTING,
     STATION,
     UNSAFE,
     Interrupter,
@@ -97,6 +107,38 @@ async def test_success_with_the_stored_inverse(scenario: Scenario) -> None:
     bench.assert_settled(result)
 
 
+@pytest.mark.parametrize("kind", [FakeSession, FakeEquippedSession, FakeGuardedSession])
+async def test_a_kind_without_locks_has_the_lease_and_is_asked_for_nothing_that_it_has_not(
+    kind: type[FakeSession],
+) -> None:
+    rows = []
+    for sessions_of in (FakeStationSession, kind):
+        bench = TransactionBench(retune(RUNNING_ONLY), QUICK)
+        bench.device.sessions_of = sessions_of
+        result = await bench.work()
+        assert result.outcome is Outcome.SUCCEEDED
+        bench.assert_settled(result)
+        rows.append([(row.step, row.phase, bool(row.session)) for row in bench.journal])
+    asked = {line.partition(" ")[2] for line in bench.device.log}
+    assert asked == {"discard", "read", "edit", "commit"} | ({"copy_to_startup"} & set(dir(kind)))
+    # The record goes the same way, and names no session by which others could be locked out.
+    named, unnamed = rows
+    assert [row[:2] for row in named] == [row[:2] for row in unnamed]
+    assert {step for step, _, session in named if session} == {JournalStep.OPENED, JournalStep.LOCKED}
+    assert not any(session for _, _, session in unnamed)
+
+
+async def test_a_kind_that_takes_nothing_back_by_itself_is_edited_by_no_job_that_relies_on_it() -> None:
+    """Whatever it claims to be capable of."""
+    bench = TransactionBench(add_tenant(SAFE), QUICK)
+    bench.device.sessions_of = FakeSession
+    result = await bench.work()
+    assert result.outcome is Outcome.FAILED_SAFE
+    assert "the device has no confirmed commit" in result.detail
+    assert not any("edit" in line for line in bench.device.log)
+    bench.assert_settled(result)
+
+
 async def test_a_release_that_is_not_trusted_runs_with_the_stored_inverse() -> None:
     bench = TransactionBench(add_tenant(replace(SAFE, trustworthy=False)), QUICK)
     assert (await bench.work()).outcome is Outcome.SUCCEEDED
@@ -161,7 +203,7 @@ async def test_a_station_that_refuses_to_begin(operation: str) -> None:
 
 @pytest.mark.parametrize("operation", ["unlock", "copy_to_startup"])
 async def test_what_is_refused_after_the_confirm_changes_no_outcome(operation: str) -> None:
-    bench = TransactionBench(add_tenant(), QUICK)
+    bench = TransactionBench(add_tenant(STARTING), QUICK)
     bench.fault(operation, FaultKind.REFUSE)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
