@@ -293,6 +293,7 @@ class JournalStep(StrEnum):
     EDITING = "editing"
     COMMITTING = "committing"
     OPERATING = "operating"
+    UNSEEN = "unseen"
     PREPARED = "prepared"
     GATED = "gated"
     CONFIRMING = "confirming"

@@ -9,6 +9,7 @@ to change on a locked one only. Operations on its equipment and software take ef
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -71,6 +72,8 @@ class FaultKind(StrEnum):
     """The device answers with an rpc-error."""
     LIE = "lie"
     """The device answers ok, and does nothing."""
+    LATE = "late"
+    """The device answers ok, and carries it out ``after`` seconds later, with the candidate as it was then."""
 
 
 @dataclass
@@ -84,6 +87,7 @@ class Fault:
         skip: Operations of this kind that pass unharmed first.
         times: Number of operations that it affects.
         late: Seconds after the operation until its answer comes.
+        after: Seconds after its answer until an operation takes effect that is ``LATE``.
     """
 
     operation: str
@@ -92,6 +96,7 @@ class Fault:
     skip: int = 0
     times: int = 1
     late: float = 0.0
+    after: float = 0.0
 
 
 _EVENTS = {
@@ -207,6 +212,7 @@ class _Pending:
     backup: Tree
     carried: str
     deadline: float
+    timeout: float
 
 
 class FakeDevice:
@@ -277,6 +283,8 @@ class FakeDevice:
         #: Value of that leaf after the next commit; None if it was not edited.
         self._carrying: str | None = None
         self._pending: _Pending | None = None
+        #: When operations that are late are carried out, with which candidate.
+        self._late: list[tuple[float, Tree, Callable[[], None]]] = []
         self._since: dict[Path, float] = {}
         self._ids = itertools.count(1)
         self.equipment = FakeEquipment(clock, self.reboot)
@@ -296,13 +304,13 @@ class FakeDevice:
     @property
     def running(self) -> Tree:
         """The device's current configuration."""
-        self._revert_if_due()
+        self._catch_up()
         return self.history[-1]
 
     @property
     def pending(self) -> str:
         """Persist token of the confirmed commit that waits for its confirmation; empty if there is none."""
-        self._revert_if_due()
+        self._catch_up()
         return self._pending.persist if self._pending else ""
 
     def observe(self) -> Observed:
@@ -461,7 +469,7 @@ class FakeDevice:
         carried = self._pending.carried if self._pending else self.carried
         self._become(self.candidate)
         self._carry()
-        self._pending = _Pending(persist, backup, carried, self._clock.monotonic() + timeout)
+        self._pending = _Pending(persist, backup, carried, self._clock.monotonic() + timeout, timeout)
 
     def confirm(self, session: str, persist: str) -> None:
         """Confirming commit, which also commits the content of the candidate."""
@@ -505,8 +513,27 @@ class FakeDevice:
                 if spec.is_cell and leaf.mutability is Mutability.LOCKED and _unlocked(spec, before):
                     raise DeviceRefusedError(f"operation-failed: {path} {leaf.name} changes on a locked cell only")
 
-    def _revert_if_due(self) -> None:
-        if self._pending and self._clock.monotonic() >= self._pending.deadline:
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Carry out an operation in some seconds, past all locks, with the candidate as it is now."""
+        self._late.append((self._clock.monotonic() + seconds, self.candidate, act))
+        self._late.sort(key=lambda late: late[0])
+
+    def _catch_up(self) -> None:
+        """Carry out what is due by now: operations that are late, and the end of a confirmed commit."""
+        while self._late and self._late[0][0] <= self._clock.monotonic():
+            due, candidate, act = self._late.pop(0)
+            self._revert_if_due(due)
+            held, self.lock_holder = self.lock_holder, ""
+            kept, self.candidate = self.candidate, candidate
+            with contextlib.suppress(DeviceError):
+                act()
+            self.lock_holder, self.candidate = held, kept
+            if self._pending is not None:
+                self._pending.deadline = min(self._pending.deadline, due + self._pending.timeout)
+        self._revert_if_due(self._clock.monotonic())
+
+    def _revert_if_due(self, now: float) -> None:
+        if self._pending and now >= self._pending.deadline:
             self._revert()
 
     def _revert(self) -> None:
@@ -635,7 +662,9 @@ class FakeSession:
         if wrong is FaultKind.DROP_BEFORE or self._id not in self._device.sessions:
             self._device.end(self._id)
             raise SessionLostError(f"the session to {self._device.station} ended before {operation}")
-        if wrong is not FaultKind.LIE:
+        if fault is not None and wrong is FaultKind.LATE:
+            self._device.later(fault.after, act)
+        elif wrong is not FaultKind.LIE:
             act()
             self._device.log.append(f"{self._id} {operation}")
         if fault and fault.late:

@@ -7,7 +7,7 @@ on it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -357,6 +357,20 @@ class Datastores:
         """
         self.locks.require_free(origin.session, "candidate")
         self._forget_draft()
+
+    def with_draft(self, act: Callable[[], object]) -> Callable[[], None]:
+        """An act that finds the candidate as it is now, and leaves it as it is then; past all locks."""
+        draft, locks = self._draft, Locks(self._clock)
+
+        def acts() -> None:
+            kept = self._draft, self.locks
+            self._draft, self.locks = draft, locks
+            try:
+                act()
+            finally:
+                self._draft, self.locks = kept
+
+        return acts
 
     def validated(self) -> None:
         """Note that the candidate was validated, after which some stations misbehave."""

@@ -37,6 +37,8 @@ class FaultKind(StrEnum):
     """The operation takes ``seconds`` longer."""
     OK_WITHOUT_EFFECT = "ok-without-effect"
     """The reply is ok and nothing was done."""
+    LATE_EFFECT = "late-effect"
+    """The reply is ok and the operation is carried out ``seconds`` later, a commit with the candidate as it was."""
     GARBAGE_FRAME = "garbage-frame"
     """The reply is not NETCONF."""
     TRUNCATED_FRAME = "truncated-frame"
@@ -177,6 +179,11 @@ class StrikingFaults:
     def seconds(self) -> float:
         """Extra seconds of the operation."""
         return sum(fault.seconds for fault in self.faults if fault.kind is FaultKind.DELAY)
+
+    @property
+    def later(self) -> float:
+        """Seconds from the reply until the operation is carried out."""
+        return sum(fault.seconds for fault in self.faults if fault.kind is FaultKind.LATE_EFFECT)
 
     @property
     def foreign_edits(self) -> list[str]:

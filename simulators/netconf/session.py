@@ -281,6 +281,9 @@ class Session:
             self.drop()
         elif FaultKind.OK_WITHOUT_EFFECT in strike:
             self._send(messages.reply_ok(request.rpc))
+        elif FaultKind.LATE_EFFECT in strike:
+            self._carry_out_later(request, strike.later)
+            self._send(messages.reply_ok(request.rpc))
         elif errors := strike.errors:
             self._send(self._errors(request.rpc, errors))
         else:
@@ -305,6 +308,13 @@ class Session:
         if isinstance(content, str):
             return messages.reply_data(request.rpc, content)
         return messages.reply(request.rpc, content)
+
+    def _carry_out_later(self, request: Request, seconds: float) -> None:
+        def act() -> None:
+            self._carry_out(request)
+
+        late = self.server.datastores.with_draft(act) if request.name == "commit" else act
+        self.server.clock.call_later(seconds, late)
 
     def _refuse(self, request: Request, errors: list[RpcError]) -> bytes:
         tags = [error.tag for error in errors]

@@ -34,9 +34,18 @@ def test_replies_that_are_no_netconf(system: ProcessSystem, kind: str) -> None:
 
 @pytest.mark.parametrize("operation", ["edit-config", "commit"])
 def test_an_ok_that_means_nothing(system: ProcessSystem, operation: str) -> None:
+    """It is told only after the timer that the commit asked for: until then it may take effect."""
     plan = change(system)
     system.fault(STATION, "ok-without-effect", operation)
-    assert_failed(system, begin(system, plan), Outcome.FAILED_SAFE, Outcome.ROLLED_BACK)
+    attempt = begin(system, plan, confirm_timeout=20)
+    assert_failed(system, attempt, Outcome.FAILED_SAFE, Outcome.ROLLED_BACK)
+
+
+def test_a_commit_that_takes_effect_later(system: ProcessSystem) -> None:
+    plan = change(system)
+    system.fault(STATION, "late-effect", "commit", seconds=5)
+    attempt = begin(system, plan, confirm_timeout=20)
+    assert_failed(system, attempt, Outcome.ROLLED_BACK)
 
 
 def test_an_ok_to_the_confirm_that_means_nothing(system: ProcessSystem) -> None:

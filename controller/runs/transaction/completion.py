@@ -15,7 +15,7 @@ from controller.models.run import TIMER_LAG, JournalEntry, JournalStep, Outcome
 from controller.nrm.apply import appending, names_places, sent_to_end
 from controller.nrm.containers import made_by, sparing
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import Observed, Path, within_root
+from controller.nrm.tree import Observed, Path, Tree, within_root
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession, confirmed_commit, startup
 from controller.runs.transaction import checks
@@ -27,6 +27,9 @@ log = structlog.get_logger()
 
 #: How often a confirm or cancel is repeated if the device answers ok and does nothing.
 _ASKS = 3
+#: Seconds between two readings of a device that answered ok and does not show it yet. Some run their timers only while
+#: nobody talks to them.
+_PACE = 5.0
 #: Error-tag with which a device says that no confirmed commit is pending under the token (RFC 6241 §8.4.5.1).
 _NOT_PENDING = "invalid-value"
 #: The parameter that a server refuses for the same reason under another tag: netconfd answers ``operation-failed``.
@@ -85,7 +88,7 @@ class Completion:
                 said_ok = True
             except DeviceRefusedError as refused:
                 log.debug("transaction.confirm_refused", station=self._change.station, reason=refused.message)
-                if said_ok or refused.tag == _NOT_PENDING or refused.node == _TOKEN:
+                if said_ok or _nothing_pends(refused):
                     # It was confirmed, now or earlier, or it reverted. The device's tree shows which.
                     break
         else:
@@ -135,7 +138,37 @@ class Completion:
                 JournalStep.CANCELLING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, detail=reason
             )
             reason = await self._cancel(session, mark, sent, reason)
-        return await self._restored(session, mark, reason, Outcome.FAILED_SAFE if untouched else Outcome.ROLLED_BACK)
+        done = Outcome.FAILED_SAFE if untouched else Outcome.ROLLED_BACK
+        result = await self._restored(session, mark, reason, done)
+        return await self._no_more(session, mark, sent, result) if self._record.unseen else result
+
+    async def _no_more(self, session: DeviceSession, mark: JournalEntry, sent: Effects, result: JobResult) -> JobResult:
+        """Read until nothing more can be expected of a commit that was answered ok; take back what appears of it.
+
+        The bound is the time that the device was given, or would have been given where nothing was timed.
+        """
+        begun = self._clock.monotonic()
+        end = begun + self._timer + TIMER_LAG
+        last = f"nothing of it took effect within {self._timer + TIMER_LAG:.0f} s"
+        while result.outcome is not Outcome.DIVERGED:
+            seen = await self._until(session, lambda tree: not sent.before_holds(tree), end)
+            if sent.before_holds(seen.tree):
+                return replace(result, detail="; ".join(filter(None, (result.detail, last))))
+            last, after = "", self._clock.monotonic() - begun
+            late = f"{result.detail}; it took effect about {after:.0f} s later, and was taken back"
+            log.warning("transaction.late", station=self._change.station, phase=mark.phase, seconds=after)
+            if mark.persist:
+                late = await self._cancel(session, mark, sent, late)
+            result = await self._restored(session, mark, late, Outcome.ROLLED_BACK)
+        return result
+
+    async def _until(self, session: DeviceSession, holds: Callable[[Tree], bool], end: float) -> Observed:
+        """Read sparsely until the tree is as it is waited for, or the time has come; returns the last reading."""
+        seen = await session.read()
+        while not holds(seen.tree) and (left := end - self._clock.monotonic()) > 0:
+            await self._clock.sleep(min(_PACE, left))
+            seen = await session.read()
+        return seen
 
     async def withdraw(self, session: DeviceSession, mark: JournalEntry, reason: str) -> JobResult:
         """Cancel the pending commit only: the candidate holds edits of others, so nothing else may be done.
@@ -166,13 +199,16 @@ class Completion:
             The reason, with why the cancel did nothing where it did not: people wait for that timer.
         """
         why = "answers ok to the cancel and still carries the change"
+        pends = False
         for _ in range(_ASKS):
             await self._record.check()
             busy: DeviceBusyError | None = None
             try:
                 await confirmed_commit(session).cancel(mark.persist)
+                pends = True
             except DeviceRefusedError as error:
                 # Nothing is pending: it never was, it reverted, or it was confirmed.
+                pends = pends or not _nothing_pends(error)
                 log.info("transaction.cancel_refused", station=self._change.station, reason=error.message)
                 why = f"refused the cancel ({error.message}) and still carries the change"
             except DeviceBusyError as error:
@@ -181,7 +217,8 @@ class Completion:
                 return reason
             if busy is not None:
                 raise busy
-        if mark.deadline is None:
+        # What came late and is not pending came as an ordinary commit, which no timer takes back.
+        if mark.deadline is None or (self._record.unseen and not pends):
             return reason
         ends = self._clock.now() + timedelta(seconds=self._timer + TIMER_LAG)
         timer = f"its own timer takes it back by {ends:%Y-%m-%d %H:%M:%S} UTC"
@@ -207,7 +244,7 @@ class Completion:
             if refused := await self._revert(session, count - 1, inverse, reason, seen):
                 return await self._unfinished(session, phases[:count], f"{_in_words(reason, ends)}; {refused}")
             done = Outcome.ROLLED_BACK
-            seen = await session.read()
+            seen = await self._undone(session, phases[count - 1])
             ends += sent_to_end(seen.tree, inverse)
             if ends and self.places:
                 self.places = False
@@ -217,6 +254,12 @@ class Completion:
         return JobResult(
             Outcome.DIVERGED, f"{_in_words(reason, ends)}; the device could not be brought back to its old state"
         )
+
+    async def _undone(self, session: DeviceSession, phase: Phase) -> Observed:
+        """Read back an inverse that was answered ok: it may take effect later, as a phase may."""
+        made = effects(self._root, [phase])
+        end = self._clock.monotonic() + self._timer + TIMER_LAG
+        return await self._until(session, lambda tree: not made.after_holds(tree), end)
 
     def _inverse(self, session: DeviceSession, phase: Phase, seen: Observed) -> Sequence[Edit]:
         """The part of a phase's inverse that is left to do; empty if nothing is, or nobody knows what."""
@@ -278,6 +321,11 @@ class Completion:
         left = [edit for phase in phases for edit in unfinished(self._root, phase.inverse, tree)]
         names = first_names(list(dict.fromkeys(within_root(edit.path) for edit in left)))
         return JobResult(Outcome.DIVERGED, f"{said}; not as it was before: {names}" if names else said)
+
+
+def _nothing_pends(refused: DeviceRefusedError) -> bool:
+    """Whether a device refuses a confirm or cancel since no confirmed commit is pending under its token."""
+    return refused.tag == _NOT_PENDING or refused.node == _TOKEN
 
 
 def _in_words(reason: str, ends: Sequence[Path]) -> str:

@@ -23,6 +23,7 @@ _FRESH = 1.0
 #: Steps after which the device may carry something of ours.
 _MARKS = (
     JournalStep.COMMITTING,
+    JournalStep.UNSEEN,
     JournalStep.PREPARED,
     JournalStep.GATED,
     JournalStep.CONFIRMING,
@@ -237,6 +238,11 @@ class Record:
     def committed(self) -> bool:
         """Whether a commit of the newest beginning was seen on the device."""
         return any(row.step is JournalStep.PREPARED for row in self._rows[self._begun :])
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the device answered ok to a commit of the newest beginning, and carried nothing of it after that."""
+        return any(row.step is JournalStep.UNSEEN for row in self._rows[self._begun :])
 
     @property
     def excused(self) -> tuple[str, ...]:

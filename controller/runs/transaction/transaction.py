@@ -40,7 +40,7 @@ from controller.ports.targets.base import DeviceTarget
 from controller.runs.poller import Poller
 from controller.runs.transaction import checks
 from controller.runs.transaction.completion import BY_ITSELF, PLACE_REFUSED, Completion
-from controller.runs.transaction.effects import astray, cuts_the_way, vanished
+from controller.runs.transaction.effects import astray, cuts_the_way, effects, vanished
 from controller.runs.transaction.gates import Gate
 from controller.runs.transaction.lock import Lock
 from controller.runs.transaction.patience import Patience, Trouble
@@ -269,14 +269,25 @@ class Transaction:
             if sent_to_end(seen.tree, phase.edits):
                 await self._learn_no_places(session, seen)
             if wrong := self._astray(seen, expected):
-                return await self._completion.take_back(
-                    session, f"the device answered ok but carries something else: {wrong}"
-                )
+                return await self._belied(session, index, seen, wrong)
             await self._record.write(JournalStep.PREPARED, phase=index, persist=persist, deadline=deadline)
             missing, seen = await self._unmet(session, phase.wait, seen, expected)
             if wrong := self._wrong(missing, seen, expected):
                 return await self._completion.take_back(session, wrong)
         return await self._settle(session, expected, seen)
+
+    async def _belied(self, session: DeviceSession, index: int, seen: Observed, wrong: str) -> JobResult:
+        """Take back what was answered ok and is not as it was sent; where nothing of it shows it may still come."""
+        if not effects(self._root, self._change.phases[index : index + 1]).before_holds(seen.tree):
+            reason = f"the device answered ok but carries something else: {wrong}"
+            return await self._completion.take_back(session, reason)
+        reason = f"the device answered ok and carries nothing of it: {wrong}"
+        mark = self._record.mark
+        assert mark is not None
+        await self._record.write(
+            JournalStep.UNSEEN, phase=index, persist=mark.persist, deadline=mark.deadline, detail=reason
+        )
+        return await self._completion.take_back(session, reason)
 
     async def _refuses_places(
         self, session: DeviceSession, edits: Sequence[Edit], error: DeviceRefusedError, tree: Tree
@@ -432,10 +443,14 @@ class Transaction:
                 # Not the timer, or a reload in its place. A change that makes a device restart is not tried again.
                 return JobResult(Outcome.ROLLED_BACK, "the station lost the change before its time: did it restart?")
         result = await self._completion.take_back(session, mark.detail or "interrupted, and taken back")
-        if self._busy and result.outcome is Outcome.FAILED_SAFE:
+        if self._busy and result.outcome is Outcome.FAILED_SAFE and not self._record.unseen:
             # Others kept us from committing, as by a lock of running alone, and read-back proved that nothing happened.
             result = replace(result, outcome=Outcome.DEFERRED)
-        decided = mark.step in (JournalStep.CANCELLING, JournalStep.REVERTING, JournalStep.CONFIRMING)
+        decided = self._record.unseen or mark.step in (
+            JournalStep.CANCELLING,
+            JournalStep.REVERTING,
+            JournalStep.CONFIRMING,
+        )
         if decided or result.outcome is Outcome.DIVERGED or self._record.beginnings >= self._patience.beginnings:
             return result
         return None

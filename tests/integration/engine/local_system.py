@@ -102,9 +102,10 @@ class LocalSystem:
         (job,) = self.store.runs.jobs(run.id)
         return self.store.runs.get(run.id).state, job
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: Plan, confirm_timeout: int | None = None) -> None:
         """Begin a run without a worker: ``work`` is one."""
-        asked = RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1))
+        strategy = Strategy(check_timeout=1, confirm_timeout=confirm_timeout)
+        asked = RunRequest(plan=plan, actor="ana", strategy=strategy)
         run = submit(self.store, FakeWakeups(), asked)
         self.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
 

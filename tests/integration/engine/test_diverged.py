@@ -46,7 +46,7 @@ async def fleet() -> AsyncIterator[Fleet]:
         yield running
 
 
-def _retuned(network: Network) -> Network:
+def retuned(network: Network) -> Network:
     cells = tuple(
         one.model_copy(update={"pci": 499}) if (one.station, one.id) == (STATION, CELL) else one
         for one in network.cells
@@ -54,14 +54,14 @@ def _retuned(network: Network) -> Network:
     return network.model_copy(update={"cells": cells})
 
 
-def _move_on(system: LocalSystem) -> None:
+def move_on(system: LocalSystem) -> None:
     """What sweepers do with runs."""
     for run in system.store.runs.active():
         while system.store.runs.advance(run, lambda known, jobs: decide(known, jobs, system.clock.now())):
             pass
 
 
-def _configuration(target: NetconfTarget) -> str:
+def configuration(target: NetconfTarget) -> str:
     """What a plain client gets of the station, in canonical XML."""
     where = {"host": target.address, "port": target.port, "username": target.username, "password": PASSWORD}
     options = {"hostkey_verify": False, "look_for_keys": False, "allow_agent": False, "timeout": 20}
@@ -79,25 +79,25 @@ async def test_a_cell_that_a_dead_worker_left_locked_is_named_and_brought_back(f
         await system.planner.adopt(STATION, "ana")
         state, job = await system.apply(await system.plan(network, STATION), patience=20)
         assert state is RunState.SUCCEEDED, job.detail
-        before = await asyncio.to_thread(_configuration, target)
+        before = await asyncio.to_thread(configuration, target)
 
-        retuned = _retuned(network)
-        system.begin(await system.plan(retuned, STATION))
-        _move_on(system)
+        after = retuned(network)
+        system.begin(await system.plan(after, STATION))
+        move_on(system)
         with pytest.raises(Killed):
-            await system.work(retuned, Behind("commit", 1))
+            await system.work(after, Behind("commit", 1))
         station.faults.inject(Fault(FaultKind.FAIL, "edit-config"))
-        result = await system.work(retuned, Interrupter())
+        result = await system.work(after, Interrupter())
         assert result.outcome is Outcome.DIVERGED, result.detail
         (worker,) = [one.id for one in system.store.processes.alive() if system.store.claims.find(one.id)]
         (claim,) = system.store.claims.find(worker)
         system.store.claims.finish(claim, result)
         run = claim.run.id
-        _move_on(system)
+        move_on(system)
         assert system.store.runs.get(run).state is RunState.DIVERGED
-        assert await asyncio.to_thread(_configuration, target) != before, "the cell is locked"
+        assert await asyncio.to_thread(configuration, target) != before, "the cell is locked"
 
-        await system.watch(retuned, STATION)
+        await system.watch(after, STATION)
         (alarm,) = [one for one in system.store.alarms.standing([STATION]) if one.probable_cause == DIVERGED]
         assert alarm.cells == (f"{STATION}/{CELL}",)
         assert alarm.tenants
@@ -107,7 +107,7 @@ async def test_a_cell_that_a_dead_worker_left_locked_is_named_and_brought_back(f
         assert [(row.before, row.after) for change in undo.changes for row in change.diff] == [("LOCKED", "UNLOCKED")]
         state, job = await system.apply(undo, patience=20)
         assert (state, job.outcome) == (RunState.SUCCEEDED, Outcome.SUCCEEDED), job.detail
-        assert await asyncio.to_thread(_configuration, target) == before
+        assert await asyncio.to_thread(configuration, target) == before
         assert [one for one in system.store.alarms.standing([STATION]) if one.probable_cause == DIVERGED] == []
     finally:
         await system.close()

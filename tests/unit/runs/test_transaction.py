@@ -219,7 +219,7 @@ async def test_an_ok_to_a_commit_that_did_nothing() -> None:
     bench.fault("commit_confirmed", FaultKind.LIE)
     result = await bench.work()
     assert result.outcome is Outcome.FAILED_SAFE
-    assert "answered ok but carries something else" in result.detail
+    assert "answered ok and carries nothing of it" in result.detail
     bench.assert_settled(result)
 
 

@@ -74,6 +74,26 @@ async def test_ok_without_effect(client: Client, station: Station) -> None:
     assert await client.label() == "new"
 
 
+async def test_late_effect(client: Client, station: Station, clock: VirtualClock) -> None:
+    """Also where the candidate was discarded meanwhile, and of a cancel."""
+    for operation in ("commit", "cancel-commit"):
+        station.faults.inject(Fault(FaultKind.LATE_EFFECT, operation, seconds=8.0))
+    await prepared(client)
+    await client.ok("<commit><confirmed/></commit>")
+    await client.ok("<discard-changes/>")
+    clock.advance(7)
+    assert await client.label() == OLD
+    assert not station.datastores.awaiting_confirmation
+    clock.advance(1)
+    assert await client.label() == "new"
+    assert station.datastores.awaiting_confirmation
+    assert not station.datastores.dirty
+    await client.ok("<cancel-commit/>")
+    assert await client.label() == "new"
+    clock.advance(8)
+    assert await client.label() == OLD
+
+
 async def test_confirm_is_an_operation_of_its_own(client: Client, station: Station) -> None:
     station.faults.inject(Fault(FaultKind.OK_WITHOUT_EFFECT, "confirm"))
     await prepared(client)
