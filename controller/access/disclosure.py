@@ -315,12 +315,15 @@ def involved(change: Change) -> set[str]:
 
 
 def visible_rows(scope: TenantScope, change: Change) -> tuple[DiffRow, ...]:
-    """Lines about the tenant's nodes, and about what the host changes on cells shared with it."""
+    """Lines about the tenant's nodes, and about what the host changes on cells shared with it.
+
+    None says how such a cell relates to others, which may be cells of others alone.
+    """
     rows = []
     for row in change.diff:
         if scope.tenant in row.tenant.split(", "):
             rows.append(row.model_copy(update={"tenant": scope.tenant}))
-        elif row.tenant == HOST and scope.at_cell(change.station, row.cell):
+        elif row.tenant == HOST and not row.elsewhere and scope.at_cell(change.station, row.cell):
             rows.append(row)
     return tuple(rows)
 

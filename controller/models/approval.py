@@ -256,6 +256,7 @@ class RunConstraints(Noun):
         outages: The worst outage of each tenant whose service is interrupted.
         off_air: Of a playbook, the own cells of each tenant that go off the air; absent are those without any.
         steps_off_air: The same of each step, by its name; for the host the cells of all tenants.
+        steps_about: Tenants that each step asks, or whose service it takes, by its name.
         withdrawn: What each tenant loses for good; absent are those that lose nothing so.
         open_inputs: Inputs that name cells and are not known yet, so that tenants of all cells are asked.
     """
@@ -273,6 +274,7 @@ class RunConstraints(Noun):
     outages: dict[str, Outage] = {}
     off_air: dict[str, OffAir] = {}
     steps_off_air: dict[str, dict[str, OffAir]] = {}
+    steps_about: dict[str, tuple[str, ...]] = {}
     withdrawn: dict[str, Withdrawal] = {}
     open_inputs: tuple[OpenInput, ...] = ()
 

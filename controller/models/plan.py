@@ -88,13 +88,19 @@ class Phase(Noun):
 
 
 class DiffRow(Noun):
-    """One line of a diff for people: station, cell, tenant, what, before → after."""
+    """One line of a diff for people: station, cell, tenant, what, before → after.
+
+    Attributes:
+        elsewhere: Whether it is about how the cell relates to others, as a neighbour relation or a frequency: it names
+            what a tenant of the cell may not see.
+    """
 
     cell: str
     tenant: str
     what: str
     before: str
     after: str
+    elsewhere: bool = False
 
 
 class LedgerNode(Noun):

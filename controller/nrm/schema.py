@@ -452,6 +452,12 @@ class NodeSpec:
         """Qualified name, ``{namespace}name``."""
         return f"{{{self.namespace}}}{self.name}"
 
+    @property
+    def is_relation(self) -> bool:
+        """Whether an entry says how a cell relates to others: it names another cell, or a frequency."""
+        named = (*_REFERENCES, LeafRole.FREQUENCY_RELATION)
+        return any(role in self.leaf_by_role for role in named)
+
     @cached_property
     def ordered_broadcasts(self) -> tuple[str, ...]:
         """Beginnings of steps of PLMNs on air, in user-ordered lists below this node."""

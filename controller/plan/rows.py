@@ -43,7 +43,7 @@ def describe(
             continue
         if edit.op is Op.MERGE:
             texts = leaf_texts(root, edit.path, edit.before, edit.after, writers)
-            rows.extend(row(edit.path, edit.owners, *labels) for labels in texts)
+            rows.extend(_of_edit(root, edit, *labels) for labels in texts)
         elif edit.path in replaced:
             rows.append(_replaced_row(root, edit, replaced[edit.path]))
         else:
@@ -126,14 +126,20 @@ def _entry_row(root: NodeSpec, edit: Edit, details: Sequence[Edit]) -> DiffRow:
     words = contents(root, edit.path, edit.before if edit.op is Op.DELETE else edit.after)
     words = "; ".join([words, *(entry_name(root, detail.path) for detail in details)])
     before, after = (words, NOTHING) if edit.op is Op.DELETE else (NOTHING, words)
-    return row(edit.path, edit.owners, placed_name(root, edit.path), before, after)
+    return _of_edit(root, edit, placed_name(root, edit.path), before, after)
 
 
 def _replaced_row(root: NodeSpec, edit: Edit, old: Path) -> DiffRow:
     spec = spec_of(root, edit.path)
     label = (spec.label or spec.name) if spec else ""
     what = f"{entry_name(root, parent(edit.path))}: {label}"
-    return row(edit.path, edit.owners, what, _key_words(spec, old), _key_words(spec, edit.path))
+    return _of_edit(root, edit, what, _key_words(spec, old), _key_words(spec, edit.path))
+
+
+def _of_edit(root: NodeSpec, edit: Edit, what: str, before: str, after: str) -> DiffRow:
+    spec = spec_of(root, edit.path)
+    relates = spec is not None and spec.is_relation
+    return row(edit.path, edit.owners, what, before, after).model_copy(update={"elsewhere": relates})
 
 
 def _key_words(spec: NodeSpec | None, path: Path) -> str:

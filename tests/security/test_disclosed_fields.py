@@ -88,7 +88,7 @@ DISCLOSED: dict[str, str] = {
     "CellTenant": "tenant agreements agreed configured",
     "Comment": "id about at by side to text",
     "Contract": "agreement clause",
-    "DiffRow": "cell tenant what before after",
+    "DiffRow": "cell tenant what before after elsewhere",
     "Duty": "name days hours severities kinds contacts repeat_minutes calls",
     "DutyNow": "duty pages tickets called repeat_minutes calls",
     "Figure": "kpi unit value low high sample cells begin end pooled unjudged why",
@@ -376,6 +376,7 @@ async def test_what_the_host_alone_gets_is_filled_for_the_host_and_empty_for_a_t
             tenants=("condor",),
             groups=(StationConstraints(region="puno", timezone="America/Lima", tenants=("condor",)),),
             stations={"T-LTE-1": ("a", 0)},
+            steps_about={"lock": ("condor",)},
             open_inputs=(OpenInput(file="own.yaml", step="lock", input="cells", expression="{{ andes }}", why="so"),),
         )
         jobs = [NewJob(0, "T-LTE-1")]

@@ -316,11 +316,15 @@ def _awaited(
 
 
 def _steps(backend: Services, run: Run, constraints: RunConstraints, who: Person) -> list[AskedStep]:
-    """Steps of a run's playbook, from the text at its acceptance; none if this version can't read an older text."""
+    """Steps of a run's playbook, from the text at its acceptance; none if this version can't read an older text.
+
+    A tenant gets those that ask for its consent, or take its service.
+    """
     known = registry()
     text = backend.store.runs.playbook(run.playbook) if run.playbook else ""
     loaded = parse(text, run.procedure, known, Report()) if text else None
     steps = () if loaded is None else loaded.playbook.steps
+    asks_me = [one for one in steps if who.tenant in constraints.steps_about.get(one.name, ())]
     found = [
         AskedStep(
             name=one.name,
@@ -329,7 +333,7 @@ def _steps(backend: Services, run: Run, constraints: RunConstraints, who: Person
             outage=outage_of_step(loaded.playbook, known, one, run.parameters),
             off_air=constraints.steps_off_air.get(one.name, {}).get(who.side),
         )
-        for one in steps
+        for one in (asks_me if who.tenant else steps)
         if loaded is not None
     ]
     if who.tenant:

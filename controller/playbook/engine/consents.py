@@ -81,6 +81,7 @@ def playbook_constraints(
     effects = []
     opened: defaultdict[OpenInput, int] = defaultdict(int)
     by_step: defaultdict[str, list[tuple[str, CellsOff]]] = defaultdict(list)
+    about: defaultdict[str, set[str]] = defaultdict(set)
     for station in stations:
         names = {**parameters, TARGET: target_names(network, station)}
         acts, change = asking_acts(playbook, registry, names), plan.changes.on(station)
@@ -96,6 +97,7 @@ def playbook_constraints(
         off = _by_act(acts, own, loss)
         for act, there in zip(acts, off, strict=True):
             by_step[act.step].append((station, _of_all(there)))
+            about[act.step] |= _tenants_of(act, nodes)
         restarts = effect.restarts or any(registry.action(one.action).restarts for one in playbook.may_run(names)[0])
         effects.append(replace(effect, off=reduce(or_, off, _by_plan(planned, own)), restarts=restarts))
         for one in {act.open for act in acts if act.open is not None and loss is None}:
@@ -111,7 +113,14 @@ def playbook_constraints(
     )
     told = tuple(one.model_copy(update={"stations": count}) for one, count in opened.items())
     steps = {step: of_step for step, found in by_step.items() if (of_step := told_off_air(found))}
-    return run_constraints(network, effects, asked).model_copy(update={"open_inputs": told, "steps_off_air": steps})
+    of_steps = {"steps_off_air": steps, "steps_about": {step: tuple(sorted(its)) for step, its in about.items()}}
+    return run_constraints(network, effects, asked).model_copy(update={"open_inputs": told, **of_steps})
+
+
+def _tenants_of(act: AskingAct, nodes: Iterable[LedgerNode]) -> set[str]:
+    """Tenants with nodes where an act is: in its cells, or anywhere on the device if it names none."""
+    here = (node for node in nodes if act.cells is None or cell_of(node.path) in act.cells)
+    return {owner for node in here for owner in node.owners} - {HOST}
 
 
 def _beside(

@@ -84,6 +84,7 @@ def test_a_line_about_several_tenants_names_no_other_one() -> None:
             row("beta"),
             row(HOST),
             row(HOST, "elsewhere"),
+            row(HOST).model_copy(update={"what": "neighbour relation S2.N9", "elsewhere": True}),
             row("alfabet"),
             row("zeta"),
         ),

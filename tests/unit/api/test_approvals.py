@@ -262,7 +262,8 @@ async def test_host_and_tenant_are_told_at_once_of_an_approval_that_nobody_can_g
     assert left == [words.replace("andes", "condor")]
 
 
-async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> None:
+@pytest.mark.parametrize("about", [("andes", "condor"), ("andes",)])
+async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench, about: tuple[str, ...]) -> None:
     await load_and_adopt(bench)
     admit(bench.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
     made = bench.store.plans.get((await plan(bench, expect_stations=4))["id"])
@@ -277,6 +278,7 @@ async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> Non
         requirements=(Requirement(side="condor", action=ActionClass.INTERRUPT, off_air=one_of_two),),
         tenants=("andes", "condor"),
         steps_off_air={"lock": {"andes": OffAir(count=1, of=1), "condor": one_of_two, "host": both}},
+        steps_about={"lock": about},
         groups=tuple(groups),
         stations={"T-LTE-1": ("a", 1), "T-LTE-2": ("b", 0)},
         open_inputs=(OpenInput(file="own.yaml", step="lock", input="cells", expression="{{ andes }}", why="so"),),
@@ -303,7 +305,8 @@ async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> Non
         assert (own["procedure"], own["stations"], own["parameters"]) == ("lock-cell", ["T-LTE-1"], {})
         own = (await leo.get(f"/v1/approvals/{run.id}")).json()
     told = {"cells": ["T-LTE-1/1"], "count": 1, "of": 2, "open": False}
-    assert own["steps"] == [locks | {"name": "", "off_air": told}], "its own cells, and not those of others"
+    mine = [locks | {"name": "", "off_air": told}] if "condor" in about else []
+    assert own["steps"] == mine, "its own cells, and not those of others; no step that is about others"
     assert own["requirements"][0]["off_air"] == told
     assert {part["station"] for part in own["parts"]} <= {"T-LTE-1"}
     assert own["open_inputs"] == [], "an expression may name other tenants"

@@ -154,3 +154,10 @@ def test_the_same_edits_on_another_state_of_a_station_differ() -> None:
         {found.only_in for found in compare(rest, one)} == {found.only_in for found in compare(one, rest)} == {one.id}
     )
     assert len(compare(rest, one)) == len(CHANGE.diff)
+
+
+def test_a_row_about_how_a_cell_relates_to_others_says_so() -> None:
+    listed = [{"station": "S1", "cell": one, "neighbour_station": "S2", "neighbour_cell": one} for one in ("L1", "N1")]
+    change = only_change(plan(network(neighbours=listed), {"S1": view(network())}))
+    assert {(row.what, row.elsewhere) for row in change.diff} >= {("neighbour relation S2.L1", True)}
+    assert all(row.elsewhere == row.what.startswith(("neighbour", "relation to")) for row in change.diff)

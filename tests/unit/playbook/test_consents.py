@@ -639,6 +639,8 @@ def test_a_tenant_is_told_which_of_its_own_cells_go_off_the_air_and_of_which_ste
         "lock-cell": {"alfa": "1 of 2 cells: S1/L1", "beta": "the only cell there", "host": "1 of 2 cells: S1/L1"},
         "soft-lock-cell": {"alfa": "1 of 2 cells: S1/N1", "host": "1 of 2 cells: S1/N1"},
     }
+    assert both.steps_about == {"lock-cell": ("alfa", "beta"), "soft-lock-cell": ("alfa",)}
+    assert every.steps_about == {"lock-cell": ("alfa", "beta")}
 
 
 def test_a_tenant_is_told_that_a_step_says_only_later_which_cells_go_off_the_air() -> None:
