@@ -76,7 +76,7 @@ class TenantScope:
 
     def is_live(self, device: str) -> bool:
         """Whether the tenant sees the state of one of its devices: a function of its own, or a station in ``cells``."""
-        return device in self.cells or device in self.network.function_by_id
+        return device in self.cells or self.network.kind_of(device).rules.placed
 
     def is_cell(self, station: str, managed_object: str) -> bool:
         """Whether a managed object (``station/cell``, or a path of the device tree) is such a cell itself."""

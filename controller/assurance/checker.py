@@ -275,7 +275,7 @@ class Checker:
 
     async def _silent_units(self, network: Network, station: str) -> tuple[UnitState, ...] | None:
         """Radio units without a sign of life; None where the station does not say."""
-        if station not in network.station_by_id:
+        if not network.has_cells(station):
             return None
         try:
             seen = await self._planner.equipment(network, station)
@@ -301,7 +301,8 @@ class Checker:
         """Whether a station says that it runs on battery now; many do not report it, and routers have none."""
         _, network = await self._store.networks.get()
         try:
-            seen = await self._planner.equipment(network, station) if station in network.station_by_id else None
+            tells = network.manages(station) and network.kind_of(station).rules.tells_power
+            seen = await self._planner.equipment(network, station) if tells else None
         except DeviceError:
             return False
         return seen is not None and seen.power == "BATTERY"
@@ -600,7 +601,7 @@ def _gone_elsewhere(store: Store, network: Network, checks: Iterable[Check]) -> 
 
     Nobody else knows: a cluster lists pods of a lost node until that is back.
     """
-    pools = [one.station for one in checks if one.station in network.pool_by_id and _has_lost(network, one)]
+    pools = [one.station for one in checks if network.kind_of(one.station).rules.hosts and _has_lost(network, one)]
     if not pools:
         return {}
     seen = [(name, health.cluster.functions) for name, health in store.healths.find(pools).items() if health.cluster]
@@ -616,7 +617,9 @@ def _gone_elsewhere(store: Store, network: Network, checks: Iterable[Check]) -> 
 def _silent(store: Store, network: Network, checks: Iterable[Check]) -> frozenset[str]:
     """Functions of which a pool can't be read, and nothing that depends on them is known to serve by its last check."""
     dark = [
-        one.station for one in checks if one.observed and one.observed.dark and one.station in network.function_by_id
+        one.station
+        for one in checks
+        if one.observed and one.observed.dark and network.kind_of(one.station).rules.placed
     ]
     behind = {name: network.stations_behind(name) for name in dark}
     healths = store.healths.find(set().union(*behind.values())) if dark else {}

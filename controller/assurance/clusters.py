@@ -31,7 +31,7 @@ def with_cluster(
         before: As it was seen last.
         elsewhere: Functions that by the record are on another pool now.
     """
-    if health.cluster is None or health.station not in network.pool_by_id:
+    if health.cluster is None or not network.kind_of(health.station).rules.hosts:
         return health
     seen, known = health.cluster, network.function_by_id
     named = {node.id for node in network.nodes_of[health.station]}

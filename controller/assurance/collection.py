@@ -130,7 +130,7 @@ class CollectionSchedule:
             return frozenset()
         records = await self._store.devices.find()
         adopted = (station for station, record in records.items() if record.adopted is not None)
-        return frozenset(one for one in adopted if one in network.station_by_id and counts(network, one))
+        return frozenset(one for one in adopted if network.has_cells(one) and counts(network, one))
 
 
 @dataclass

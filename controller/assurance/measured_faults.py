@@ -197,9 +197,7 @@ class MeasuredFaults:
     async def _watched(self, records: Mapping[str, Device]) -> _Watched:
         _, network = await self._store.networks.get()
         self._zone = ZoneInfo(network.header.timezone)
-        adopted = sorted(
-            name for name, one in records.items() if one.adopted is not None and name in network.station_by_id
-        )
+        adopted = sorted(name for name, one in records.items() if one.adopted is not None and network.has_cells(name))
         alarms = [one for one in await self._store.alarms.standing() if one.cleared is None]
         ours = [one for one in alarms if one.probable_cause in (SLEEPING_CELL, KPI_DEGRADED)]
         standing = {(one.probable_cause, one.station, one.object, one.specific_problem): one for one in ours}

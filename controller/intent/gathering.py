@@ -160,7 +160,7 @@ def _haste(severity: PerceivedSeverity | None) -> int:
 def _places(items: Sequence[_Item], side: _Side) -> GatheredPlaces:
     network = side.network
     stations = sorted({station for one in items for station in one.stations})
-    known = [one for one in stations if one in network.station_by_id]
+    known = [one for one in stations if network.has_cells(one)]
     sites = sorted({network.station_by_id[one].site for one in known})
     tenants: Iterable[str] = ()
     if side.name == HOST:

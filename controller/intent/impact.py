@@ -244,8 +244,8 @@ def deadline_of(network: Network, alarm: Alarm) -> datetime | None:
     if alarm.probable_cause in SUPPLY_CAUSES:
         site = network.site_by_id.get(network.site_of(alarm.station))
         hours = None if site is None else site.battery_hours
-    elif alarm.probable_cause in HOLDOVER_CAUSES and alarm.station in network.station_by_id:
-        hours = network.station_by_id[alarm.station].holdover_hours
+    elif alarm.probable_cause in HOLDOVER_CAUSES:
+        hours = network.holdover_of(alarm.station)
     return None if hours is None else alarm.raised + timedelta(hours=hours)
 
 

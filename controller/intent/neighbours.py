@@ -83,7 +83,7 @@ def _point(latitude: float, longitude: float) -> _Point:
 
 def nearest_stations(network: Network, station: str, most: int, places: Places | None = None) -> list[str]:
     """The nearest stations to a station, up to ``RADIUS_KM`` away, those of its own site first; at most ``most``."""
-    if station not in network.station_by_id:
+    if not network.has_cells(station):
         return []
     around = (places or Places(network)).around(network.site_of(station))
     near = (name for _, site in around for name in network.stations_at.get(site, ()) if name != station)

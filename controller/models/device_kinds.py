@@ -2,7 +2,8 @@
 
 Each rule stands once, as a field of ``KindRules``. None has a default, so a new kind has to answer all of them, and
 mypy names the place. Where the kind decides what is done, and not only whether, the code has a ``match`` that ends in
-``assert_never``. Nothing else compares kinds (``tests/unit/models/test_device_kinds.py``).
+``assert_never``. Nothing else compares kinds, or asks whether a device is among those of one
+(``tests/unit/models/test_device_kinds.py``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ class KindRules:
             devices, all cells of the stations behind them suffer.
         has_place: It stands at a site or in a region by itself, and not where other devices happen to be.
         is_way: Stations depend on it: it is changed before them for what comes, and after them for what goes.
+        carries_links: All core links of the stations at its site go through it, in a part of it for each tenant. So
+            those behind it are watched where something goes, and nothing may come and go by one change.
+        placed: It runs on a pool that may change: that is worked out before changes of other devices are.
+        hosts: Functions run on nodes of it.
         in_cloud: It is reached over a Kubernetes API. What goes where depends on all pools, functions and packages.
         comes_along: A plan for stations changes it too, where they need that.
         takes_along: A plan for it changes others too, as stations that live in it or routers on their way.
@@ -39,6 +44,9 @@ class KindRules:
     has_cells: bool
     has_place: bool
     is_way: bool
+    carries_links: bool
+    placed: bool
+    hosts: bool
     in_cloud: bool
     comes_along: bool
     takes_along: bool
@@ -57,6 +65,9 @@ _STATION = KindRules(
     has_cells=True,
     has_place=True,
     is_way=False,
+    carries_links=False,
+    placed=False,
+    hosts=False,
     in_cloud=False,
     comes_along=False,
     takes_along=True,
@@ -74,6 +85,9 @@ _ROUTER = KindRules(
     has_cells=False,
     has_place=True,
     is_way=True,
+    carries_links=True,
+    placed=False,
+    hosts=False,
     in_cloud=False,
     comes_along=True,
     takes_along=False,
@@ -91,6 +105,9 @@ _FUNCTION = KindRules(
     has_cells=False,
     has_place=False,
     is_way=True,
+    carries_links=False,
+    placed=True,
+    hosts=False,
     in_cloud=True,
     comes_along=False,
     takes_along=True,
@@ -108,6 +125,9 @@ _POOL = KindRules(
     has_cells=False,
     has_place=True,
     is_way=False,
+    carries_links=False,
+    placed=False,
+    hosts=True,
     in_cloud=True,
     comes_along=True,
     takes_along=True,

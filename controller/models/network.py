@@ -609,6 +609,20 @@ class Network(Noun):
         """Whether a device of this id exists and is managed."""
         return device in self.device_kinds
 
+    def has_cells(self, device: str) -> bool:
+        """Whether a device of this id is managed, and cells of its own are served there."""
+        return self.manages(device) and self.device_kinds[device].rules.has_cells
+
+    def functions_of(self, device: str) -> tuple[str, ...]:
+        """Ids of the functions that a station is made of; none of other devices."""
+        station = self.station_by_id.get(device)
+        return () if station is None else station.functions
+
+    def holdover_of(self, device: str) -> float | None:
+        """Hours for which a station serves without synchronisation; None where the files don't say, or of others."""
+        station = self.station_by_id.get(device)
+        return None if station is None else station.holdover_hours
+
     def profiles_of(self, device: str) -> tuple[str, ...]:
         """Profiles of a station; the platform of a router; the kind of a function or pool.
 

@@ -582,7 +582,7 @@ def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: Networ
     """Add the indicators of stations and their cells."""
     every = {name: lines.get(name, []) for name in METRIC}
     for one in store.kpi_evaluations.stations(seen.watched, clock.now() - FRESH):
-        if one.of not in seen.network.station_by_id:
+        if not seen.network.has_cells(one.of):
             continue
         station = f'station="{_escaped(one.of)}"'
         end = "minka_station_kpi_end_timestamp_seconds"

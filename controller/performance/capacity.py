@@ -354,4 +354,4 @@ _BACKHAUL = (
 def nodes_of(network: Network, stations: Sequence[str]) -> list[str]:
     """Stations at the same backhaul nodes as these, since a node's load is that of all its stations."""
     nodes = {node for station in stations if network.manages(station) for node in network.backhaul_above(station)}
-    return sorted({one for node in nodes for one in network.devices_below[node] if one in network.station_by_id})
+    return sorted({one for node in nodes for one in network.devices_below[node] if network.has_cells(one)})

@@ -83,7 +83,7 @@ class Planning:
 
     def comes_anew(self, station: str, view: StationView) -> bool:
         """Whether a PLMN that can be reserved for operator use is new on the station."""
-        profiles = self._network.profiles_of(station) if view.adopted and station in self._network.station_by_id else ()
+        profiles = self._network.profiles_of(station) if view.adopted and self._network.has_cells(station) else ()
         steps = {PROFILE_RATS[profile]: root_spec((profile,)).reservable for profile in profiles}
         ours = {broadcast_plmn(path) for path in view.ledger if any(one in path for of in steps.values() for one in of)}
         facts = self._intent.facts.get(station, ())
@@ -146,8 +146,8 @@ class Planning:
 
     def _losing(self, outlines: Iterable[Outline]) -> dict[str, frozenset[str]]:
         """Tenants that lose part of their VRF, by router."""
-        routers = (change for change in outlines if change.removes and change.station in self._network.router_by_id)
-        return {change.station: frozenset(change.removes) - {HOST} for change in routers}
+        ways = (one for one in outlines if one.removes and self._network.kind_of(one.station).rules.carries_links)
+        return {change.station: frozenset(change.removes) - {HOST} for change in ways}
 
     def _with_removals(self) -> tuple[Outline, ...]:
         """All changes, as they would be if the removal of all that nothing asks for any more was named."""

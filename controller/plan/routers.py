@@ -78,7 +78,7 @@ def check_routers(changes: Iterable[Outline], network: Network) -> None:
         PlanRefusedError: A tenant comes and another one goes at one router.
     """
     for change in changes:
-        if change.station in network.router_by_id and change.deletes and change.creates:
+        if change.deletes and change.creates and network.kind_of(change.station).rules.carries_links:
             raise PlanRefusedError(
                 f"router {change.station}: the plan removes nodes of {', '.join(change.removes)} and brings others: "
                 "stations go first for the one and last for the other; apply one after the other: first without naming "
@@ -97,11 +97,11 @@ def watched(change: Change, network: Network, ledgers: Mapping[str, Mapping[Path
 
     Whoever names what is to go from a router need not know who still needs it: links that are up must stay so.
     """
-    if change.station not in network.router_by_id or not Outline.of(change).deletes:
+    if not network.kind_of(change.station).rules.carries_links or not Outline.of(change).deletes:
         return change
     behind = tuple(
         WaitFor(kind="link-up", path=f"{station}{link.path}", tenant=", ".join(ledgers[station][link.path].owners))
-        for station in network.stations_at.get(network.site_of(change.station), ())
+        for station in network.stations_behind(change.station)
         for link in links({path: {} for path in ledgers.get(station, {})})
     )
     return change.model_copy(update={"checks": (*change.checks, *behind)})

@@ -404,9 +404,8 @@ def _busy(ask: GuardInput) -> _Denial | None:
     """
     if run := ask.store.repairs.going_on(ask.repair.rule.name, ask.repair.key):
         return _Denial(f"run {run} repairs the same fault")
-    station = ask.network.station_by_id.get(ask.device)
-    functions = station.functions if station is not None else ()
-    here = "the station" if station is not None else ask.device
+    here = "the station" if ask.network.has_cells(ask.device) else ask.device
+    functions = ask.network.functions_of(ask.device)
     for one, name in ((ask.device, here), *((function, function) for function in functions)):
         if run := ask.store.runs.under_way(one, ask.now):
             known = ask.store.runs.get(run)

@@ -123,7 +123,7 @@ def functions(
     """Functions by selector, by id: where each runs, where it would go and why; a tenant sees its own."""
     network = seen.network()[1]
     chosen = select(network, selector)
-    if other := next((one for one in chosen if one not in network.function_by_id), ""):
+    if other := next((one for one in chosen if not network.kind_of(one).rules.placed), ""):
         raise InputError(
             f"selector {selector!r} chooses {other}, which is not a function: add function=*, as in region=x,function=*"
         )

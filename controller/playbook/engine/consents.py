@@ -154,7 +154,7 @@ def _beside(
 
 def _own_cells(network: Network, station: str, nodes: Iterable[LedgerNode]) -> frozenset[tuple[str, str]]:
     """Tenants, each with a cell of a station where it has nodes; none of another device, which has no cells."""
-    if station not in network.station_by_id:
+    if not network.has_cells(station):
         return frozenset()
     found = ((cell_of(node.path), owner) for node in nodes for owner in node.owners)
     return frozenset((owner, cell) for cell, owner in found if cell and owner != HOST)
@@ -480,7 +480,7 @@ def taken_unasked(
 
 def _outage(network: Network, station: str, loss: ServiceLoss, lasts: Outage) -> Effect:
     cells = frozenset(cell for cell, _ in loss.serving or loss.idle)
-    about = cells if station in network.station_by_id else frozenset[str]()
+    about = cells if network.has_cells(station) else frozenset[str]()
     return effect_of_outage(station, loss.serving, loss.idle, about, lasts)
 
 

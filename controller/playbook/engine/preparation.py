@@ -215,7 +215,7 @@ class PlaybookPreparation:
             # A refused plan would have adopted the stations that it needs.
             observed = await self._not_adopted(targets) if playbook.stations and not refused else {}
             left_out |= observed
-            functions = [one for one in targets if one in network.function_by_id and one not in left_out]
+            functions = [one for one in targets if network.kind_of(one).rules.placed and one not in left_out]
             changes, unready, unmade = await self._readied(request, playbook, values, network, digest, functions)
             plan = seal(
                 created=now,
@@ -231,7 +231,7 @@ class PlaybookPreparation:
             one for one in plan.changes.packed if network.kind_of(one).rules.comes_along or one in network.central_units
         ]
         if playbook.plan is not None and playbook.plan.beneath:
-            beside += [one for one in plan.changes.packed if one in network.function_by_id]
+            beside += [one for one in plan.changes.packed if network.kind_of(one).rules.placed]
         if playbook.routers:
             beside = await self._routers(network, targets)
         planned = [device for device in {*targets, *beside} if device not in plan.unplanned]
@@ -490,7 +490,7 @@ class PlaybookPreparation:
             ranks, together = ranks_in(plan, network), tuple(units_of(plan.changes, network))
         if playbook.stations:
             inside, together = before_their_stations(stations, network)
-            ranks = {one: rank for one, rank in ranks.items() if one in network.station_by_id} | inside
+            ranks = {one: rank for one, rank in ranks.items() if network.has_cells(one)} | inside
         elif plan is None and playbook.routers:
             ranks, together = behind_their_stations(stations, network)
         alone = set(stations).difference(*together)
@@ -648,7 +648,7 @@ def behind_their_stations(
     devices: Sequence[str], network: Network
 ) -> tuple[dict[str, int], tuple[tuple[str, ...], ...]]:
     """Ranks of routers, and units of each with the stations of its site."""
-    routers = [device for device in devices if device in network.router_by_id]
+    routers = [device for device in devices if network.kind_of(device).rules.carries_links]
     places = {network.site_of(router) for router in routers}
     units = (tuple(device for device in devices if network.site_of(device) == place) for place in sorted(places))
     return dict.fromkeys(routers, 1), tuple(units)

@@ -423,10 +423,11 @@ class Planner:
             progress.done += 1
 
         await self.each(network, lacking, one)
-        functions = [station for station in stations if station in network.function_by_id]
+        functions = [station for station in stations if network.kind_of(station).rules.placed]
         await self.each(network, functions, one)
         back = await self._back(network, planning, functions) if request.stations else {}
-        others = [station for station in stations if station not in back and station not in network.function_by_id]
+        first = {*back, *functions}
+        others = [station for station in stations if station not in first]
         progress.total = progress.done + len(others)
         await self.each(network, others, one)
         for change in back.values():
@@ -473,8 +474,7 @@ class Planner:
 
     async def _missing(self, network: Network, devices: Collection[str]) -> frozenset[str]:
         """Functions of stations that run nowhere yet."""
-        stations = (network.station_by_id[one] for one in devices if one in network.station_by_id)
-        named = {one for station in stations for one in station.functions}
+        named = {one for device in devices for one in network.functions_of(device)}
         return frozenset(named - (await self.running(network)).keys())
 
     async def _lacking(self, network: Network, intent: Intent, devices: Collection[str]) -> dict[str, PoolFact]:
@@ -555,11 +555,9 @@ class Planner:
 
     async def with_links(self, network: Network, change: Change) -> Change:
         """A change whose checks include the core links behind a router, if it takes something from the router."""
-        site = network.site_of(change.station)
-        behind = network.stations_at.get(site, ()) if change.station in network.router_by_id else ()
-        if not behind:
+        if not network.kind_of(change.station).rules.carries_links:
             return change
-        ledgers = await self._store.ledger.find(behind)
+        ledgers = await self._store.ledger.find(network.stations_behind(change.station))
         return watched(change, network, ledgers)
 
     async def adopt(

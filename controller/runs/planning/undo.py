@@ -75,8 +75,9 @@ async def undo_plan(
     draft = Draft()
     progress = progress or Progress()
     progress.total = len(jobs)
-    functions = [job.station for job in jobs if job.station in network.function_by_id]
-    others = [job.station for job in jobs if job.station not in network.function_by_id]
+    placed = {job.station: network.kind_of(job.station).rules.placed for job in jobs}
+    functions = [device for device, is_placed in placed.items() if is_placed]
+    others = [device for device, is_placed in placed.items() if not is_placed]
     for part in _parts(functions):
         await _undo(planner, network, run, part, draft)
         progress.done += len(part)
@@ -139,7 +140,7 @@ async def _undo(
             made = replace(made, change=change.model_copy(update={"as_of": as_of}))
         if made.change is not None and (refusal := await planner.refusal(network, made.change, views[station])):
             made = StationPlan(reason=refusal)
-        if made.change is not None and station in network.function_by_id:
+        if made.change is not None and network.kind_of(station).rules.placed:
             made = replace(made, change=_interrupting(made.change, views[station]))
         if made.change is not None and (seen := views[station].observed) is not None:
             uninvited = without_agreement(network, made.change, seen.tree, views[station].ledger, day)

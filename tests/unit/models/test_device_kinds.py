@@ -67,6 +67,20 @@ _MEMBERS = {kind.name for kind in DeviceKind}
 _VALUES = {kind.value for kind in DeviceKind}
 #: The nouns of the kinds: whoever asks for the class of a device asks for its kind.
 _NOUNS = ("Station", "Router", "Function", "Pool")
+#: The devices of one kind: whoever asks whether a device is among them asks for its kind.
+_TABLES = frozenset(f"{kind.value}_by_id" for kind in DeviceKind)
+#: Modules that ask whether a device that network files name, as the station of a cell, stands in them.
+_REFERENCES = frozenset(
+    f"controller/{name}.py"
+    for name in (
+        "intent/central_units",
+        "intent/functions",
+        "intent/identities",
+        "intent/neighbours",
+        "intent/placement",
+        "models/network",
+    )
+)
 #: Where a member is only passed on, as the kind of devices that an action of playbooks is for.
 _GIVEN = "devices"
 
@@ -162,11 +176,31 @@ def _by_text_or_class(node: ast.AST) -> bool:
             return False
 
 
+def _by_table(node: ast.AST) -> bool:
+    """Whether it asks if a device is among those of one kind."""
+    match node:
+        case ast.Compare(ops=ops, comparators=others):
+            pairs = zip(ops, others, strict=True)
+            return any(isinstance(op, ast.In | ast.NotIn) and _is_table(other) for op, other in pairs)
+        case _:
+            return False
+
+
+def _is_table(node: ast.AST) -> bool:
+    match node:
+        case ast.Attribute(attr=name):
+            return name in _TABLES
+        case ast.Call(func=ast.Attribute(value=of, attr="keys")):
+            return _is_table(of)
+        case _:
+            return False
+
+
 def _silent(tree: ast.AST) -> Iterator[int]:
     """Lines that decide by the kind of a device in a way that a new kind would not show."""
     names, fine = _names(tree), _is_fine(tree)
     for node in ast.walk(tree):
-        if (_is_member(node, names) and node not in fine) or _by_text_or_class(node):
+        if (_is_member(node, names) and node not in fine) or _by_text_or_class(node) or _by_table(node):
             yield getattr(node, "lineno", 0)
 
 
@@ -212,6 +246,10 @@ def _silent(tree: ast.AST) -> Iterator[int]:
         "found = isinstance(device, network.Router | Router)",
         "found = type(device) is Router",
         "match device:\n  case Router():\n    pass",
+        "found = device in network.router_by_id",
+        "found = one.station not in self._network.function_by_id",
+        "found = [one for one in devices if one in network.pool_by_id.keys()]",
+        "found = adopted and a in b in seen.network.station_by_id",
     ],
 )
 def test_a_silent_decision_by_the_kind_is_found(text: str) -> None:
@@ -227,6 +265,9 @@ def test_a_silent_decision_by_the_kind_is_found(text: str) -> None:
         "found = kind.rules.has_cells",
         "found = [one for one in DeviceKind if one.rules.has_cells]",
         "found = kind in NAMED_KINDS",
+        "found = network.has_cells(device)",
+        "found = network.kind_of(device).rules.placed",
+        "found = site in network.site_by_id",
         "found = NAMES[kind]",
         'found = entry.kind == "network"',
         "found = isinstance(fact, StationFact)",
@@ -239,8 +280,15 @@ def test_a_decision_that_a_new_kind_would_show_is_fine(text: str) -> None:
 def _found() -> Iterator[str]:
     for path in sorted((_ROOT / "controller").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        if "kind" in text or any(name in text for name in _NOUNS):
+        if "kind" in text or any(name in text for name in (*_NOUNS, *_TABLES)):
             yield from (f"{path.relative_to(_ROOT)}:{line}" for line in _silent(ast.parse(text)))
+
+
+def _referring() -> Iterator[str]:
+    for name in _REFERENCES:
+        for node in ast.walk(ast.parse((_ROOT / name).read_text(encoding="utf-8"))):
+            if _by_table(node):
+                yield f"{name}:{getattr(node, 'lineno', 0)}"
 
 
 def test_nothing_decides_by_the_kind_so_that_a_new_one_would_not_show() -> None:
@@ -248,4 +296,18 @@ def test_nothing_decides_by_the_kind_so_that_a_new_one_would_not_show() -> None:
     nouns = ast.parse((_ROOT / "controller/models/network.py").read_text(encoding="utf-8"))
     (table,) = (one for one in ast.walk(nouns) if isinstance(one, ast.FunctionDef) and one.name == "device_kinds")
     in_table = {f"controller/models/network.py:{line}" for line in range(table.lineno, (table.end_lineno or 0) + 1)}
-    assert [one for one in _found() if one not in in_table] == []
+    assert [one for one in _found() if one not in {*in_table, *_referring()}] == []
+    assert {one.partition(":")[0] for one in _referring()} == _REFERENCES, "a module that no longer asks is listed"
+
+
+@pytest.mark.parametrize("kind", DeviceKind)
+def test_a_network_answers_for_its_devices_what_follows_from_their_kind(network: Network, kind: DeviceKind) -> None:
+    """A device that the network files do not have is of no kind: nothing is served there."""
+    devices = [one for one, known in network.device_kinds.items() if known is kind]
+    for device in devices:
+        assert network.has_cells(device) is kind.rules.has_cells
+        own = network.station_by_id.get(device)
+        assert network.functions_of(device) == (() if own is None else own.functions)
+        assert network.holdover_of(device) == (None if own is None else own.holdover_hours)
+    assert not network.has_cells("gone")
+    assert (network.functions_of("gone"), network.holdover_of("gone")) == ((), None)
