@@ -335,6 +335,17 @@ class NodeSpec:
         return {self.leaf(role): words for role, words in _STATES.items() if role in self.leaf_by_role}
 
     @cached_property
+    def service(self) -> frozenset[LeafName] | None:
+        """Leaves on which the service of tenants rests; None for all of an entry, with that it is there.
+
+        That is all of PLMNs, slices, radio shares and core links, and what means something to the engine elsewhere, as
+        identities and carriers. People's own switches are none: whoever locks a cell meanwhile means it.
+        """
+        if KeyRole.MCC in self.key_roles or self.link or self.role in (NodeRole.SHARE, NodeRole.LOCAL_ADDRESS):
+            return None
+        return frozenset(leaf.name for leaf in self.leaves if leaf.roles and leaf.compared)
+
+    @cached_property
     def always_reported(self) -> frozenset[LeafName]:
         """State leaves that every device should report, since they show whether it serves; no vendor extensions."""
         return frozenset(name for name in self.serving if not self.leaf_by_name[name].extension)

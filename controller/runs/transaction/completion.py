@@ -14,12 +14,13 @@ from controller.models.plan import Change, Edit, Op, Phase, PhaseKind
 from controller.models.run import TIMER_LAG, JournalEntry, JournalStep, Outcome
 from controller.nrm.apply import appending, names_places, sent_to_end
 from controller.nrm.containers import made_by, sparing
+from controller.nrm.fingerprint import differences
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, Path, Tree, within_root
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession, confirmed_commit, startup
 from controller.runs.transaction import checks
-from controller.runs.transaction.effects import Effects, effects, unfinished, vanished
+from controller.runs.transaction.effects import Effects, changed, effects, unfinished, vanished
 from controller.runs.transaction.record import Record
 from controller.store import JobResult
 
@@ -50,6 +51,7 @@ class Completion:
     Attributes:
         whole: The net effect of all phases.
         unguarded: Why the change ran without the confirmed commit that the device offers; empty where it ran with it.
+        expected: The device with the change, as it was read before and changed since; None where that is not known.
         places: Whether the server puts entries in places, as far as that is known.
     """
 
@@ -72,6 +74,7 @@ class Completion:
         self._timer = timer
         self.whole = effects(root, change.phases)
         self.unguarded = ""
+        self.expected: Tree | None = None
         self.places = True
 
     async def confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
@@ -114,11 +117,19 @@ class Completion:
                     await kept.copy_to_startup()
                 except DeviceRefusedError as error:
                     return self.success(Outcome.SUCCEEDED, f"not kept over a restart: {error.message}")
-            remarks = filter(None, (self.unguarded, checks.remark(self._change, seen)))
+            remarks = filter(None, (self.unguarded, checks.remark(self._change, seen), self._beside(seen)))
             return self.success(Outcome.SUCCEEDED, "; ".join(remarks))
         if self.whole.before_holds(seen.tree):
             return JobResult(Outcome.ROLLED_BACK, BY_ITSELF)
         return JobResult(Outcome.DIVERGED, "after the confirm the device carries neither the old nor the new state")
+
+    def _beside(self, seen: Observed) -> str:
+        """What is otherwise than the change leaves it, in words: the change is kept by then, so it is told."""
+        if self.expected is None:
+            return ""
+        paths = [path for path in changed(self._root, seen, self.expected) if path in self.expected]
+        found = differences(self._root, seen.tree, self.expected, paths, seen.writers)
+        return f"changed beside it, by nobody's plan: {first_names(found)}" if found else ""
 
     def success(self, outcome: Outcome, detail: str = "") -> JobResult:
         """The result if the station carries the change."""

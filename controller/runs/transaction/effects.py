@@ -10,7 +10,7 @@ from controller.models.plan import Change, Edit, LedgerNode, Op, Phase
 from controller.nrm.apply import siblings
 from controller.nrm.containers import others_in
 from controller.nrm.diff import effective, settled
-from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.schema import NodeSpec, lasting, spec_of
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, is_below
 
 _Pair = tuple[Value | None, Value | None]
@@ -141,6 +141,33 @@ def vanished(carried: Collection[Path], phases: Iterable[Phase], seen: Observed)
         return ""
     count = f"{len(gone)} of {len(carried)}"
     return f"{count} nodes are gone from the device, and nobody asked for that: {first_names(sorted(gone))}"
+
+
+def changed_service(root: NodeSpec, seen: Observed, expected: Tree) -> tuple[Path, ...]:
+    """Paths, as of fingerprints, of what tenants' service rests on and that is otherwise than expected.
+
+    These are PLMNs, slices, radio shares and core links, and identities and carriers of cells, whoever owns them. A
+    device may answer ok to a change and do more than that: nobody else sees it before the change is kept for good.
+    """
+    found = []
+    for path in changed(root, seen, expected):
+        if path.startswith(root.around) or (spec := spec_of(root, path)) is None:
+            continue
+        leaves = spec.service
+        if leaves is None:
+            found.append(path)
+        elif path in expected:  # what a device makes besides has no service in it
+            found += [f"{path}/{leaf}" for leaf in sorted(leaves)]
+    return tuple(found)
+
+
+def changed(root: NodeSpec, seen: Observed, expected: Tree) -> tuple[Path, ...]:
+    """Entries that are otherwise than expected, without those that the device makes and drops itself."""
+    there = seen.tree
+    if there == expected:
+        return ()
+    differing: Tree = {path: {} for path in {**expected, **there} if there.get(path) != expected.get(path)}
+    return tuple(path for path in lasting(root, differing) if not seen.unseen(path))
 
 
 def unfinished(root: NodeSpec, inverse: Iterable[Edit], tree: Tree) -> tuple[Edit, ...]:

@@ -33,14 +33,14 @@ from controller.nrm.fingerprint import differences, matches
 from controller.nrm.generation import generation_edit, generation_of
 from controller.nrm.profiles import root_spec
 from controller.nrm.schema import lasting
-from controller.nrm.tree import Tree, child
+from controller.nrm.tree import Path, Tree, child
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, Observed, confirmed_commit, read_candidate, session_id
 from controller.ports.targets.base import DeviceTarget
 from controller.runs.poller import Poller
 from controller.runs.transaction import checks
 from controller.runs.transaction.completion import BY_ITSELF, PLACE_REFUSED, Completion
-from controller.runs.transaction.effects import astray, cuts_the_way, effects, vanished
+from controller.runs.transaction.effects import astray, changed_service, cuts_the_way, effects, vanished
 from controller.runs.transaction.gates import Gate
 from controller.runs.transaction.lock import Lock
 from controller.runs.transaction.patience import Patience, Trouble
@@ -89,6 +89,9 @@ class Transaction:
         self._findings = findings or Findings(clock)
         self._cancelled = cancelled
         self._cut = False
+        self._before: Tree = {}
+        #: What changed beside the change, of what tenants' service rests on.
+        self._beside: tuple[Path, ...] = ()
         self._decided: Decision | None = None
         self._behaviour = Behaviour()
         self._kept_out = ""
@@ -179,13 +182,16 @@ class Transaction:
         return result
 
     async def _whole_station(self, session: DeviceSession, result: JobResult) -> JobResult:
-        """A result that left the station unchanged, unless other configuration of the station was lost."""
+        """A result that left the station unchanged, unless other configuration was lost, or stays as it changed."""
         if result.outcome.good or result.outcome is Outcome.DIVERGED or not self._record.carried:
             return result
-        gone = self._gone(await session.read())
-        if not gone:
+        seen = await session.read()
+        stays = differences(self._root, seen.tree, self._before, self._beside, seen.writers)
+        kept = f"changed beside the change, and not taken back with it: {first_names(stays)}" if stays else ""
+        wrong = self._gone(seen) or kept
+        if not wrong:
             return result
-        return replace(result, outcome=Outcome.DIVERGED, detail=f"{gone}; {result.detail}", beyond=True)
+        return replace(result, outcome=Outcome.DIVERGED, detail=f"{wrong}; {result.detail}", beyond=True)
 
     async def _clean(self, session: DeviceSession) -> Observed:
         """The device's configuration, after discarding what a reverted change left in the candidate."""
@@ -257,7 +263,7 @@ class Transaction:
         self, session: DeviceSession, before: Tree, persist: str = "", deadline: datetime | None = None
     ) -> JobResult:
         """All phases, then the decision; without a persist token the stored inverse is the safety net."""
-        expected, seen = before, Observed(before)
+        expected, seen, self._before = before, Observed(before), before
         for index, phase in enumerate(self._change.phases):
             try:
                 await self._send(session, index, persist, deadline)
@@ -336,6 +342,7 @@ class Transaction:
 
     async def _settle(self, session: DeviceSession, expected: Tree, seen: Observed) -> JobResult:
         """Check, then confirm or take back; at a gate together with the group."""
+        self._completion.expected = expected
         missing, seen = await self._unmet(session, self._change.checks, seen, expected, quiet=True)
         # The last read of the checks also shows foreign edits; no other read is compared.
         wrong = self._wrong(missing, seen, expected)
@@ -488,7 +495,10 @@ class Transaction:
         return "; ".join(filter(None, (missing, meddled)))
 
     def _astray(self, seen: Observed, expected: Tree, *, waiting: bool = False) -> str:
-        """Where the station differs from the expected state, within what the change edits and checks, in words.
+        """Where the station differs from the expected state, in words.
+
+        That is within what the change edits and checks, and in all that tenants' service rests on: their shares, PLMNs,
+        slices and links, and the identities of cells, whoever's they are. To confirm would make it theirs for good.
 
         The last phase may remove what the others replaced. A device that reverts nothing by itself is past that then:
         the way back would interrupt once more, and may end at nothing. So what others changed besides stays, as drift.
@@ -498,5 +508,8 @@ class Transaction:
         replaced = replaces and self._whole.after_holds(seen.tree)
         # What is not ready yet can't become ready as it was asked for, whatever of it was changed.
         paths = (*self._change.fingerprint.paths, *(checks.coming(self._change, seen) if waiting else ()))
+        if not replaced and (beside := changed_service(self._root, seen, expected)):
+            self._beside = tuple(dict.fromkeys((*self._beside, *beside)))
+        paths = (*paths, *self._beside)
         found = () if replaced else differences(self._root, seen.tree, expected, paths, seen.writers)
         return first_names(found) or self._gone(seen)

@@ -8,10 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from controller.models.alarm import ActiveAlarm, PerceivedSeverity
+from controller.models.alarm import DIVERGED, ActiveAlarm, PerceivedSeverity
 from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, Strategy
+from controller.nrm.profiles import root_spec
+from controller.nrm.schema import spec_of
 from controller.ports.devices import Capabilities
 from controller.ports.fake_devices import (
     RUNNING_ONLY,
@@ -24,7 +26,7 @@ from controller.ports.fake_devices import (
     FaultKind,
 )
 from tests.unit.plan import samples
-from tests.unit.plan.samples import LTE_CELL
+from tests.unit.plan.samples import LTE_CELL, NR_CELL
 from tests.unit.plan.test_station import EXTERNAL_GNB, LISTED, NR_NETWORK
 from tests.unit.runs.transaction_bench import (
     QUICK,
@@ -229,6 +231,104 @@ async def test_an_ok_to_an_edit_that_did_nothing() -> None:
     result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     bench.assert_settled(result)
+
+
+BETA_SHARE = f"{LTE_CELL}/plmnRadioShareList[716,02]"
+#: A policy of a tenant that the change does not concern, and a link of it.
+BETA_POLICY = f"{NR_CELL}/RRMPolicyRatio[beta-prb]"
+BETA_LINK = "/ManagedElement[S1]/GNBCUCPFunction[1]/EP_NgC[beta-amf]"
+
+
+def also(bench: TransactionBench, path: str, edit: Edit | None = None, **leaves: str) -> None:
+    """With the commit, the server changes something beside it: before the read that follows it."""
+    before = {leaf: value for leaf, value in bench.device.running.get(path, {}).items() if leaf in leaves}
+    merge = Edit(op=Op.MERGE, path=path, before=before, after=leaves, owners=("host",))
+
+    def act() -> None:
+        bench.device.foreign_edit([edit or merge])
+        bench.device.candidate = dict(bench.device.running)
+
+    bench.device.faults.append(Fault("read", act=act, skip=1))
+
+
+@pytest.mark.parametrize(
+    ("path", "leaf", "value"),
+    [
+        (BETA_SHARE, "maxRatio", "50"),
+        (BETA_POLICY, "rRMPolicyMaxRatio", "50"),
+        (BETA_LINK, "remoteAddress", "10.9.9.9"),
+        (LTE_CELL, "pci", "318"),
+        (LTE_CELL, "tac", "1"),
+        (NR_CELL, "nRPCI", "318"),
+    ],
+)
+async def test_a_commit_that_also_changes_the_service_of_others_is_taken_back(path: str, leaf: str, value: str) -> None:
+    bench = TransactionBench(add_tenant(), QUICK)
+    was = bench.device.running[path][leaf]
+    also(bench, path, None, **{leaf: value})
+    result = await bench.work()
+    assert result.outcome is Outcome.ROLLED_BACK, result.detail
+    assert f"{path} {leaf}: {value} instead of {was}" in result.detail
+    assert JournalStep.CONFIRMING not in bench.steps
+    bench.assert_settled(result)
+
+
+@pytest.mark.parametrize(
+    "path", [f"{LTE_CELL}/plmnIdList[716,77]", f"{BETA_POLICY}/rRMPolicyMemberList[716,77,000001,1]"]
+)
+async def test_a_commit_that_brings_a_stranger_with_it_is_taken_back(path: str) -> None:
+    bench = TransactionBench(add_tenant(), QUICK)
+    also(bench, path, Edit(op=Op.CREATE, path=path, owners=("host",)))
+    result = await bench.work()
+    assert result.outcome is Outcome.ROLLED_BACK, result.detail
+    assert f"{path}: unexpected" in result.detail
+    bench.assert_settled(result)
+
+
+async def test_service_of_others_that_stays_changed_is_told_to_its_tenants() -> None:
+    """The cancel takes back what was asked for, and not what the server did beside it."""
+    bench = TransactionBench(add_tenant(), QUICK)
+    also(bench, BETA_SHARE, maxRatio="50")
+
+    def keep() -> None:
+        pending = bench.device._pending
+        assert pending is not None
+        share = {**pending.backup[BETA_SHARE], "maxRatio": "50"}
+        pending.backup = {**pending.backup, BETA_SHARE: share}
+
+    bench.act("cancel", keep)
+    result = await bench.work()
+    assert result.outcome is Outcome.DIVERGED
+    assert f"not taken back with it: {BETA_SHARE} maxRatio: 50 instead of 80" in result.detail
+    (alarm,) = bench.store.alarms.standing()
+    assert (alarm.probable_cause, "beta" in alarm.tenants) == (DIVERGED, True)
+
+
+async def test_what_is_no_service_and_changes_with_a_commit_is_told_and_takes_nothing_back() -> None:
+    bench = TransactionBench(add_tenant(), QUICK)
+    also(bench, LTE_CELL, referenceSignalPower="10")
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert (
+        f"changed beside it, by nobody's plan: {LTE_CELL} referenceSignalPower: 10 instead of nothing" in result.detail
+    )
+
+
+async def test_service_of_others_that_changes_with_the_confirm_is_told() -> None:
+    bench = TransactionBench(add_tenant(), QUICK)
+    edit = Edit(op=Op.MERGE, path=BETA_SHARE, before={"maxRatio": "80"}, after={"maxRatio": "50"}, owners=("host",))
+    bench.device.faults.append(Fault("confirm", act=lambda: bench.device.foreign_edit([edit]), skip=1))
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    assert f"{BETA_SHARE} maxRatio: 50 instead of 80" in result.detail
+
+
+async def test_a_lock_that_a_person_sets_meanwhile_is_no_service_of_others() -> None:
+    spec = spec_of(root_spec(samples.PROFILES), LTE_CELL)
+    assert spec is not None
+    assert spec.service is not None
+    assert {"pci", "tac", "earfcnDl"} <= spec.service
+    assert not {"administrativeState", "userLabel", "operationalState"} & spec.service
 
 
 async def test_a_confirm_that_did_nothing_is_repeated() -> None:
