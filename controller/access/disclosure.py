@@ -639,7 +639,7 @@ DONE_FOR_TENANT = tuple(_IN_ITS_PLACE)
 #: Acts of the host upon a freeze whose target is the tenant, each with the details that it reads.
 _ON_FREEZES = {"freeze.put": ("freeze", "begins", "ends", "reason"), "freeze.lifted": ("freeze",)}
 FREEZE_ACTS = tuple(_ON_FREEZES)
-#: A run is cancelled; no act of a tenant's trail once its own jobs have ended: then it is about others alone.
+#: A run is cancelled; an act of the trail of tenants with jobs of their own under way then.
 CANCELLED = "run.cancel-requested"
 #: Jobs of a run ended before they began: it stopped, or nothing asks for them any more. An act of the trail of tenants
 #: whose own jobs are among them.

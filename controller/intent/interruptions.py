@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from controller.intent.central_units import name_at_unit
@@ -53,7 +53,8 @@ class Work:
         tenants: Whom it may interrupt, by the constraints of its run.
         until: When it ended; now, if it has not.
         rests: When it began to wait for long without doing anything: a soak, a person's answer.
-        windows: When windows of all parties were open while it worked; None if they have none. Beyond them it is owed.
+        windows: When the windows that a tenant may know, its own and the host's, were open while it worked; absent are
+            tenants for which there is none. Beyond them the tenant is owed it, whatever windows others have.
         inside: When the jobs ended that bring stations back which live in the function that it is on, by station.
     """
 
@@ -63,7 +64,7 @@ class Work:
     until: datetime
     rests: Sequence[datetime] = ()
     inside: Mapping[str, datetime] | None = None
-    windows: Times | None = None
+    windows: Mapping[str, Times] = field(default_factory=dict)
 
     def acts_until(self, act: Act) -> datetime:
         """When the job ended, or began to rest, after an act."""
@@ -77,9 +78,9 @@ def planned(network: Network, works: Iterable[Work]) -> dict[tuple[str, str], Ti
         if network.manages(work.device):
             for cell, tenants, since, until in _taken(network, work):
                 times: Times = ((since, until),)
-                inside = times if work.windows is None else both(times, work.windows)
                 for tenant in tenants & set(work.tenants):
-                    found[cell, tenant].extend(inside)
+                    windows = work.windows.get(tenant)
+                    found[cell, tenant].extend(times if windows is None else both(times, windows))
     return {key: union(times) for key, times in found.items()}
 
 

@@ -118,7 +118,7 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
     if change.comes_back:
         return effect_on(change.station, change.touched, ActionClass.RESTORE)
     edits = _edits(change)
-    locked = {cell_of(edit.path) for phase in change.phases if phase.kind is PhaseKind.LOCK for edit in phase.edits}
+    locked = _locked(change)
     interrupted = _interrupted(change, edits)
     off = {tenant for tenant in interrupted if locked or tenant in change.interrupted}
     places = {(tenant, ActionClass.INTERRUPT, cell) for tenant in off for cell in locked or {""}}
@@ -157,9 +157,29 @@ def _edits(change: Change) -> list[Edit]:
 
 
 def _interrupted(change: Change, edits: Sequence[Edit]) -> set[str]:
-    """Whose service a change interrupts, also by edits of its own nodes."""
+    """Whose service a change interrupts, also by edits of its own nodes.
+
+    Where cells are locked, ``interrupted`` has all that are on them; of the others, only those are interrupted that
+    have something edited there, or a core link.
+    """
     present = set(change.touched) & _present(change, edits) if change.outage.interrupts else set[str]()
+    locked = _locked(change)
+    if locked and not change.restarts:
+        on_air = {owner for edit in edits if cell_of(edit.path) in locked for owner in edit.owners}
+        present &= on_air | _with_edited_links(change, edits)
     return {*change.interrupted, *present}
+
+
+def _locked(change: Change) -> set[str]:
+    """Cells that a change locks."""
+    return {cell_of(edit.path) for phase in change.phases if phase.kind is PhaseKind.LOCK for edit in phase.edits}
+
+
+def _with_edited_links(change: Change, edits: Sequence[Edit]) -> set[str]:
+    """Tenants with a core link of which a change edits anything."""
+    links = [(check.path, check.tenant) for check in change.checks if check.kind == "link-up"]
+    found = {names for path, names in links if any(edit.path == path or is_below(edit.path, path) for edit in edits)}
+    return {tenant for names in found for tenant in names.split(", ")}
 
 
 #: A tenant, the class of action that takes service from it, and the cell; an empty cell is the station.

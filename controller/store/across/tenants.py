@@ -184,7 +184,8 @@ class Tenants(Repository[M_co]):
         as they are disclosed to the tenant.
 
         The tenant's rows are all acts of its people, and the named acts of others on its runs and their jobs. What is
-        done to a run whose jobs there have ended is not about the tenant, nor is the end of jobs of others.
+        done to a run that has no job of the tenant under way is not about the tenant, nor is the end of jobs of others.
+        So it reads the same of a run that is cancelled, refused or void before its own jobs begin, whoever did that.
         """
         its_own = exists().where(users.c.name == audit.c.actor, users.c.tenant == tenant, users.c.sided <= audit.c.at)
         concerned = run_tenants.c.tenant == tenant
@@ -194,7 +195,8 @@ class Tenants(Repository[M_co]):
         )
         done_to = audit.c.object
         going_on = exists().where(
-            and_(jobs.c.run == done_to, or_(jobs.c.finished.is_(None), jobs.c.finished >= audit.c.at)),
+            and_(jobs.c.run == done_to, jobs.c.started <= audit.c.at),
+            or_(jobs.c.finished.is_(None), jobs.c.finished >= audit.c.at),
             and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station, concerned),
         )
         among_ended = exists().where(

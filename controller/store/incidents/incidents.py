@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -566,7 +566,7 @@ def _planned(tx: Tx, held: _Networks, stations: Iterable[str], since: datetime) 
     functions = {name for network in networks.values() for name in network.function_by_id}
     done = works_of(tx, functions, [rows[job] for job in told])
     works = [
-        replace(work, tenants=told[job].tenants, windows=_windows(told[job], rows[job].started, work.until))
+        replace(work, tenants=told[job].tenants, windows=dict(_windows(told[job], rows[job].started, work.until)))
         for job, work in done.items()
     ]
     by_network = {key: planned(network, works) for key, network in networks.items()}
@@ -577,12 +577,12 @@ def _planned(tx: Tx, held: _Networks, stations: Iterable[str], since: datetime) 
     return found
 
 
-def _windows(bound: StationConstraints, since: datetime, until: datetime) -> Times | None:
-    """When a window of each party was open in the time of a job; None if no party has any."""
-    if not bound.calendars:
-        return None
+def _windows(bound: StationConstraints, since: datetime, until: datetime) -> Iterator[tuple[str, Times]]:
+    """Tenants with when the windows that each may know were open in the time of a job, as far as there are any."""
     zone = ZoneInfo(bound.timezone)
-    return meet(tuple(openings(calendar, zone, since, until)) for calendar in bound.calendars)
+    for tenant in bound.tenants:
+        if calendars := bound.calendars_told(tenant):
+            yield tenant, meet(tuple(openings(calendar, zone, since, until)) for calendar in calendars)
 
 
 def _ways_to(network: Network, stations: Iterable[str]) -> set[str]:

@@ -640,12 +640,11 @@ class Working:
         clock: VirtualClock,
         device: str,
         cause: str = "person",
-        calendars: tuple[tuple[MaintenanceWindow, ...], ...] = (),
+        windows: tuple[PartyWindows, ...] = (),
     ) -> None:
         self.store, self.clock = store, clock
         plan = make_plan([device], cause)
         store.plans.save(plan, "ana")
-        windows = tuple(PartyWindows(windows=one) for one in calendars)
         bound = StationConstraints(region="r", timezone="UTC", tenants=("alfa",), interrupts=True, windows=windows)
         constraints = RunConstraints(subject="0" * 64, groups=(bound,), stations={device: ("site-1", 0)})
         jobs, playbook = [NewJob(0, device)], RunPlaybook(name="own", digest="d1", text="name: own\n")
@@ -729,14 +728,18 @@ async def test_a_cell_that_a_job_locked_is_planned_until_the_job_ends_and_a_dead
 
 
 async def test_planned_work_beyond_its_window_is_owed(store: Store, clock: VirtualClock) -> None:
-    """Of the ten minutes that it takes, alfa's window is open for four, and the host's for six."""
+    """Of the ten minutes that it takes, alfa's window is open for four, and the host's for six.
+
+    Another tenant's is open for one, which alfa neither may know nor feel in its own statement.
+    """
     _load_shared(store)
 
-    def window(minutes: int) -> tuple[MaintenanceWindow, ...]:
+    def window(minutes: int, tenant: str = "") -> PartyWindows:
         closes = clock.now() + timedelta(minutes=minutes)
-        return (MaintenanceWindow(start=(clock.now() - timedelta(hours=1)).time(), end=closes.time()),)
+        opened = MaintenanceWindow(start=(clock.now() - timedelta(hours=1)).time(), end=closes.time())
+        return PartyWindows(windows=(opened,), tenant=tenant)
 
-    work = Working(store, clock, "S1", calendars=(window(6), window(4)))
+    work = Working(store, clock, "S1", windows=(window(6), window(4, "alfa"), window(1, "beta")))
     incident = store.alarms.report(_off_air(MAJOR, 0)).incident
     await work.change(0, 600, "LOCKED")
     work.end()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from controller.access.disclosure import DECIDED, JOB_FINISHED, JOBS_ENDED, VISIBLE_ACTS, visible_act
 from controller.models.people import Person, Role
-from controller.models.run import AuditRow, Outcome
+from controller.models.run import AuditRow, Outcome, RunState
 from controller.ports.clock import VirtualClock
 from controller.store import AuditQuery, JobResult, Page, Store
 from controller.store.jobs.involvement import note_run
-from controller.store.runs.runs import Transition
+from controller.store.runs.runs import Decide, Transition
 from tests.support.records import start_run
 
 PAGE = Page(limit=1000)
 ONE, OTHER = "S1", "S10"
+#: Whose service the stations carry.
+SHARED = {ONE: ["claro"], OTHER: ["bitel"]}
 
 
 def told(store: Store, tenant: str, wanted: AuditQuery | None = None) -> list[AuditRow]:
@@ -26,8 +30,12 @@ def told(store: Store, tenant: str, wanted: AuditQuery | None = None) -> list[Au
 def shared(store: Store) -> str:
     """A run on a station of claro's and one of bitel's."""
     run = start_run(store, [ONE, OTHER])
-    store.database.run(lambda tx: note_run(tx, run.id, {ONE: ["claro"], OTHER: ["bitel"]}), "IMMEDIATE")
+    store.database.run(partial(note_run, run_id=run.id, tenants=SHARED), "IMMEDIATE")
     return run.id
+
+
+def always(move: Transition) -> Decide:
+    return lambda _run, _jobs: move
 
 
 def ended(store: Store, tenant: str) -> list[str]:
@@ -49,6 +57,24 @@ def test_a_tenant_reads_that_its_own_jobs_ended_before_they_began(store: Store, 
     assert (ended(store, whose), ended(store, others)) == ([run], [])
     (row,) = told(store, whose, AuditQuery(action=JOBS_ENDED))
     assert (row.actor, row.detail) == ("host", {}), "the number of jobs counts those of others"
+
+
+def test_a_cancelled_run_reads_as_a_void_one_before_its_own_jobs_begin(store: Store, clock: VirtualClock) -> None:
+    """Which of these it was would tell what others did."""
+    read = {}
+    for how in ("cancelled", "void"):
+        run = start_run(store, [ONE, OTHER], salt=how).id
+        store.database.run(partial(note_run, run_id=run, tenants=SHARED), "IMMEDIATE")
+        clock.pause(5)
+        if how == "cancelled":
+            store.runs.cancel(run, "ana")
+            move = Transition(RunState.CANCELLING, cancel_rest=True)
+        else:
+            move = Transition(RunState.RUNNING, outdated=tuple(job.id for job in store.runs.jobs(run)))
+        clock.pause(5)
+        store.runs.advance(run, always(move))
+        read[how] = [row.action for row in told(store, "claro", AuditQuery(object=run))]
+    assert read["cancelled"] == read["void"] == [JOBS_ENDED, "run.created"]
 
 
 def test_each_object_is_found_as_it_is_told(store: Store, clock: VirtualClock) -> None:

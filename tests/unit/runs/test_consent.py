@@ -257,6 +257,21 @@ def test_only_the_agreement_whose_cells_a_plan_touches_is_asked() -> None:
     assert locks.groups[0].calendars == (), "nothing of NR is off the air"
 
 
+def test_who_is_on_no_locked_cell_is_not_interrupted_although_something_changes_for_it() -> None:
+    """The share of beta grows on the NR cell, while the host retunes the LTE cells, where beta has nothing."""
+    alfas, betas = (one.model_dump(mode="json") for one in TWO.agreements)
+    only_nr = betas | {"scope": {"everywhere": True, "bands": ["n78"]}}
+    before = samples.network(("alfa", "beta"), agreements=[alfas, only_nr])
+    larger = {"shares": [{"dedicated": 5, "min": 25, "max": 90}]}
+    after = retuned(samples.network(("alfa", "beta"), agreements=[alfas, only_nr | larger]))
+    made = change(before, after)
+    assert "beta" in made.touched
+    assert made.outage.interrupts
+    asked = constraints(after, made)
+    assert {(one.side, one.action) for one in asked.requirements} == {("alfa", ActionClass.INTERRUPT)}
+    assert asked.outages.keys() == {"alfa"}
+
+
 OWN_CELLS = frozenset({("beta", "L1"), ("beta", "N1")})
 
 
