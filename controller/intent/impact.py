@@ -233,6 +233,18 @@ def _suffers(cell: Cell, station: str, managed_object: str) -> bool:
     return managed_object == cell.name or not managed_object.startswith(f"{station}/")
 
 
+def is_told_with(alarm: Alarm, root: Alarm) -> bool:
+    """Whether all tenants that are told of an alarm are told of its root, too.
+
+    Where no cell of a tenant suffers, its agreement may be over, so that it is told of neither.
+    """
+    if not alarm.tenants:
+        return True
+    if root.probable_cause in OF_MANAGEMENT:
+        return False
+    return not alarm.cells or set(alarm.tenants) <= set(root.tenants)
+
+
 def deadline_of(network: Network, alarm: Alarm) -> datetime | None:
     """Until when a station serves in spite of an alarm, on battery or in holdover; None if the files don't say so.
 

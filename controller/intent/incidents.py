@@ -5,6 +5,9 @@ if it had an incident of its own, that one merges into the root's. When a root i
 after. Those that still stand after a while split off into an incident of their own, and a narrower cut of the backhaul
 does so at once. A fault that comes back soon after it was over is the same incident: it flaps.
 
+An incident is told to tenants as a whole: an alarm has an incident of its own where some of its tenants are not told of
+its root, as of drift, which concerns the host alone.
+
 All lost core nodes of a tenant are one incident, and so are all core links of a tenant that are down at a station,
 although none of these alarms follows from another.
 
@@ -19,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from controller.intent.impact import core_node_in
+from controller.intent.impact import core_node_in, is_told_with
 from controller.intent.roots import began
 from controller.models.alarm import (
     BACKHAUL_DOWN,
@@ -133,7 +136,7 @@ def sort_out(alarms: Iterable[Alarm], known: RecordedIncidents, at: datetime) ->
 
 def has_settled(alarm: Alarm, incident: Incident, at: datetime) -> bool:
     """Whether an alarm that stands in an incident has to have one of its own: it outlived its root for long enough."""
-    if alarm.root or alarm.released is None or fault_of(alarm) == fault_of(incident) or incident.root == alarm.id:
+    if alarm.released is None or fault_of(alarm) == fault_of(incident) or incident.root == alarm.id:
         return False
     return alarm.probable_cause in OWN_FAULTS or at - alarm.released >= SETTLES
 
@@ -200,23 +203,42 @@ def _is_blamed_for(end: Stay, link: Stay) -> bool:
     return there and link.since < end.until and (link.until is None or link.until > end.since)
 
 
+def root_beside(alarm: Alarm, roots: Mapping[str, Alarm]) -> Alarm | None:
+    """The standing alarm that an alarm follows from and whose incident it is part of; None if it has one of its own.
+
+    From an incident with another root, a tenant could tell that an alarm stands of which it is not told.
+    """
+    root = roots.get(alarm.root)
+    return root if root is not None and is_told_with(alarm, root) else None
+
+
 def kept_apart(alarm: Alarm, root: Alarm, own: str, other: str) -> tuple[Decision, Decision]:
-    """For both incidents: an alarm stood before a root that explains alarms like it, so it has a cause of its own.
+    """For both incidents: an alarm is no part of the incident of a root that explains alarms like it.
+
+    It stood before, so it has a cause of its own; or not all of its tenants are told of the root that it follows from.
 
     Args:
-        alarm: The alarm, which follows from nothing.
-        root: The root that came later.
+        alarm: The alarm.
+        root: The root.
         own: Incident of the alarm.
         other: Incident of the root.
     """
-    hours, minutes = divmod(round((began(root) - began(alarm)).total_seconds() / 60), 60)
-    earlier = f"{hours} h {minutes} min" if hours else f"{minutes} min"
     what, where = f"{alarm.probable_cause} of {alarm.station or alarm.object}", root.station or root.object
-    why = f"{what} stood {earlier} before {root.probable_cause} of {where} began: it has a cause of its own"
+    if alarm.root == root.id:
+        why = f"{what} follows from {root.probable_cause} of {where}, of which not all of its tenants are told"
+    else:
+        why = f"{what} stood {_earlier(alarm, root)} before {root.probable_cause} of {where} began"
+        why += ": it has a cause of its own"
     return (
         Decision(own, APART, {"beside": other, "root": root.id, "why": why}),
         Decision(other, APART, {"beside": own, "root": alarm.id, "why": why}),
     )
+
+
+def _earlier(alarm: Alarm, root: Alarm) -> str:
+    """How long an alarm stood before a root began, in words."""
+    hours, minutes = divmod(round((began(root) - began(alarm)).total_seconds() / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 class _Work:
@@ -239,11 +261,11 @@ class _Work:
 
     def place(self, alarm: Alarm) -> None:
         """Find the incident of a standing alarm."""
-        if alarm.root:
+        if root_beside(alarm, self._roots) is not None:
             self._follow(alarm)
         elif alarm.id not in self._belongs:
             self._join(alarm, self._own(alarm), _began(alarm))
-        # An alarm whose root is over stays there for a while.
+        # An alarm whose root is over, or is another one that it has no incident with, stays there for a while.
 
     def leave(self, alarm: Alarm, at: datetime) -> None:
         """Take an alarm out of its incident."""
@@ -284,7 +306,7 @@ class _Work:
     def _follow(self, alarm: Alarm) -> None:
         """Move an alarm to the incident of its root, together with its own incident."""
         top = alarm
-        while (above := self._roots.get(top.root)) is not None:
+        while (above := root_beside(top, self._roots)) is not None:
             top = above
         target = self._belongs.get(top.id) or self._incident_of(top)
         before = self._belongs.get(alarm.id, "")

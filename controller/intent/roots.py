@@ -19,7 +19,7 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from controller.intent.impact import core_node_in
+from controller.intent.impact import core_node_in, is_told_with
 from controller.models.alarm import (
     ALL_LINKS_DOWN,
     BACKHAUL_DOWN,
@@ -274,6 +274,8 @@ class Roots:
 def explained(network: Network, alarm: Alarm, roots: Roots) -> Explained:
     """What an alarm follows from: the widest root; of equally wide ones, the one that began nearest to it in time.
 
+    A root of which all tenants are told that are told of the alarm goes before one of which they are not.
+
     Args:
         network: The network, which says how devices are connected.
         alarm: A standing alarm.
@@ -319,9 +321,12 @@ def unheard_until(alarm: Alarm) -> datetime | None:
 
 
 def _order(network: Network, alarm: Alarm, root: Alarm) -> tuple[object, ...]:
-    """The widest first, then the nearest to the core, then the nearest in time."""
+    """What is told to all tenants of the alarm first, then the widest, the nearest to the core, the nearest in time.
+
+    So no tenant can tell by what its alarm follows from whether a root stands that it is not told of.
+    """
     depth = len(network.backhaul_from(root.object)) if root.probable_cause == BACKHAUL_DOWN else 0
-    return (_width(root), depth, abs(began(root) - _by_itself_since(alarm)), root.order)
+    return (not is_told_with(alarm, root), _width(root), depth, abs(began(root) - _by_itself_since(alarm)), root.order)
 
 
 class Reach(NamedTuple):

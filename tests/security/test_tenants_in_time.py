@@ -25,10 +25,12 @@ from controller.api.sse import follow
 from controller.api.statements import draft
 from controller.api.views import HostView, TenantView
 from controller.assurance.checker import Checker
+from controller.intent.impact import OF_MANAGEMENT
 from controller.listener.checks import Checks
 from controller.models.alarm import (
     CELL_OFF_AIR,
     NODE_LOST,
+    PORT_DOWN,
     Alarm,
     AlarmFilter,
     AlarmNote,
@@ -40,11 +42,13 @@ from controller.models.alarm import (
 )
 from controller.models.health import Health
 from controller.models.incident import IncidentFilter, IncidentState
-from controller.models.network import Network, network_digest
+from controller.models.network import Network, Router, network_digest
+from controller.models.plan import Edit, Op
 from controller.models.run import Outcome
 from controller.models.settings import Settings
 from controller.models.statement import StatementKind
-from controller.nrm.profiles import links, root_spec
+from controller.nrm.profiles import cell_of, links, root_spec
+from controller.nrm.tree import Leaves, class_of
 from controller.observe.exposition import EVERYTHING, exposition
 from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
@@ -54,7 +58,7 @@ from controller.ports.targets.registry import target_of
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
 from controller.store import Claim, JobResult, Page, open_store
-from tests.security.tenants_bench import KPIS, STATIONS, Private, network
+from tests.security.tenants_bench import HOST_KEY, KPIS, STATIONS, Private, network
 from tests.support.quick_stores import DirectStore
 from tests.support.records import make_entry, start_run
 from tests.unit.plan import samples
@@ -94,12 +98,18 @@ class World:
         self.network = net
         self.store.networks.save(net, network_digest(net), "ana")
         self.links: dict[str, str] = {}
+        self.every_link = set[str]()
+        #: The entry of each tenant's PLMN in the first cell of the first station.
+        self.plmns: dict[str, str] = {}
         for station in STATIONS:
             rendered = samples.rendered(net, station)
             nodes = list(ledger_nodes(root_spec(samples.PROFILES), rendered))
             self.store.devices.adopt(station, nodes, network_digest(net), "ana")
             self.devices.add(station, samples.PROFILES, samples.carrying(net, station).tree)
             if station == "S1":
+                entries = ((path, owners) for path, owners in rendered.owners.items() if class_of(path) == "plmnIdList")
+                self.plmns = {owners[0]: path for path, owners in entries if cell_of(path) == "L1"}
+                self.every_link = {one.path for one in links(rendered.tree)}
                 self.links = {
                     rendered.owners[one.path][0]: one.path for one in links(rendered.tree) if one.kind == "S1C"
                 }
@@ -170,7 +180,8 @@ def shared_by_alfa(net: Network, *cells: str) -> Network:
     others = tuple(one for one in net.agreements if one.tenant != "alfa")
     now = [his.model_copy(update={"scope": type(his.scope)(cells=cells)})] if cells else []
     sites = tuple(one.model_copy(update={"population": 340}) for one in net.sites)
-    return net.model_copy(update={"agreements": (*now, *others), "sites": sites})
+    router = Router(id="R1", site=net.site_of("S1"), address="192.0.2.77", host_key=HOST_KEY)
+    return net.model_copy(update={"agreements": (*now, *others), "sites": sites, "routers": (router,)})
 
 
 def shares(*cells: str) -> Callable[[World], None]:
@@ -224,15 +235,17 @@ def reports(
     words: str,
     severity: str = "MAJOR",
     source: AlarmSource | None = None,
+    station: str = "",
     **more: Any,
 ) -> Callable[[World], None]:
     """Somebody reports a fault that several tenants share."""
     source = source or (AlarmSource.ALERTMANAGER if kind is ObjectClass.CELL else AlarmSource.CHECK)
+    there = station or ("edge" if kind is ObjectClass.NODE else managed_object.partition("/")[0])
 
     def act(world: World) -> None:
         world.store.alarms.report(
             AlarmReport(
-                station="edge" if kind is ObjectClass.NODE else managed_object.partition("/")[0],
+                station=there,
                 object=managed_object,
                 object_class=kind,
                 probable_cause=cause,
@@ -334,12 +347,17 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.mark.parametrize("what", OTHERS)
 def test_nothing_that_happens_to_others_moves_what_a_tenant_is_told(quiet: World, tmp_path: Path, what: str) -> None:
     eventful = asyncio.run(played(tmp_path, [*ALFAS, *OTHERS[what]]))
+    told_alike(quiet, eventful)
+    assert quiet.hosts != eventful.hosts, "nothing happened"
+
+
+def told_alike(quiet: World, eventful: World) -> None:
+    """Alfa was told the same in both worlds at each moment."""
     for of in quiet.hosts:
         first, second = (_numbered([look[of] for look in world.told if of in look]) for world in (quiet, eventful))
         assert first == second, of
     said, told = (_numbered([f"{at} {event}" for at, event in world.events]) for world in (quiet, eventful))
     assert said == told
-    assert quiet.hosts != eventful.hosts, "nothing happened"
 
 
 def test_a_tenant_is_told_what_happens_to_it(quiet: World) -> None:
@@ -354,6 +372,83 @@ def test_a_check_is_told_by_its_turn(quiet: World) -> None:
     times = [TenantStation.model_validate_json(look["devices"]).health for look in quiet.told]
     moved = [health.at for health in times if health is not None]
     assert len(set(moved)) == 4
+
+
+def lacks(tenant: str) -> Callable[[World], None]:
+    """Somebody deletes a tenant's PLMN in the shared cell: the station drifts."""
+
+    def act(world: World) -> None:
+        _edits(world, Op.DELETE, world.plmns[tenant], {})
+
+    return act
+
+
+def has(tenant: str) -> Callable[[World], None]:
+    """It is put back."""
+
+    def act(world: World) -> None:
+        path = world.plmns[tenant]
+        _edits(world, Op.CREATE, path, samples.carrying(world.network).tree[path])
+
+    return act
+
+
+def _edits(world: World, op: Op, path: str, after: Leaves) -> None:
+    world.devices["S1"].foreign_edit([Edit(op=op, path=path, before={}, after=after, owners=())])
+    world.checks.poke("S1")
+
+
+def takes_the_root(world: World) -> None:
+    """Somebody at the host takes the incident of a root that the host alone is told of."""
+    (root,) = (one for one in world.store.alarms.standing() if one.probable_cause in OF_MANAGEMENT)
+    world.store.incidents.take(root.incident, "ana")
+
+
+_PORT = partial(reports, "/Router[R1]/Port[up0]", ObjectClass.PORT, PORT_DOWN, station="R1")
+
+
+def cuts_off(world: World) -> None:
+    """The station loses all core links."""
+    world.devices["S1"].broken_links |= world.every_link
+    world.checks.poke("S1")
+
+
+def joins(world: World) -> None:
+    """They come back."""
+    world.devices["S1"].broken_links.clear()
+    world.checks.poke("S1")
+
+
+#: What happens to alfa, and what happens beside: roots of alfa's alarms, of which the host alone is told.
+HIDDEN: dict[str, tuple[_Acts, _Acts]] = {
+    "the station drifts, as people know": (
+        [(22.0, lacks("alfa")), (61.0, has("alfa"))],
+        [(2.0, lacks("beta")), (8.0, takes_the_root), (93.0, has("beta"))],
+    ),
+    "a port is down, as people know": (
+        [(22.0, cuts_off), (83.0, joins)],
+        [(21.0, _PORT("no signal")), (21.5, takes_the_root), (93.0, _PORT("well", "CLEARED"))],
+    ),
+    "a port is down later, and comes back": (
+        [(3.0, cuts_off), (83.0, joins)],
+        [(34.0, _PORT("no signal")), (35.0, takes_the_root), (62.0, _PORT("well", "CLEARED"))],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HIDDEN)
+def test_no_root_that_a_tenant_is_not_told_of_shows_in_its_incidents(tmp_path: Path, what: str) -> None:
+    its_own, beside = HIDDEN[what]
+    quiet, eventful = (asyncio.run(played(tmp_path, acts)) for acts in (its_own, [*its_own, *beside]))
+    told_alike(quiet, eventful)
+    assert quiet.hosts["incidents"] != eventful.hosts["incidents"], "nothing happened"
+    for world in (quiet, eventful):
+        incidents, told = (
+            {name for look in world.told for name in re.findall(rf"\b{kind}-([0-9a-f]{{10}})\b", look.get(of, ""))}
+            for kind, of in (("i", "incidents"), ("a", "alarms"))
+        )
+        assert incidents, "alfa is told of one"
+        assert incidents <= told, "the id of an incident is that of an alarm that alfa is told of"
 
 
 #: Cells of which alfa leaves the second, and faults there: one is over before, one stands, one takes both stations.
@@ -393,11 +488,7 @@ LATER: _Acts = [
 
 def test_nothing_that_happens_where_a_tenant_left_moves_what_it_is_told(tmp_path: Path) -> None:
     quiet, eventful = (asyncio.run(played(tmp_path, acts, _BOTH)) for acts in (LEFT, [*LEFT, *LATER]))
-    for of in quiet.hosts:
-        first, second = (_numbered([look[of] for look in world.told if of in look]) for world in (quiet, eventful))
-        assert first == second, of
-    said, told = (_numbered([f"{at} {event}" for at, event in world.events]) for world in (quiet, eventful))
-    assert said == told
+    told_alike(quiet, eventful)
     assert quiet.hosts["alarms"] != eventful.hosts["alarms"], "nothing happened"
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Column, ForeignKey, Integer, Row, Table, bindparam, case, delete, select, update
 
 from controller.intent.folding import OPEN, takes_in
-from controller.intent.impact import Sharing
-from controller.intent.incidents import WAS_FED, Outcome, kept_apart, split_off
+from controller.intent.impact import Sharing, is_told_with
+from controller.intent.incidents import WAS_FED, Outcome, kept_apart, root_beside, split_off
 from controller.intent.roots import NETWORK_WIDE, Fed, Roots, explained, fed_at, may_be_root, no_root_of, reach
 from controller.models.alarm import POWER_CAUSES, Alarm
 from controller.models.enums import APART
@@ -95,12 +95,12 @@ def correlate(tx: Tx, news: Collection[Alarm], renewed: Collection[Alarm] = ()) 
 
 def _place(tx: Tx, news: Collection[Alarm], others: Collection[Alarm]) -> dict[str, Alarm]:
     """Place alarms as ``correlate`` does; ``others`` are all whose root may change, including those in the news."""
-    current = current_network(tx)
-    roots = _roots_for(tx, current[1], [*news, *others]) if current else {}
-    found, late, parted = _find_roots(tx, current[1], others, roots.values()) if current else ({}, [], {})
+    sharing = sharing_of(tx)
+    roots = _roots_for(tx, sharing.network, [*news, *others]) if sharing else {}
+    found, apart, parted = _find_roots(tx, sharing, others, roots.values()) if sharing else ({}, [], {})
     changed = {alarm.id: alarm for alarm in news} | found
     if not changed:
-        _keep_apart(tx, late, {})
+        _keep_apart(tx, apart, {})
         return {}
     outcome = follow(tx, changed, roots | {name: one for name, one in changed.items() if name in roots})
     put_into(tx, outcome)
@@ -109,23 +109,25 @@ def _place(tx: Tx, news: Collection[Alarm], others: Collection[Alarm]) -> dict[s
         name: one.model_copy(update={"incident": joined.get(name) or outcome.merged.get(one.incident, one.incident)})
         for name, one in changed.items()
     }
-    placed |= _part(tx, {name: (one.incident, placed[name]) for name, one in parted.items()})
-    _keep_apart(tx, late, {name: one.incident for name, one in placed.items()})
+    placed |= _part(tx, {name: (one.incident, placed[name]) for name, one in parted.items()}, roots)
+    _keep_apart(tx, apart, {name: one.incident for name, one in placed.items()})
     return placed
 
 
-def _part(tx: Tx, parted: Mapping[str, tuple[str, Alarm]]) -> dict[str, Alarm]:
+def _part(tx: Tx, parted: Mapping[str, tuple[str, Alarm]], roots: Mapping[str, Alarm]) -> dict[str, Alarm]:
     """Give alarms that were put down to lost power, and do not follow from it, their own incident from their beginning.
 
     Args:
         tx: The transaction, which holds the guard.
         parted: Each such alarm as it is now, and the incident that it was part of, by id.
+        roots: Standing alarms from which these may follow, by id.
 
     Returns:
         Those alarms, and what follows from them, as they are now.
     """
     put_down(tx, ((name, before, one.incident) for name, (before, one) in parted.items()))
-    alone = [one for before, one in parted.values() if not one.root and one.incident == before != ""]
+    here = (one for before, one in parted.values() if one.incident == before != "")
+    alone = [one for one in here if root_beside(one, roots) is None]
     if not alone:
         return {}
     symptoms = [as_alarm(row) for row in tx.rows(UNCLEARED, alarms.c.root, [one.id for one in alone])]
@@ -138,21 +140,21 @@ def _part(tx: Tx, parted: Mapping[str, tuple[str, Alarm]]) -> dict[str, Alarm]:
     return {part.alarm: there[part.alarm].model_copy(update={"incident": part.incident}) for part in outcome.joined}
 
 
-def _keep_apart(tx: Tx, late: Iterable[tuple[Alarm, Alarm]], incident_of: Mapping[str, str]) -> None:
-    """Note once at both incidents that a fault stood before a root that would explain it otherwise.
+def _keep_apart(tx: Tx, apart: Iterable[tuple[Alarm, Alarm]], incident_of: Mapping[str, str]) -> None:
+    """Note once at both incidents that a fault is no part of the incident of a root (``kept_apart``).
 
     Args:
         tx: The transaction, which holds the guard.
-        late: Such faults, each with the root that came too late.
+        apart: Such faults, each with the root.
         incident_of: Incidents that changed just now, by alarm.
     """
-    pairs = [[incident_of.get(one.id, one.incident) for one in pair] for pair in late]
+    pairs = [[incident_of.get(one.id, one.incident) for one in pair] for pair in apart]
     if not pairs:
         return
     noted = [row.id for row in tx.rows(_APART, audit.c.object, {own for own, _ in pairs})]
     rows = intact(tx.connection, noted, tx.evidence.keys)
     known = {(row.object, as_noun(row).detail.get("root")) for row in rows}
-    for (alarm, root), (own, other) in zip(late, pairs, strict=True):
+    for (alarm, root), (own, other) in zip(apart, pairs, strict=True):
         if own != other and (own, root.id) not in known:
             known.add((own, root.id))
             for decision in kept_apart(alarm, root, own, other):
@@ -191,33 +193,39 @@ def _roots_for(tx: Tx, network: Network, asked: Collection[Alarm]) -> dict[str, 
 
 
 def _find_roots(
-    tx: Tx, network: Network, others: Collection[Alarm], roots: Collection[Alarm]
+    tx: Tx, sharing: Sharing, others: Collection[Alarm], roots: Collection[Alarm]
 ) -> tuple[dict[str, Alarm], list[tuple[Alarm, Alarm]], dict[str, Alarm]]:
     """Work out what alarms follow from, and put changed roots on record.
 
     Returns:
-        Alarms whose root changed, as they are now, by id; those that follow from nothing, each with a root that
-        came too late for it; and those that were put down to lost power so far and do not follow from it, as they were.
+        Alarms whose root changed, as they are now, by id; those that are no part of the incident of a root which
+        explains alarms like them, each with that root; and those that were put down to lost power so far and do not
+        follow from it, as they were.
     """
     found: dict[str, Alarm] = {}
-    late: list[tuple[Alarm, Alarm]] = []
+    apart: list[tuple[Alarm, Alarm]] = []
     parted: dict[str, Alarm] = {}
-    known = Roots(network, roots, (alarm.station for alarm in others), _fed(tx, others, roots))
-    for alarm in others:
-        root, too_late = explained(network, alarm, known)
-        late += [(alarm, one) for one in too_late[:1] if root is None]
+    known = Roots(sharing.network, roots, (alarm.station for alarm in others), _fed(tx, others, roots))
+    for before in others:
+        # An agreement may have begun or ended since the alarm changed.
+        alarm = before.model_copy(update={"tenants": tuple(sharing.impact_now(before).tenants)})
+        root, too_late = explained(sharing.network, alarm, known)
+        beside = root is not None and is_told_with(alarm, root)
         if (root.id if root else "") != alarm.root:
-            now = {"root": root.id, "released": None} if root else {"root": "", "released": tx.now}
-            found[alarm.id] = alarm.model_copy(update=now)
+            # A root with another incident neither keeps it in its incident nor takes it from there.
+            released = None if beside else tx.now if alarm.root else alarm.released
+            found[alarm.id] = alarm.model_copy(update={"root": root.id if root else "", "released": released})
             if known.is_parted(alarm, root):
                 parted[alarm.id] = alarm
             why = {"root": root.id, "cause": root.probable_cause} if root else {"root": "", "before": alarm.root}
             tx.note("correlation", "alarm.follows", alarm.id, **why)
+        if not beside:
+            apart += [(found.get(alarm.id, alarm), one) for one in ([root] if root else too_late[:1])]
     if found:
         reassessed(tx, [alarm for alarm in others if alarm.id in found and takes_in(alarm)])
         rows = ({"of": name, "new_root": one.root, "new_released": one.released} for name, one in found.items())
         tx.execute(_NEW_ROOT, list(rows))
-    return found, late, parted
+    return found, apart, parted
 
 
 def _whose_root_may_be_another(

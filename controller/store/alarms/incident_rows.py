@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from controller.intent.incident_news import HOLD_OFF
-from controller.intent.incidents import OF_ROOT, Outcome, RecordedIncidents, fault_of, sort_out
+from controller.intent.incidents import OF_ROOT, Outcome, RecordedIncidents, fault_of, root_beside, sort_out
 from controller.models.alarm import Alarm
 from controller.models.incident import Incident
 from controller.store.database.columns import Instant, long_text, metadata, string
@@ -159,7 +159,7 @@ def known_of(tx: Tx, alarms: Collection[Alarm], roots: Mapping[str, Alarm]) -> R
     """The incidents on record that these alarms may be part of."""
     asked = {alarm.id for alarm in alarms}.union(*(_above(alarm, roots) for alarm in alarms))
     belongs = {row.alarm: row.incident for row in tx.rows(_BELONGS, incident_alarms.c.alarm, asked)}
-    alone = {identity_of(one) for one in alarms if one.cleared is None and not one.root}
+    alone = {identity_of(one) for one in alarms if one.cleared is None and root_beside(one, roots) is None}
     rows = chain(
         tx.rows(_BY_ID, incidents.c.id, belongs.values()) if belongs else (),
         tx.rows(_NEWEST, incidents.c.identity, alone) if alone else (),

@@ -101,7 +101,7 @@ _FORMER = select(incident_alarms.c.merged_from.label("incident"), *_PARTS_OF).jo
 )
 _PARTS = select(alarms).join(incident_alarms, incident_alarms.c.alarm == alarms.c.id).order_by(incident_alarms.c.number)
 _SYMPTOMS = select(alarms).where(STANDING)
-_UNSETTLED = select(alarms).where(alarms.c.released.is_not(None), STANDING, alarms.c.root == "")
+_UNSETTLED = select(alarms).where(alarms.c.released.is_not(None), STANDING)
 #: Incidents of alarms that stand and whose root is still to be worked out; and standing roots of open incidents.
 _LEFT = select(alarms.c.incident).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number).where(STANDING).distinct()
 _ROOTS = select(alarms).join(incidents, incidents.c.root == alarms.c.id).where(STANDING, OPEN_INCIDENT)

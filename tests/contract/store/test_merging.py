@@ -10,8 +10,9 @@ import pytest
 from controller.access.disclosure import TenantIncident
 from controller.access.timeline import parts_of
 from controller.intent.incident_news import HOLD_OFF
-from controller.intent.incidents import SETTLES
+from controller.intent.incidents import QUIET, SETTLES
 from controller.models.alarm import Alarm, AlarmNote, AlarmReport, ObjectClass, PerceivedSeverity
+from controller.models.enums import APART
 from controller.models.errors import NotFoundError
 from controller.models.incident import IncidentState
 from controller.models.network import Agreement, Network, network_digest
@@ -19,6 +20,7 @@ from controller.ports.clock import VirtualClock
 from controller.store import Page, Store
 from tests.support.observed import observe
 from tests.support.records import START
+from tests.unit.intent.backhaul_tree import HOST_KEY
 from tests.unit.plan import samples
 
 MAJOR, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CLEARED
@@ -27,11 +29,13 @@ RAISED, UPDATED, GOES_ON, OVER = (f"incident-{kind}" for kind in ("raised", "upd
 
 @pytest.fixture(autouse=True)
 def _loaded(store: Store) -> None:
-    """S1 hangs on the hill, S2 on the hub above it; alfa and beta share both."""
+    """S1 hangs on the hill, with a router beside it, S2 on the hub above it; alfa and beta share both."""
     content = samples.network(("alfa", "beta")).model_dump(mode="json")
     content["backhaul"] = [{"id": "hub", "kind": "fibre"}, {"id": "hill", "kind": "fibre", "parent": "hub"}]
     for site, node in zip(content["sites"], ("hill", "hub"), strict=True):
         site["backhaul"] = node
+    here = content["sites"][0]["id"]
+    content["routers"] = [{"id": "R1", "site": here, "address": "192.0.2.9", "host_key": HOST_KEY}]
     network = Network.model_validate(content)
     store.networks.save(network, network_digest(network), "ana")
 
@@ -168,6 +172,69 @@ async def test_minutes_of_an_incident_are_its_own_whatever_it_became_part_of(sto
     outages = store.incidents.outages(small.raised, story.clock.now())
     assert outages is not None
     assert {one.tenant: one.lost for one in outages.minutes()} == lost(whole), "no minute counts twice"
+
+
+def missing(severity: PerceivedSeverity = MAJOR) -> AlarmReport:
+    entry = "/ManagedElement[S1]/ENBFunction[1]/EUtranCellFDD[L1]/plmnIdList[716,01]"
+    report = _report("S1", entry, "plmn-missing", ObjectClass.CELL, severity)
+    return report.model_copy(update={"tenant": "alfa"})
+
+
+def drift(severity: PerceivedSeverity = MAJOR) -> AlarmReport:
+    return _report("S1", "station", "configuration-drift", ObjectClass.STATION, severity)
+
+
+@pytest.mark.parametrize("stands", [False, True])
+async def test_a_root_of_which_a_tenant_is_not_told_joins_none_of_its_faults(
+    story: Story, store: Store, stands: bool
+) -> None:
+    """Two faults are two incidents, by their own ids, and nobody knows of them who took the root's incident."""
+    if stands:
+        (root,) = story.report(drift())
+        store.incidents.take(root.incident, "ana")
+    faults = []
+    for _ in range(2):
+        (fault,) = story.report(missing())
+        own = store.alarms.get(fault.id).incident
+        assert own == fault.id.replace("a-", "i-")
+        assert await story.told() == [(RAISED, own)]
+        assert store.notices.page(Page(limit=1), "alfa")[1][0].doing == "nobody has begun yet"
+        story.report(missing(CLEARED))
+        assert await story.told() == [(OVER, own)]
+        await story.clock.advance(QUIET.total_seconds() + 1)
+        faults.append(own)
+    assert [name for name, _ in store.tenants.incidents("alfa", Page())[1]] == faults[::-1]
+    assert [one.id for name in faults for one in store.tenants.incident("alfa", name)] == [
+        name.replace("i-", "a-") for name in faults
+    ]
+    if stands:  # people at the host read which is which
+        assert store.alarms.get(fault.id).root == root.id
+        apart = [row.detail for row in store.incidents.timeline(root.incident) if row.action == APART]
+        assert [one["beside"] for one in apart] == faults
+        assert apart[0]["why"] == (
+            "plmn-missing of S1 follows from configuration-drift of S1, of which not all of its tenants are told"
+        )
+
+
+async def test_what_outlives_its_root_and_follows_from_one_of_the_host_alone_splits_off(
+    story: Story, store: Store
+) -> None:
+    """As if there were no such root: the tenant is told that the cut is over."""
+    told, symptom = story.report(cut("hill"), links("S1"))
+    story.report(_report("R1", "/Router[R1]/Port[up0]", "port-down", ObjectClass.PORT, MAJOR))
+    now = store.alarms.get(symptom.id)
+    assert (now.root, now.incident) == (told.id, told.incident)
+    assert await story.told() == [(RAISED, told.incident)]
+    story.report(cut("hill", CLEARED))
+    now = store.alarms.get(symptom.id)
+    assert (store.alarms.get(now.root).probable_cause, now.incident) == ("port-down", told.incident)
+    await story.clock.advance(SETTLES.total_seconds() - 1)
+    assert store.incidents.unsettled() == []
+    await story.clock.advance(1)
+    store.incidents.settle()
+    own = store.alarms.get(symptom.id).incident
+    assert own == symptom.id.replace("a-", "i-")
+    assert await story.told() == [(RAISED, own), (GOES_ON, told.incident)]
 
 
 async def test_what_ended_while_it_waits_to_be_told_of_is_over_and_nobody_waits_for_ever(

@@ -75,12 +75,15 @@ async def test_what_a_foreign_client_deletes_of_a_tenant_is_told_to_it_and_put_b
     assert {(one.probable_cause, one.severity.value, one.root) for one in missing} == {
         ("plmn-missing", severity, drift.id)
     }
-    (incident,) = system.store.incidents.open()
-    assert (incident.cells, incident.severity.value) == ((f"{LTE}/1",), severity)
-    lost = system.store.incidents.losses([one.id for one in missing])
-    assert {tenant: one.cells for tenant, one in lost.items()} == dict.fromkeys(incident.tenants, (f"{LTE}/1",))
-    assert set(incident.tenants) == {one.tenant for one in missing}
-    assert incident.people > 0
+    assert system.store.incidents.get(drift.incident).tenants == (), "the host alone is told of it"
+    assert len({one.incident for one in (drift, *missing)}) == 1 + len(missing)
+    for alarm in missing:
+        incident = system.store.incidents.get(alarm.incident)
+        assert (incident.cells, incident.severity.value) == ((f"{LTE}/1",), severity)
+        lost = system.store.incidents.losses([alarm.id])
+        assert {tenant: one.cells for tenant, one in lost.items()} == {alarm.tenant: (f"{LTE}/1",)}
+        assert incident.tenants == (alarm.tenant,)
+        assert incident.people > 0
     system.remediate()
 
     async def repaired() -> bool:

@@ -282,6 +282,16 @@ def test_a_root_that_comes_later_leaves_what_stood_before_it_alone() -> None:
     assert record.open() == {frozenset({DARK[0].id}), frozenset({link("S6", "entel").id})}
 
 
+def test_an_incident_has_no_alarm_of_which_a_tenant_is_told_without_its_root() -> None:
+    """Its id and its alarms would show the tenant that the root stands."""
+    dark = DARK[0].model_copy(update={"tenants": ("alfa", "beta"), "cells": ("S3/1",)})
+    away = link("S3").model_copy(update={"tenants": ("alfa",), "cells": ("S3/1",)})
+    record = Record()
+    record.raise_all(cut("radio").model_copy(update={"tenants": ("alfa",)}), dark, away)
+    assert record.open() == {frozenset((cut("radio").id, away.id)), frozenset((dark.id,))}
+    assert all(record.alarms[f"{one.id}#1"].root == f"{cut('radio').id}#1" for one in (dark, away))
+
+
 def test_a_cut_that_becomes_part_of_a_bigger_one_goes_on_as_itself_when_that_is_repaired() -> None:
     record = Record()
     record.raise_all(cut("radio"), *DARK)

@@ -403,6 +403,13 @@ def test_what_stations_lose_with_a_function_follows_from_it(cause: str) -> None:
     assert root_of(net, alarm("S1", object="station", probable_cause="o-ran-fault-2"), [down]) is None
 
 
+def test_an_alarm_follows_rather_from_a_root_that_its_tenants_are_told_of() -> None:
+    cut_off = alarm("S1", **ALL_LINKS, tenants=("alfa",), cells=("S1/1",))
+    told = alarm("S1", object="station", probable_cause="configuration-lost", tenants=("alfa",), cells=("S1/1",))
+    assert root_of(network(), cut_off, [PORT]) == PORT
+    assert root_of(network(), cut_off, [PORT, told]) == told
+
+
 def test_a_missing_plmn_follows_from_the_drift_of_its_station_and_nothing_else_does() -> None:
     drift = alarm("S1", object="station", probable_cause="configuration-drift")
     of_cell: dict[str, Any] = {"object_class": ObjectClass.CELL, "probable_cause": "plmn-missing"}
