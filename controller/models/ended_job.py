@@ -69,6 +69,8 @@ class EndedJob:
             case FoundState.BEFORE:
                 nothing = LedgerBefore()
                 return replace(self, outcome=Outcome.ROLLED_BACK, changes=(), unsure=(), before=nothing)
+            case FoundState.LATE:
+                return replace(self, outcome=Outcome.DIVERGED)
             case _:
                 assert_never(self.found)
 

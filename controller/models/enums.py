@@ -82,15 +82,23 @@ class Outcome(StrEnum):
 
 
 class FoundState(StrEnum):
-    """The state in which a later reading found a device that nobody could read back when its job ended."""
+    """The state in which a later reading found a device of which nobody could know all when its job ended.
+
+    ``late``: it carries what the job had sent, or phases of it, which had been answered ok without effect.
+    """
 
     PLANNED = "planned"
     BEFORE = "before"
+    LATE = "late"
 
     @property
     def words(self) -> str:
         """The state, for people."""
-        return "the state that was planned" if self is FoundState.PLANNED else "the state of before the run"
+        return {
+            FoundState.PLANNED: "the state that was planned",
+            FoundState.BEFORE: "the state of before the run",
+            FoundState.LATE: "what the run had sent in vain, or a part of it",
+        }[self]
 
 
 class Policy(StrEnum):

@@ -176,7 +176,9 @@ class Job(Noun):
         gate_until: When the device at the gate reverts by itself; None if it has no such timer.
         choice: The decision there.
         operated: Whether it ended after it had sent operations that nobody asked for twice: it never begins again.
-        found: Where nobody could read the device back at its end: the state in which a later reading found it.
+        unseen: Whether its device answered ok to an edit or commit and carried nothing of it then. What it had sent is
+            looked for by later readings.
+        found: Where nobody could know at its end what the device carries: the state in which a later reading found it.
         found_at: When that reading began.
     """
 
@@ -195,6 +197,7 @@ class Job(Noun):
     outcome: Outcome | None = None
     detail: str = ""
     operated: bool = False
+    unseen: bool = False
     found: FoundState | None = None
     found_at: AwareDatetime | None = None
     deferred: AwareDatetime | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from controller.models.plan import Phase
 from controller.models.run import FoundState
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, nodes_named
@@ -26,6 +28,9 @@ def read_back(root: NodeSpec, job: UnreadJob, seen: Observed, at: datetime) -> R
     if not phases or not job.may or at < job.counts or seen.unseen(*total.exists, *total.leaves):
         return None
 
+    if job.may == {FoundState.LATE}:
+        return Reading(job.ended.job, job.ended.station, at, FoundState.LATE) if _came(root, phases, seen) else None
+
     def reading(found: FoundState | None, differs: str = "") -> Reading:
         return Reading(job.ended.job, job.ended.station, at, found, differs)
 
@@ -41,3 +46,9 @@ def read_back(root: NodeSpec, job: UnreadJob, seen: Observed, at: datetime) -> R
     return reading(
         None, f"it carries neither the state that was planned (not so: {planned}) nor that of before ({before})"
     )
+
+
+def _came(root: NodeSpec, phases: Sequence[Phase], seen: Observed) -> bool:
+    """Whether a device carries what was sent to it, or the first phases of that, and did not before."""
+    first = (effects(root, phases[:count]) for count in range(1, len(phases) + 1))
+    return any(one.after_holds(seen.tree) and not one.before_holds(seen.tree) for one in first)

@@ -145,6 +145,8 @@ def _failed(run: Run, members: Iterable[Job]) -> str:
     A unit is whole or not at all; of a wave only those count that could have been prepared and were not.
     """
     for job in members:
+        if job.unseen and job.outcome is None:
+            return f"{job.station} answered ok without effect"
         if job.outcome is None or job.outcome.good:
             continue
         apart = job.outcome in (Outcome.DEFERRED, Outcome.WITHDRAWN) or job.outdated is not None

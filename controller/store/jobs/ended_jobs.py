@@ -28,7 +28,7 @@ from controller.store.jobs.steps import as_step, steps
 from controller.store.network.ledger import ledger_history
 from controller.store.network.plans import changes, plans
 
-_SUCCEEDED, _DIVERGED = Outcome.SUCCEEDED.value, Outcome.DIVERGED.value
+_SUCCEEDED, _DIVERGED, _LATE = Outcome.SUCCEEDED.value, Outcome.DIVERGED.value, FoundState.LATE.value
 
 
 def ended_jobs(tx: Tx, stations: Iterable[str], since: datetime) -> list[EndedJob]:
@@ -96,9 +96,9 @@ def _left(tx: Tx, found: Sequence[Row[Any]]) -> tuple[_Made, _Made, frozenset[st
     """
     # A plan may be applied again after it was taken back.
     planned: dict[tuple[str, str], list[str]] = {}
-    diverged = {row.id for row in found if row.outcome == _DIVERGED}
+    diverged = {row.id for row in found if row.outcome == _DIVERGED or row.found == _LATE}
     for row in found:
-        if not row.playbook and row.outcome in (_SUCCEEDED, _DIVERGED):
+        if not row.playbook and (row.outcome == _SUCCEEDED or row.id in diverged):
             planned.setdefault((row.plan, row.station), []).append(row.id)
     left: dict[str, list[Change]] = {}
     unsure: dict[str, list[Change]] = {}

@@ -78,6 +78,7 @@ _BY_PLAN = select(changes.c.content).where(
     changes.c.plan == bindparam("plan"), changes.c.station == bindparam("device")
 )
 _OF_DEVICE = update(leases).where(leases.c.station == bindparam("device"))
+_UNSEEN = update(jobs).where(jobs.c.id == bindparam("of")).values(unseen=True)
 _LOCKERS_OF = select(leases.c.lock_sessions).where(leases.c.station == bindparam("device"))
 #: The value of ``lock_sessions`` before a session asks for the lock, and after it has got it: then no other of our
 #: sessions holds it.
@@ -157,6 +158,8 @@ def _write(tx: Tx, rows: Sequence[NewRow]) -> list[MinkaError | None]:
     new = [_as_row(row.entry) for row in ours if not ((row.begins or row.further) and row.claim.job.id in blocked)]
     written = tx.execute(_ROWS[tx.dialect], new).rowcount if new else 0
     _note_lock_sessions(tx, [row.entry for row in ours])
+    if unseen := [{"of": row.entry.job} for row in ours if row.entry.step is JournalStep.UNSEEN]:
+        tx.execute(_UNSEEN, unseen)
     if written == len(ours):
         return errors
     kept = _entries(tx, {row.entry.transaction for row in ours})

@@ -508,7 +508,7 @@ def _brought_back(tx: Tx, ends: Sequence[End]) -> frozenset[str]:
     since = {row.station: row.raised for row in tx.rows(STANDING, alarms.c.station, good)}
     done: dict[str, list[EndedJob]] = {station: [] for station in since}
     for job in ended_jobs(tx, since, min(since.values())) if since else ():
-        if job.finished >= since[job.station]:
+        if job.known >= since[job.station]:
             done[job.station].append(_as_found(job.as_found(), good[job.station]))
     asked = {station: end.claim.run.created for station, end in good.items() if end.result.restored}
     restored = {station: at for station, at in asked.items() if station in since and at >= since[station]}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, exists, select, update
+from sqlalchemy import Row, and_, bindparam, exists, or_, select, update
 
-from controller.models.alarm import DIVERGED, Alarm, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.intent.interruptions import reached
+from controller.models.alarm import DIVERGED, Alarm, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.claim import Reading, UnreadJob
 from controller.models.ended_job import EndedJob
 from controller.models.many import first_names
@@ -30,6 +31,7 @@ from controller.models.run import (
 )
 from controller.nrm.tree import Path
 from controller.store.alarms.alarm_rows import alarms, as_alarm
+from controller.store.alarms.alarms import escalate
 from controller.store.alarms.doubts import doubted
 from controller.store.alarms.receiving import take_reports
 from controller.store.database.transaction import Tx
@@ -42,6 +44,7 @@ from controller.store.network.devices import note_applied
 from controller.store.network.leases import leases
 from controller.store.network.ledger import LedgerChange, change_ledger, changed_later, news_in
 from controller.store.network.plans import changes
+from controller.store.network.versions import current_network
 
 #: Stations that count as diverged.
 STANDING = select(alarms).where(
@@ -49,9 +52,25 @@ STANDING = select(alarms).where(
 )
 _OF_PLAYBOOKS = exists(select(run_playbooks.c.run).where(run_playbooks.c.run == jobs.c.run))
 _IS_OPEN = and_(jobs.c.unread, jobs.c.outcome == Outcome.DIVERGED.value, jobs.c.found.is_(None))
-_UNREAD = select(jobs.c.id, jobs.c.run, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.station, jobs.c.detail).where(
-    _IS_OPEN, ~jobs.c.beyond, ~_OF_PLAYBOOKS
+#: For how long what was answered ok without effect is looked for by readings.
+_WATCHED = timedelta(days=7)
+_IN_VAIN = jobs.c.outcome.in_([one.value for one in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.WITHDRAWN)])
+_CAME = and_(jobs.c.unseen, jobs.c.found == FoundState.LATE.value)
+_UNSEEN = (
+    select(jobs.c.id, jobs.c.station, jobs.c.finished, runs.c.plan)
+    .join(runs, runs.c.id == jobs.c.run)
+    .where(
+        jobs.c.unseen,
+        _IN_VAIN,
+        jobs.c.found.is_(None),
+        jobs.c.finished > bindparam("since", type_=jobs.c.finished.type),
+        ~_OF_PLAYBOOKS,
+    )
+    .order_by(jobs.c.finished)
 )
+_UNREAD = select(
+    *(jobs.c.id, jobs.c.run, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.station, jobs.c.detail, jobs.c.found)
+).where(or_(_IS_OPEN, _CAME), ~jobs.c.beyond, ~_OF_PLAYBOOKS)
 _JOURNAL = select(journal.c.job, journal.c.transaction, journal.c.step, journal.c.deadline, journal.c.carried).order_by(
     journal.c.job, journal.c.at, journal.c.seq
 )
@@ -62,9 +81,9 @@ _FREE = (
     .with_for_update()
 )
 _OPEN = (
-    select(jobs.c.id, jobs.c.run, jobs.c.station, jobs.c.finished, jobs.c.detail, runs.c.plan, runs.c.network_digest)
+    select(jobs, runs.c.plan, runs.c.network_digest)
     .join(runs, runs.c.id == jobs.c.run)
-    .where(_IS_OPEN)
+    .where(or_(_IS_OPEN, _CAME, and_(jobs.c.unseen, _IN_VAIN, jobs.c.found.is_(None))))
 )
 _ENDED_SINCE = select(jobs.c.id).where(
     jobs.c.station == bindparam("device"), jobs.c.finished > bindparam("since", type_=jobs.c.finished.type)
@@ -80,13 +99,35 @@ def touched_words(cells: Sequence[str]) -> str:
 
 def unread_jobs(tx: Tx, stations: Iterable[str]) -> list[UnreadJob]:
     """Do what ``Claims.unread`` does, as part of a transaction."""
+    names = list(stations)
+    return [*_unseen_jobs(tx, names), *_diverged_jobs(tx, names)]
+
+
+def _unseen_jobs(tx: Tx, stations: Sequence[str]) -> list[UnreadJob]:
+    """Jobs that ended in vain after an ok without effect, the last of each station, if none changed it since."""
+    last = {row.station: row for row in tx.rows(_UNSEEN, jobs.c.station, stations, since=tx.now - _WATCHED)}
+    if not last:
+        return []
+    ended = ended_jobs(tx, last, min(row.finished for row in last.values()))
+    changed = {job.station for job in ended if job.as_found().changed and job.known > last[job.station].finished}
+    found = [job for job in ended if job.job == last[job.station].id and job.station not in changed]
+    began = _began(tx, found)
+    may = frozenset([FoundState.LATE])
+    return [
+        UnreadJob(replace(job, unsure=(_change(tx, last[job.station]),)), one.carried, one.counts, may)
+        for job in found
+        if (one := began.get(job.job)) is not None
+    ]
+
+
+def _diverged_jobs(tx: Tx, stations: Iterable[str]) -> list[UnreadJob]:
     since = {row.station: row.raised for row in tx.rows(STANDING, alarms.c.station, stations)}
     open_jobs = {row.id: row for row in tx.rows(_UNREAD, jobs.c.station, since)} if since else {}
     if not open_jobs:
         return []
     done: dict[str, list[EndedJob]] = defaultdict(list)
     for job in ended_jobs(tx, {row.station for row in open_jobs.values()}, min(since.values())):
-        if job.finished >= since[job.station]:
+        if job.known >= since[job.station]:
             done[job.station].append(job.as_found())
     left = (unresolved(found) for found in done.values())
     alone = [jobs_left[0] for jobs_left in left if len(jobs_left) == 1 and jobs_left[0].job in open_jobs]
@@ -107,8 +148,10 @@ def _may(tx: Tx, rows: Sequence[Row[Any]]) -> dict[str, frozenset[FoundState]]:
 
 
 def _agreed(run: Run, row: Row[Any], decided: Iterable[Decision]) -> frozenset[FoundState]:
+    if row.found is not None:
+        return frozenset([FoundState.BEFORE])
     if run.strategy.policy is Policy.STATION:
-        return frozenset(FoundState)
+        return frozenset([FoundState.PLANNED, FoundState.BEFORE])
     group = (row.run, row.wave, row.round)
     mine = [one.choice for one in decided if (one.run, one.wave, one.round) == group and one.unit in ("", row.unit)]
     if GateChoice.CONFIRM in mine:
@@ -145,14 +188,54 @@ def take_readings(tx: Tx, readings: Sequence[Reading]) -> None:
     stations = {one.station for one in readings}
     free = {row.station for row in tx.rows(_FREE, leases.c.station, stations)}
     standing = {row.station: as_alarm(row) for row in tx.rows(STANDING, alarms.c.station, free)} if free else {}
-    rows = {row.id: row for row in tx.rows(_OPEN, jobs.c.id, [one.job for one in readings])} if standing else {}
-    reports = [
-        report
-        for one in readings
-        if one.station in standing and one.job in rows and not _ended_since(tx, one)
-        if (report := _taken(tx, one, rows[one.job], standing[one.station])) is not None
-    ]
-    take_reports(tx, reports)
+    rows = {row.id: row for row in tx.rows(_OPEN, jobs.c.id, [one.job for one in readings])} if free else {}
+    news = [one for one in readings if one.station in free and one.job in rows and not _ended_since(tx, one)]
+    take_reports(
+        tx,
+        [
+            report
+            for one in news
+            if one.found is not FoundState.LATE and one.station in standing
+            if (report := _taken(tx, one, rows[one.job], standing[one.station])) is not None
+        ],
+    )
+    _take_late(tx, [(one, rows[one.job]) for one in news if one.found is FoundState.LATE])
+
+
+def _take_late(tx: Tx, found: Sequence[tuple[Reading, Row[Any]]]) -> None:
+    """Raise an alarm for each station that carries by now what a job had sent in vain, and call people."""
+    network = current[1] if found and (current := current_network(tx)) else None
+    reports = []
+    for one, row in found:
+        tx.execute(_FOUND.values(found=FoundState.LATE.value, found_at=one.at), {"job": row.id})
+        _note(tx, one, row)
+        device = ObjectClass.STATION if network is None else ObjectClass.of_device(network.kind_of(one.station))
+        cells = () if network is None else reached(network, one.station, [_change(tx, row)])
+        said = f"it ended {row.outcome}, and a reading found {FoundState.LATE.words} on the device"
+        report = AlarmReport(
+            station=one.station,
+            object=device.value,
+            object_class=device,
+            probable_cause=DIVERGED,
+            severity=PerceivedSeverity.MAJOR,
+            text=f"run {row.run}: {touched_words(cells)}; {said}; {row.detail}",
+            source=AlarmSource.CHECK,
+            at=one.at,
+            cells=cells,
+        )
+        reports.append(report)
+    for alarm, (one, row) in zip(take_reports(tx, reports), found, strict=True):
+        call = (
+            f"run {row.run} ended {row.outcome}, and {one.station} carries {FoundState.LATE.words} by now (the next "
+            f"health check that finds it gone ends this alarm); see minka device show {one.station}; take it back: "
+            f"minka undo {row.run}"
+        )
+        escalate(tx, alarm, call, AlarmSource.CHECK.value)
+
+
+def _change(tx: Tx, row: Row[Any]) -> Change:
+    """What a job's plan changes on its station."""
+    return unpacked(Change, tx.execute(_CHANGE, {"of": row.plan, "device": row.station}).scalar_one())
 
 
 def _ended_since(tx: Tx, reading: Reading) -> bool:
@@ -182,7 +265,7 @@ def _taken(tx: Tx, reading: Reading, row: Row[Any], alarm: Alarm) -> AlarmReport
 def _ledger_changes(tx: Tx, found: FoundState, row: Row[Any]) -> list[LedgerChange]:
     """What the ledger lacks: what the change brought, or that what entered it in doubt leaves it again."""
     if found is FoundState.PLANNED:
-        change = unpacked(Change, tx.execute(_CHANGE, {"of": row.plan, "device": row.station}).scalar_one())
+        change = _change(tx, row)
         return [LedgerChange(row.station, change.gained, change.lost, job=row.id, plan=row.plan)]
     before: Mapping[str, LedgerBefore] = ledger_before(tx, [row.id])
     if row.id not in before:
@@ -199,7 +282,7 @@ def _note(tx: Tx, reading: Reading, row: Row[Any]) -> None:
         station=row.station,
         state=reading.found.value if reading.found else "neither",
         read=reading.at.isoformat(),
-        ended=Outcome.DIVERGED.value,
+        ended=row.outcome,
         detail=reading.differs,
     )
 

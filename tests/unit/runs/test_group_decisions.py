@@ -68,6 +68,13 @@ def test_nothing_is_decided_twice_nor_where_nobody_waits() -> None:
     assert said(run_of(Policy.STATION), gated("A"), gated("B")) == {}
 
 
+@pytest.mark.parametrize("policy", [Policy.UNIT, Policy.WAVE])
+def test_a_member_whose_ok_had_no_effect_cancels_its_group_while_it_waits_for_it(policy: Policy) -> None:
+    unit = "U" if policy is Policy.UNIT else ""
+    found = said(run_of(policy), gated("A", "U"), job("B", "U", unseen=True))
+    assert found == {unit: (GateChoice.CANCEL, "B answered ok without effect")}
+
+
 @pytest.mark.parametrize("outcome", [o for o in Outcome if not o.good and o is not Outcome.WITHDRAWN])
 def test_a_member_that_failed_cancels_its_unit(outcome: Outcome) -> None:
     run = run_of(Policy.UNIT)

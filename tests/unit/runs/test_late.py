@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from controller.models.run import JournalStep, Outcome
+from controller.assurance.checker import Checker
+from controller.models.alarm import DIVERGED, Alarm, AlarmSource
+from controller.models.network import Network
+from controller.models.run import FoundState, JournalStep, Outcome, RunState
 from controller.ports.fake_devices import RUNNING_ONLY, Fault, FaultKind
+from controller.ports.targets.base import DeviceTarget
+from controller.ports.targets.netconf import NetconfTarget
+from controller.runs.planning.planner import Planner
+from controller.runs.planning.undo import undo_plan
+from controller.runs.rollout.transitions import decide
+from controller.store import NewJob, Transition
+from tests.support.launch import prepared
+from tests.unit.plan import samples
 from tests.unit.runs.transaction_bench import (
     QUICK,
+    STATION,
     UNSAFE,
+    InstantStore,
     Interrupter,
     Killed,
     Scenario,
@@ -135,3 +148,92 @@ async def test_a_worker_that_dies_meanwhile_leaves_the_wait_to_the_next(after: f
     assert result.outcome is outcome, result
     assert bench.changes == (0 if after is None else 2)
     bench.assert_settled(result)
+
+
+class _Watched(TransactionBench):
+    """A run of which nothing shows while it lasts, on a station that the listener looks at."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario, QUICK)
+        store = InstantStore(self.store)
+        self.planner = Planner(store, self.devices, self.clock, _target)
+        self.checker = Checker(store, self.planner, self.clock, frozenset(AlarmSource))
+
+    async def ends_in_vain(self, wrong: FaultKind = FaultKind.LATE) -> None:
+        """Its commit is answered ok; it takes effect long after its end."""
+        await self.planner.adopt(STATION, "ana")
+        self.device.faults.append(Fault("commit", wrong, after=300))
+        result = await self.work()
+        assert result.outcome is Outcome.FAILED_SAFE, result
+        while self.store.runs.advance(self.run.id, lambda run, jobs: decide(run, jobs, self.clock.now())):
+            pass
+        await self.look()
+        assert self.alarm is None
+
+    async def look(self) -> None:
+        self.clock.pause(30)
+        _, network = self.store.networks.get()
+        await self.checker.record([await self.checker.check(network, STATION)])
+
+    @property
+    def alarm(self) -> Alarm | None:
+        found = [one for one in self.store.alarms.standing([STATION]) if one.probable_cause == DIVERGED]
+        return next((one for one in found if one.cleared is None), None)
+
+
+def _target(_network: Network, station: str) -> DeviceTarget:
+    return NetconfTarget(station, samples.PROFILES, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device")
+
+
+async def test_what_comes_after_the_end_is_an_alarm_that_names_the_run() -> None:
+    bench = _Watched(retune(UNSAFE))
+    await bench.ends_in_vain()
+    bench.clock.pause(86400)
+    await bench.look()
+    alarm = bench.alarm
+    assert alarm is not None
+    assert alarm.text.startswith(f"run {bench.run.id}: it may have touched S1/L1; it ended failed-safe")
+    assert alarm.cells == ("S1/L1",)
+    (call,) = bench.store.escalations.pending()
+    assert call.alarm == alarm.id
+    (job,) = bench.store.runs.jobs(bench.run.id)
+    assert (job.outcome, job.found) == (Outcome.FAILED_SAFE, FoundState.LATE)
+
+    await bench.look()
+    assert bench.alarm is not None, "it still carries it"
+    plan = await undo_plan(bench.planner, bench.run.id, {}, "ana")
+    run = bench.store.runs.create(prepared(plan, "undo", QUICK, [NewJob(0, STATION)], actor="ana"))
+    bench.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED, result
+    assert bench.device.running == bench.scenario.before.tree
+    assert bench.alarm is None
+
+
+async def test_what_came_after_the_end_and_went_again_ends_its_alarm() -> None:
+    bench = _Watched(retune(UNSAFE))
+    await bench.ends_in_vain()
+    bench.clock.pause(300)
+    await bench.look()
+    assert bench.alarm is not None
+    bench.device.foreign_edit(bench.scenario.change.phases[0].inverse)
+    await bench.look()
+    assert bench.alarm is None
+
+
+async def test_it_is_looked_for_for_a_week() -> None:
+    bench = _Watched(retune(UNSAFE))
+    await bench.ends_in_vain()
+    bench.clock.pause(8 * 86400)
+    await bench.look()
+    assert bench.alarm is None
+
+
+async def test_what_a_later_run_brought_is_no_surprise() -> None:
+    bench = _Watched(retune(UNSAFE))
+    await bench.ends_in_vain(FaultKind.LIE)
+    bench.start(QUICK)
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
+    await bench.look()
+    assert bench.device.running == bench.scenario.after
+    assert bench.alarm is None

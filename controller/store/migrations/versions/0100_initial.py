@@ -1178,6 +1178,7 @@ def upgrade() -> None:
         sa.Column("gate_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("beyond", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("operated", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("unseen", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("unread", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("found", sa.String(), nullable=True),
         sa.Column("found_at", sa.DateTime(timezone=True), nullable=True),
@@ -1195,6 +1196,14 @@ def upgrade() -> None:
     op.create_index("ix_jobs_run_wave_station", "jobs", ["run", "wave", "station"], unique=True)
     op.create_index("ix_jobs_state_run", "jobs", ["state", "run"], unique=False)
     op.create_index("ix_jobs_station_finished", "jobs", ["station", "finished"], unique=False)
+    op.create_index(
+        "ix_jobs_unseen",
+        "jobs",
+        ["station"],
+        unique=False,
+        sqlite_where=sa.text("unseen"),
+        postgresql_where=sa.text("unseen"),
+    )
     op.create_table(
         "notices",
         sa.Column("number", sa.Integer(), nullable=False),
