@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import AwareDatetime
 
 from controller.access.tenant_scope import TenantScope, is_disclosed, is_disclosed_cell
+from controller.intent.impact import link_in
 from controller.models.alarm import (
     SUPPLY_CAUSES,
     UNREACHABLE,
@@ -437,7 +438,8 @@ def part_of(
     left = () if before is None else tuple(one for one in before.ever if one in alarm.cells and one not in own)
     sites = {} if before is None else {**before.left_sites, **before.sites}
     there = told and is_disclosed(network, alarm.station, tenant)
-    private = alarm.tenant == tenant or alarm.object_class is ObjectClass.CORE_LINK
+    # A link that the ledger names, and nothing below it: a source may write anything into a step.
+    private = alarm.tenant == tenant or link_in(alarm.object) == alarm.object
     return AlarmPart(
         there=there,
         named=private or is_disclosed_cell(network, alarm.station, alarm.object, tenant),

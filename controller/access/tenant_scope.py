@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from controller.intent.central_units import carries
+from controller.intent.impact import objects_of
 from controller.models.network import (
     Agreement,
     Cell,
@@ -79,8 +80,12 @@ class TenantScope:
         return device in self.cells or self.network.kind_of(device).rules.placed
 
     def is_cell(self, station: str, managed_object: str) -> bool:
-        """Whether a managed object (``station/cell``, or a path of the device tree) is such a cell itself."""
-        return _is_cell(self.cells, station, managed_object)
+        """Whether a managed object (``station/cell``, or a path that was read of the device) is such a cell itself."""
+        own = self.cells.get(station, frozenset())
+        if not managed_object.startswith("/"):
+            owner, _, cell = managed_object.partition("/")
+            return owner == station and cell in own
+        return cell_of(managed_object) in own and not cell_of(parent(managed_object))
 
 
 def is_disclosed(network: Network, station: str, tenant: str) -> bool:
@@ -96,23 +101,16 @@ def is_disclosed(network: Network, station: str, tenant: str) -> bool:
 
 
 def is_disclosed_cell(network: Network, station: str, managed_object: str, tenant: str) -> bool:
-    """Whether a managed object is a cell that is shared with a tenant, without a whole ``TenantScope``."""
+    """Whether a managed object, as a source of alarms names it, is a cell that is shared with a tenant.
+
+    Each step of a path counts, since a source may write anything into one.
+    """
     cells = network.cells_by_station.get(station, ())
-    own = frozenset(cell.id for cell in cells if _reached(network, cell, tenant))
-    return _is_cell({station: own}, station, managed_object)
+    return any(managed_object in objects_of(network, cell) and _reached(network, cell, tenant) for cell in cells)
 
 
 def _reached(network: Network, cell: Cell, tenant: str) -> bool:
     return any(network.reaches(agreement, cell) for agreement in network.agreements_of(tenant))
-
-
-def _is_cell(cells: Mapping[str, frozenset[str]], station: str, managed_object: str) -> bool:
-    """Whether a managed object (``station/cell``, or a path of the device tree) is one of these cells itself."""
-    own = cells.get(station, frozenset())
-    if not managed_object.startswith("/"):
-        owner, _, cell = managed_object.partition("/")
-        return owner == station and cell in own
-    return cell_of(managed_object) in own and not cell_of(parent(managed_object))
 
 
 def tenant_scope(digest: str, network: Network, tenant: str) -> TenantScope:

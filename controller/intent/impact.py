@@ -336,10 +336,15 @@ def _ports_of(network: Network, device: str) -> tuple[str | None, ...]:
 
 def _cells_of(network: Network, device: str) -> set[str]:
     """Cells of a station, by name and by path."""
-    cells = network.cells_by_station.get(device, ())
-    written = [cell for cell in cells if any(PROFILE_RATS[one] is cell.rat for one in network.profiles_of(device))]
-    paths = {cell_path(network.profiles_of(device), device, one.id, one.rat, one.band) for one in written}
-    return {cell.name for cell in cells} | paths
+    return {name for cell in network.cells_by_station.get(device, ()) for name in objects_of(network, cell)}
+
+
+def objects_of(network: Network, cell: Cell) -> tuple[str, ...]:
+    """A cell as a managed object: its name, and its path where a profile of its station writes it."""
+    profiles = network.profiles_of(cell.station)
+    if not any(PROFILE_RATS[one] is cell.rat for one in profiles):
+        return (cell.name,)
+    return (cell.name, cell_path(profiles, cell.station, cell.id, cell.rat, cell.band))
 
 
 def object_class_of(network: Network | None, device: str, managed_object: str) -> ObjectClass:

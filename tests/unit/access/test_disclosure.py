@@ -362,6 +362,9 @@ def test_the_words_of_a_shared_alarm_are_not_disclosed(tenant: str, text: str) -
     assert told.model_dump(exclude={"text", "cells", "until", "announced"}) == kept
 
 
+LINK = "/ManagedElement[S1]/ENBFunction[1]/EP_S1C[beta-mme]"
+
+
 @pytest.mark.parametrize(
     ("changed", "station", "named"),
     [
@@ -370,7 +373,20 @@ def test_the_words_of_a_shared_alarm_are_not_disclosed(tenant: str, text: str) -
         ({"object": "S1/N1"}, "S1", False),
         # Read from the record, equal names are not the same objects.
         ({"object": "S1/N1", "tenant": "".join(("be", "ta"))}, "S1", True),
-        ({"object": "/link", "object_class": ObjectClass.CORE_LINK}, "S1", True),
+        (
+            {"object": LINK, "object_class": ObjectClass.CORE_LINK},
+            "S1",
+            True,
+        ),
+        (
+            {
+                "object": "/ManagedElement[S1]/ENBFunction[1]/EP_S1C[beta-mme]/Alfa[716-01]",
+                "object_class": ObjectClass.CORE_LINK,
+            },
+            "S1",
+            False,
+        ),
+        ({"object": "/ManagedElement[S1]/Alfa[716-01]/EUtranCellFDD[L1]"}, "S1", False),
         ({"object": "/ManagedElement[S1]", "object_class": ObjectClass.STATION}, "S1", False),
         ({"object": "/ManagedElement[S1]/Unit[1]", "object_class": ObjectClass.BACKHAUL}, "S1", False),
         ({"station": "S2", "object": "S2/L1"}, "", False),

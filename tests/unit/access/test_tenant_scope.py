@@ -81,6 +81,20 @@ def test_a_cell_is_known_by_name_and_by_path() -> None:
     assert not betas().is_cell("S2", "S1/L1")
 
 
+def test_of_a_path_that_a_source_of_alarms_names_each_step_is_that_of_the_cell() -> None:
+    path = samples.LTE_CELL
+    assert is_disclosed_cell(BASE, "S1", path, "beta")
+    head, _, cell = path.rpartition("/")
+    for other in (
+        f"{head}/GammaSecret[716-03]/{cell}",
+        f"/GammaSecret[716-03]/{cell}",
+        f"/{cell}",
+        path.replace("S1", "gamma"),
+        f"{path}/GammaSecret[716-03]",
+    ):
+        assert not is_disclosed_cell(BASE, "S1", other, "beta"), other
+
+
 def test_names_are_compared_and_not_measured() -> None:
     odd = TenantScope("beta", NETWORK, "", {"S10": frozenset({"L1"})})
     assert odd.is_cell("S10", "S10/L1")
