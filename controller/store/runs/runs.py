@@ -18,6 +18,7 @@ from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.many import first_names
 from controller.models.plan import Plan
 from controller.models.run import (
+    ALARM,
     PERSON,
     Decision,
     Job,
@@ -111,7 +112,8 @@ _PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
 _CANCELLABLE = (*_PAUSABLE, RunState.PAUSED)
 _ACTIVE = select(runs.c.id).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
 _CANCELLING = select(runs.c.id).where(runs.c.state == RunState.CANCELLING.value)
-#: Jobs of a device that workers have, or that may begin now, including those of a planned window.
+#: Jobs of a device that workers have, or that may begin now, including those of a planned window, and those of a repair
+#: that was begun a moment ago, before the engine opens them.
 _UNDER_WAY = (
     select(runs.c.id)
     .join(jobs, jobs.c.run == runs.c.id)
@@ -121,6 +123,7 @@ _UNDER_WAY = (
         or_(
             jobs.c.state == JobState.CLAIMED.value,
             and_(jobs.c.state == JobState.READY.value, jobs.c.reasons == ""),
+            and_(jobs.c.state == JobState.WAITING.value, jobs.c.reasons == "", runs.c.cause.startswith(ALARM)),
             and_(
                 jobs.c.state != JobState.DONE.value,
                 jobs.c.reasons == "",

@@ -9,10 +9,10 @@ import pytest
 from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.approval import Clearance, RunConstraints
 from controller.models.errors import RepairStoppedError
-from controller.models.run import JournalStep, Outcome, RunState, Strategy
+from controller.models.run import PERSON, JournalStep, Outcome, RunState, Strategy
 from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import VirtualClock
-from controller.store import JobResult, Page, StartedRepair, Store, Transition
+from controller.store import JobResult, NewJob, Page, StartedRepair, Store, Transition
 from tests.contract.store.test_approvals import say, start
 from tests.support.launch import prepared
 from tests.support.records import make_entry, make_plan, start_run, stations
@@ -106,6 +106,16 @@ def test_who_was_not_asked_for_want_of_service_is_on_the_audit_trail(store: Stor
     standing = store.approvals.standing(run.id)
     assert standing is not None
     assert standing.constraints.spared == terms.spared
+
+
+def test_a_repair_works_at_its_device_from_its_beginning_and_a_persons_run_from_its_wave_on(
+    store: Store, clock: VirtualClock
+) -> None:
+    for station, cause in ((A, "alarm:a-1"), (B, PERSON)):
+        plan = make_plan([station])
+        store.plans.save(plan, "ana")
+        run = store.runs.create(prepared(plan, "own", Strategy(), [NewJob(0, station)], cause=cause))
+        assert store.runs.under_way(station, clock.now()) == (run.id if station == A else "")
 
 
 def test_what_works_at_a_device_and_when_it_left_it(store: Store, clock: VirtualClock) -> None:

@@ -822,6 +822,19 @@ async def test_a_run_that_was_stopped_before_it_acted_was_no_attempt(bench: Benc
     assert bench.alarm(link).state is AlarmState.REPAIRING
 
 
+async def test_two_faults_at_a_station_begin_no_two_repairs_at_the_same_moment(bench: Bench) -> None:
+    """Each of the two was prepared while the other was: the engine has opened no job of the first run yet."""
+    bench.launcher.jobs = (NewJob(0, STATION_ID),)
+    links = [bench.breaks(path) for path in ("/EP_S1C[one]", "/EP_S1C[two]")]
+    scheduler = bench.scheduler(rules=(LINK_RULE,))
+    for _ in range(3):
+        await bench.round(scheduler)
+    (run,) = bench.runs()
+    assert sorted(bench.alarm(one).state for one in links) == [AlarmState.RAISED, AlarmState.REPAIRING]
+    (waits,) = (bench.alarm(one) for one in links if bench.alarm(one).state is AlarmState.RAISED)
+    assert waits.note == f"waits: run {run.id} works on the station"
+
+
 async def test_what_is_over_when_its_run_was_stopped_is_cleared(bench: Bench) -> None:
     link = bench.breaks()
     bench.launcher.jobs = (NewJob(0, STATION_ID),)
