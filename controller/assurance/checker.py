@@ -54,7 +54,7 @@ from controller.models.alarm import (
 )
 from controller.models.cloud import NodeReady
 from controller.models.equipment import UnitState
-from controller.models.errors import DeviceError, NotFoundError, StoreError, UnreachableError
+from controller.models.errors import DeviceError, NotFoundError, NothingToldError, StoreError, UnreachableError
 from controller.models.facts import LinkKind
 from controller.models.health import OBSERVED_AFTER, Health, LinkHealth, Refusal, ServiceState
 from controller.models.measurement import Period
@@ -65,7 +65,7 @@ from controller.models.run import LedgerEntry
 from controller.models.settings import Settings
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import cells, root_spec
-from controller.nrm.tree import Path, parent
+from controller.nrm.tree import Path, child, parent
 from controller.plan import applied, drifted_nodes, ledger_after
 from controller.ports.clock import Clock
 from controller.ports.devices import Observed
@@ -596,6 +596,19 @@ def _is_bare(check: Check, ledger: _Ledger) -> bool:
     return check.observed is not None and bool(inside) and check.observed.tree.keys().isdisjoint(inside)
 
 
+def _tells_nothing(network: Network, check: Check, ledger: _Ledger) -> bool:
+    """Whether a station that carried something of ours does not even show the element that it all stands in.
+
+    So it is with an empty answer, by a server that is not ready or hides all, and with one about another station: that
+    says nothing of what this one does. A virtual station comes up so with a new pod, and has lost its configuration.
+    """
+    if not network.manages(check.station) or check.station not in network.station_by_id:
+        return False
+    top = child("", root_spec(network.profiles_of(check.station)).name, check.station)
+    carried = top in ledger and check.station not in network.endpoint_function
+    return carried and check.observed is not None and top not in check.observed.tree
+
+
 def _gone_elsewhere(store: Store, network: Network, checks: Iterable[Check]) -> dict[str, frozenset[str]]:
     """Functions that by the record are on another pool now, of those on lost nodes of a pool, or of one that is away.
 
@@ -650,8 +663,9 @@ def _has_lost(network: Network, check: Check) -> bool:
 def _judged(network: Network, one: _Recorded, sources: Collection[AlarmSource]) -> _Judged:
     check, ledger, before, basis = one.check, one.ledger, one.before, one.basis
     device = network.kind_of(check.station)
-    if check.observed is None:
-        health = unread(check.station, ledger, before, check.at, check.reason, device, check.said, check.refusal)
+    if check.observed is None or _tells_nothing(network, check, ledger):
+        reason = check.reason or NothingToldError.code
+        health = unread(check.station, ledger, before, check.at, reason, device, check.said, check.refusal)
         health = without_answer(health, one.elsewhere).in_turn(check.turn, before)
         return _Judged(_with_tunnels(network, health))
     known = network.profiles_of(check.station) if network.manages(check.station) else ()

@@ -49,7 +49,7 @@ from controller.models.alarm import (
 from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady, NodeState
 from controller.models.device_kinds import DEFAULT_KIND
 from controller.models.equipment import UnitState
-from controller.models.errors import AuthenticationError, HostKeyError, NotPermittedError
+from controller.models.errors import AuthenticationError, HostKeyError, NothingToldError, NotPermittedError
 from controller.models.facts import LinkKind
 from controller.models.health import (
     OBSERVED_AFTER,
@@ -501,6 +501,8 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
             text = text if health.reason == HostKeyError.code else health.silence
             return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, health.said or text)}
         text = f"the {health.device} can't be reached{health.unreached and ': '}{health.unreached}"
+        if health.reason == NothingToldError.code:
+            text = f"the {health.device} answers, and tells nothing of itself, so nothing of it was read"
         there = _still_here(health.cluster) if health.cluster else ()
         return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, health.said or text, functions=there)}
     found = {

@@ -257,6 +257,12 @@ class NotPermittedError(DeviceRefusedError):
     code = "not-permitted"
 
 
+class NothingToldError(DeviceError):
+    """The device answers, and tells nothing of itself: neither what it carried, nor that it carries it no more."""
+
+    code = "nothing-told"
+
+
 class OversizedError(DeviceError):
     """The device has more for us than we take."""
 

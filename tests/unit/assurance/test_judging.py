@@ -25,6 +25,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
+from controller.models.errors import NothingToldError
 from controller.models.health import Health, ServiceState
 from controller.models.network import Network, network_digest
 from controller.models.plan import LedgerNode
@@ -409,3 +410,37 @@ async def test_a_wrong_clock_of_a_station_tells_nothing(bench: Bench, off: float
     """What lies outside of the checks before and after can't be: these count."""
     assert (await _outage(bench, off)).ended is None
     assert _lost(bench) == {20}
+
+
+#: Another station's answer, or one of a server that does not tell anything.
+OTHERS = Observed({path.replace("[S1]", "[S9]"): {} for path in samples.carrying(samples.network()).tree})
+
+
+@pytest.mark.parametrize("told", [Observed({}), OTHERS], ids=["empty", "another"])
+async def test_a_station_that_tells_nothing_of_itself_is_unread_and_has_no_outage(bench: Bench, told: Observed) -> None:
+    well, _ = await bench.check()
+    for _ in range(3):
+        health, _ = await bench.check(told)
+        assert (health.reachable, health.reason) == (False, NothingToldError.code)
+        assert {one.state for one in health.links} == set(health.cells.values()) == {ServiceState.UNKNOWN}
+        assert (health.drift, health.missing, health.gone, health.off_air) == (0, (), (), {})
+    (alarm,) = bench.store.alarms.standing()
+    assert (alarm.probable_cause, alarm.severity) == (UNREACHABLE, PerceivedSeverity.MAJOR)
+    assert alarm.text == "the station answers, and tells nothing of itself, so nothing of it was read"
+    again, _ = await bench.check()
+    assert (again.cells, [one.state for one in again.links]) == (well.cells, [one.state for one in well.links])
+    assert [one for one in bench.store.alarms.standing() if one.cleared is None] == []
+
+
+async def test_a_station_of_which_nothing_is_on_record_may_tell_nothing() -> None:
+    """One that is to be brought up carries nothing yet."""
+
+    class Empty(Bench):
+        def entries(self) -> Iterable[Any]:
+            return ()
+
+    clock = VirtualClock()
+    store = open_store("sqlite://", clock)
+    health, _ = await Empty(store, clock).check(Observed({}))
+    assert health.reachable
+    store.close()
