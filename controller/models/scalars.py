@@ -211,10 +211,23 @@ Country = Annotated[
 Currency = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="Currency code of ISO 4217, as in PEN.")
 ]
+
+
+def _host_address(name: str) -> str:
+    """What looks like an IP address is one: a name whose last label is a number is no host name (RFC 3696 §2)."""
+    if ":" in name or name.rstrip(".").rpartition(".")[2].isdecimal():
+        try:
+            ip_address(name)
+        except ValueError:
+            raise ValueError("no IP address, and no host name, whose last part is no number") from None
+    return name
+
+
 #: Only an IPv6 address has colons, and then at least two: a port is a field of its own.
 HostAddress = Annotated[
     str,
     StringConstraints(pattern=r"^(?:[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f.]{0,15}:[0-9A-Fa-f:.]{0,39})$"),
+    AfterValidator(_host_address),
     Field(description="Host name or IP address, without port."),
 ]
 
