@@ -30,29 +30,36 @@ class Settled(NamedTuple):
     served: Times = ()
 
 
-def settled(unread: Times, known: Times, locked: Times, periods: Iterable[CountedPeriod]) -> Settled:
+def settled(
+    unread: Times, known: Times, locked: Times, periods: Iterable[CountedPeriod], listed: Times = ()
+) -> Settled:
     """Which times of a cell were lost or served, beyond those that are known.
 
     A period tells how long the cell was off air, and not when. What is not known otherwise is put at the begin of what
     nobody read in it; if that is not enough, it was off air between checks, which is put at the begin of the rest. If
     nobody read any of the period, and the tenant's users sent or received something, the rest of it was served.
 
+    A cell counts nothing of core links, and what its users sent says not when: times that the station's own record has
+    of these stay as they are.
+
     Args:
         unread: Times that no check read.
         known: Other times in which it is known to be off air, or may be, whoever is responsible.
         locked: Times in which it was locked: it counts these as manual, so none of them is among its faults.
         periods: What the station counted.
+        listed: Times in which core links were down by the station's own record.
     """
     gone: list[tuple[datetime, datetime]] = []
     served: list[tuple[datetime, datetime]] = []
     for one in periods:
         span = ((one.begin, one.until),)
-        here = both(unread, span)
-        off = one.off - seconds(both(without(known, locked), span))
+        down = both(listed, span)
+        here = without(both(unread, span), down)
+        off = one.off - seconds(both(without(union([*known, *down]), locked), span))
         lost_here = _first(without(here, locked), off)
-        between = _first(without(span, union([*here, *known, *locked])), off - seconds(lost_here))
+        between = _first(without(span, union([*here, *known, *down, *locked])), off - seconds(lost_here))
         gone.extend((*lost_here, *between))
-        if one.carried and here == span:
+        if one.carried and union([*here, *both(down, unread)]) == span:
             served.extend(without(here, lost_here))
     return Settled(union(gone), union(served))
 

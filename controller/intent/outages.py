@@ -169,6 +169,7 @@ class _ServiceLoss:
     outside: list[tuple[datetime, datetime]] = field(default_factory=list)
     unseen: list[tuple[datetime, datetime]] = field(default_factory=list)
     proofs: dict[Proof, list[tuple[datetime, datetime]]] = field(default_factory=lambda: defaultdict(list))
+    listed: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     def add(self, other: _ServiceLoss) -> None:
         """Add the times of another one."""
@@ -179,6 +180,7 @@ class _ServiceLoss:
         self.unseen.extend(other.unseen)
         for proof, times in other.proofs.items():
             self.proofs[proof].extend(times)
+        self.listed.extend(other.listed)
 
 
 _UNKNOWN = Known()
@@ -187,8 +189,8 @@ _UNKNOWN = Known()
 #: to be served in the same way.
 _Counted = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]], dict[tuple[str, str], Times]]
 
-#: The first two.
-_Told = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]]]
+#: The first two; and times in which core links were down by the station's own record, of which cells count nothing.
+_Told = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]], dict[tuple[str, str], Times]]
 
 #: Causes of roots of core links that announced work of their tenant may explain; any other is a fault of the host.
 _MAY_BE_OWN = LINK_CAUSES | {"", CORE_NODE_DOWN, REMOTE_END_DOWN}
@@ -639,7 +641,8 @@ class Outages:
                 gone[cell, group.tenant].add(lost)
         parts = {at: self._parted(at, one) for at, one in gone.items()}
         proofs = {at: {proof: union(times) for proof, times in one.proofs.items()} for at, one in gone.items()}
-        found = self._alarmed[key] = parts, proofs
+        listed = {at: union(one.listed) for at, one in gone.items()}
+        found = self._alarmed[key] = parts, proofs, listed
         return found
 
     def _settle(
@@ -681,13 +684,14 @@ class Outages:
             for key, periods in self._counters.items():
                 shared = [
                     self._unread_and_off(era, key, parts.get(key, NOTHING_LOST), proofs.get(key, {}))
-                    for era, parts, proofs in eras
+                    for era, parts, proofs, _ in eras
                     if _shares(era, key)
                 ]
+                listed = union(chain.from_iterable(at.get(key, ()) for era, *_, at in eras if _shares(era, key)))
                 unread = union(chain.from_iterable(one for one, _ in shared))
                 planned, locks = self._known.excused.planned.get(key, ()), self._known.locks.get(key[0], ())
                 off = chain.from_iterable((off_air.get(key[0], ()), planned, *(one for _, one in shared)))
-                found[key] = settled(unread, without(union(off), unread), locks, periods)
+                found[key] = settled(unread, without(union(off), unread), locks, periods, listed)
         return self._settled[left_out]
 
     def _unread_and_off(
@@ -737,7 +741,9 @@ class Outages:
         lost.outside.extend(at_all(lambda spells: _by_root(one for one in spells if one.cause in left_out)))
         for spell in chain.from_iterable(down.values()):
             if spell.proof is not Proof.READING:
-                lost.proofs[spell.proof].extend(both(((spell.since, spell.until),), tuple(lost.owed)))
+                times = both(((spell.since, spell.until),), tuple(lost.owed))
+                lost.proofs[spell.proof].extend(times)
+                lost.listed.extend(times if spell.proof is Proof.STATION else ())
         return lost
 
     def _own_work(self, tenant: str, down: Sequence[Spell]) -> Times:

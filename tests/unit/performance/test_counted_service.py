@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 
 from controller.api.statements import draft
 from controller.intent.agreed_service import CellSeconds
+from controller.intent.brief_outages import BriefOutage, ListRead
 from controller.intent.counted import CountedPeriod, settled
 from controller.intent.times import Times, union
 from controller.models.alarm import AlarmReport, AlarmSource
 from controller.models.health import Health
 from controller.models.measurement import HOUR, QUARTER, Measured, Subject
 from controller.models.network import Network, PerformanceData, network_digest
+from controller.models.plan import LedgerNode
 from controller.models.statement import StatementKind, Value
 from controller.performance.availability import finest
 from controller.performance.statements import local
@@ -31,6 +33,7 @@ from tests.support.observed import deliver, observe
 from tests.unit.api.test_statements import off_air
 from tests.unit.intent.test_outages import BEGIN, END, network
 from tests.unit.performance.test_volume import rows
+from tests.unit.plan import samples
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 _LIMA = ZoneInfo("America/Lima")
@@ -46,9 +49,15 @@ def _seconds(times: Times) -> set[int]:
     return {n for since, until in times for n in range((since - BEGIN) // SECOND, (until - BEGIN) // SECOND)}
 
 
-@given(_points, _points, _points, st.lists(st.tuples(st.integers(0, 25), st.booleans()), min_size=3, max_size=3))
+@given(
+    _points, _points, _points, _points, st.lists(st.tuples(st.integers(0, 25), st.booleans()), min_size=3, max_size=3)
+)
 def test_a_period_says_how_long_a_cell_was_off_air_and_whether_somebody_was_served(
-    unread: list[int], read_lost: list[int], by_hand: list[int], counted: list[tuple[int, bool]]
+    unread: list[int],
+    read_lost: list[int],
+    by_hand: list[int],
+    by_list: list[int],
+    counted: list[tuple[int, bool]],
 ) -> None:
     nobody, locked = _seconds(_times(unread)), _seconds(_times(by_hand))
     lost = _seconds(_times(read_lost)) - nobody
@@ -58,18 +67,21 @@ def test_a_period_says_how_long_a_cell_was_off_air_and_whether_somebody_was_serv
         CountedPeriod(BEGIN + a * SECOND, BEGIN + b * SECOND, off, carried)
         for (a, b), (off, carried) in zip(pairwise(edges), counted, strict=True)
     ]
-    found = settled(_times(unread), lost_times, _times(by_hand), periods)
+    listed = _seconds(_times(by_list))
+    found = settled(_times(unread), lost_times, _times(by_hand), periods, _times(by_list))
     gone, served = _seconds(found.lost), _seconds(found.served)
     assert not gone & served
-    assert served <= nobody
+    assert served <= nobody - listed, "what the station timed itself stays lost"
+    lost |= listed
     assert not gone & (lost | locked)
     for (a, b), (off, carried) in zip(pairwise(edges), counted, strict=True):
         span = set(range(a, b))
         more = min(len(span - lost - locked), max(0, off - len((lost - locked) & span)))
         assert len(gone & span) == more
-        assert len(gone & span & nobody) == min(more, len((nobody - locked) & span)), "what nobody read comes first"
+        free = (nobody - locked - listed) & span
+        assert len(gone & span & nobody) == min(more, len(free)), "what nobody read comes first"
         whole = carried and span <= nobody
-        assert len(served & span) == (len(span) - more if whole else 0)
+        assert len(served & span) == (len(span - listed) - more if whole else 0)
 
 
 @pytest.fixture
@@ -194,6 +206,33 @@ def test_short_outages_between_checks_count_by_the_stations_own_counters(store: 
     said = draft(store, END + timedelta(days=2), StatementKind.SLA, "alfa", "2026-06")
     (row,) = [one for one in rows(said, "outages") if one["cell"] == "S1/L1" and one["part"] == "lost"]
     assert (row["known_by"], row["seconds"]) == ("counters", truth)
+
+
+@pytest.mark.parametrize(("since", "until"), [(60, 1740), (960, 1020)])
+def test_a_core_link_that_the_station_says_was_down_is_lost_although_its_users_moved_something_then(
+    store: Store, since: int, until: int
+) -> None:
+    """Nobody reads the station in the first hour; its list has the outage, each of its periods some volume."""
+    made = network()
+    made = made.model_copy(update={"header": made.header.model_copy(update={"performance": PerformanceData()})})
+    store.networks.save(made, network_digest(made), "ana")
+    nodes = [
+        LedgerNode(**entry.model_dump(exclude={"station", "plan"})) for entry in samples.ledger(made, "S1").values()
+    ]
+    store.devices.adopt("S1", nodes, "n", "ana")
+    (link,) = (one.path for one in nodes if one.path.endswith("/EP_S1C[beta-mme]"))
+    times = (BEGIN + since * SECOND, BEGIN + until * SECOND)
+    for hour, outages in ((0, ()), (1, (BriefOutage("S1", link, ("beta",), *times),))):
+        store.database.clock = VirtualClock(start=_at(hour))
+        store.incidents.note_listed([ListRead("S1", _at(hour), True, outages)])
+    _put(store, *(_period(quarter / 4, 0, 0.008) for quarter in range(4)))
+    said = draft(store, END + timedelta(days=2), StatementKind.SLA, "beta", "2026-06")
+    first = [one for one in rows(said, "outages") if one["cell"] == "S1/L1" and float(str(one["seconds"])) < 4000]
+    assert [(one["part"], one["known_by"], one["seconds"]) for one in first] == [
+        ("served", "counters", since),
+        ("lost", "station", until - since),
+        ("served", "counters", 3600 - until),
+    ]
 
 
 def test_what_checks_saw_is_not_lost_again_by_counters(store: Store) -> None:
