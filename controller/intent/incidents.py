@@ -469,9 +469,10 @@ def ranked(
     people_at: Callable[[Iterable[str]], int],
     reaches: Callable[[str, Iterable[str]], bool],
 ) -> dict[str, Rank]:
-    """The rank of each open incident by id: contracts at risk first, then people who lose service now.
+    """The rank of each open incident by id: contracts at risk first, then people who lose service now, or may.
 
-    Severity, all people, tenants and age follow in this order.
+    Severity, all people, tenants and age follow in this order. Those at cells of which nobody knows whether they serve
+    (``Incident.silent``) count as those who lose it.
 
     An agreement is at risk if an incident takes service away from its tenant in a cell that it reaches, and the month's
     minutes or the time to restore service are nearly used up.
@@ -493,9 +494,11 @@ def ranked(
 
     risks = {one.id: _worst(one, reached(one), at) for one in incidents}
     without = {one.id: people_at({cell for loss in one.losing.values() for cell in loss.cells}) for one in incidents}
-    ordered = sorted(incidents, key=lambda one: _order(one, risks[one.id], without[one.id]))
+    silent = {one.id: people_at(one.silent) if one.silent else 0 for one in incidents}
+    ordered = sorted(incidents, key=lambda one: _order(one, risks[one.id], max(without[one.id], silent[one.id])))
     return {
-        one.id: Rank(number, _because(one, risks[one.id], without[one.id])) for number, one in enumerate(ordered, 1)
+        one.id: Rank(number, _because(one, risks[one.id], without[one.id], silent[one.id]))
+        for number, one in enumerate(ordered, 1)
     }
 
 
@@ -516,8 +519,9 @@ def _worst(one: Incident, agreements: Iterable[AgreementMinutes], at: datetime) 
     return max(risks, key=lambda risk: (risk.share, risk.words))
 
 
-def _because(one: Incident, risk: _Risk, without: int) -> str:
+def _because(one: Incident, risk: _Risk, without: int, silent: int) -> str:
     people = f"{one.people:,} people" if one.people != 1 else "1 person"
     tenants = f"{len(one.tenants)} tenant{'' if len(one.tenants) == 1 else 's'}"
     lose = f"{without:,} without service" if without else ""
-    return ", ".join(filter(None, (people, lose, tenants, risk.words)))
+    may = f"{silent:,} may be without service" if silent > without else ""
+    return ", ".join(filter(None, (people, lose, may, tenants, risk.words)))

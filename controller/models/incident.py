@@ -119,6 +119,8 @@ class Incident(DerivingNoun):
         tenants: Tenants that are concerned, sorted.
         people: Population of the sites of these cells.
         losing: Tenants from which these take service away, with their losses.
+        silent: Cells of a station that can't be reached any more since its mains failed, sorted: nobody knows whether
+            they serve.
     """
 
     id: str
@@ -144,6 +146,7 @@ class Incident(DerivingNoun):
     tenants: tuple[str, ...] = ()
     people: int = 0
     losing: dict[str, Loss] = {}
+    silent: tuple[str, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -33,6 +33,7 @@ from controller.models.alarm import (
     HIDES,
     LINK_CAUSES,
     PLMN_MISSING,
+    UNREACHABLE,
     Alarm,
     AlarmSource,
     PerceivedSeverity,
@@ -50,6 +51,7 @@ from controller.models.incident import (
     Rank,
     TenantMinutes,
     gravest,
+    is_dark,
 )
 from controller.models.network import Network
 from controller.models.run import AuditRow
@@ -665,9 +667,12 @@ class _Read(NamedTuple):
 
     def _with(self, one: Incident, rows: Sequence[Row[Any]], losing: dict[str, Loss]) -> Incident:
         severities, cells, tenants = set[tuple[str, PerceivedSeverity]](), set[str](), set[str]()
+        silent = set[str]()
         for row in rows:
             severities.add((row.probable_cause, PerceivedSeverity(row.severity)))
-            cells.update(orjson.loads(row.cells))
+            there = orjson.loads(row.cells)
+            cells.update(there)
+            silent.update(there if row.probable_cause == UNREACHABLE else ())
             tenants.update(orjson.loads(row.tenants))
         return one.model_copy(
             update={
@@ -676,6 +681,7 @@ class _Read(NamedTuple):
                 "cells": tuple(sorted(cells)),
                 "tenants": tuple(sorted(tenants)),
                 "losing": losing,
+                "silent": tuple(sorted(silent)) if is_dark(cause for cause, _ in severities) else (),
             }
         )
 

@@ -219,6 +219,20 @@ def test_the_same_alarms_have_the_same_incidents_in_whatever_order_they_come(
     }
 
 
+def test_an_incident_says_of_which_cells_nobody_knows_whether_they_serve_on_a_battery(store: Store) -> None:
+    shared = outage_network()
+    store.networks.save(shared, network_digest(shared), "ana")
+    store.alarms.report(mains(station="S1"))
+    (incident,) = store.incidents.open()
+    assert incident.silent == ()
+    store.alarms.report(dark(station="S1"))
+    (incident,) = store.incidents.open()
+    assert incident.losing == {}
+    assert incident.silent == incident.cells != ()
+    store.alarms.report(dark(CLEARED, station="S1"))
+    assert [one.silent for one in store.incidents.open()] == [()]
+
+
 def test_an_incident_says_what_failed_who_suffers_and_how_many_people(store: Store) -> None:
     store.alarms.report_all([cut(), dark(), dark(station="S4")])
     (one,) = store.incidents.open()

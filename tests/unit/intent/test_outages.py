@@ -400,11 +400,13 @@ def test_service_that_is_lost_comes_before_severity_and_severity_before_people_a
         incident("one-dark", 300, ("andes", "bitel"), severity=major).model_copy(update=losing("S1/1")),
         incident("two-dark", 200, ("andes", "bitel"), severity=major).model_copy(update=losing("S2/1", "S2/2")),
         incident("dark-and-grave", 100, ("andes", "bitel"), severity=critical).model_copy(update=losing("S3/1")),
+        incident("silent", 150, ("andes", "bitel"), severity=critical, silent=("S4/1", "S4/2", "S5/1")),
     ]
     ranks = ranked(found, [], AT, _people, _everywhere)
-    order = ["two-dark", "dark-and-grave", "one-dark", "grave", "on-battery"]
+    order = ["silent", "two-dark", "dark-and-grave", "one-dark", "grave", "on-battery"]
     assert sorted(ranks, key=lambda name: ranks[name].rank) == order
-    assert ranks["two-dark"].why == "rank 1: 200 people, 200 without service, 2 tenants"
+    assert ranks["two-dark"].why == "rank 2: 200 people, 200 without service, 2 tenants"
+    assert ranks["silent"].why == "rank 1: 150 people, 300 may be without service, 2 tenants"
 
 
 def test_contracts_at_risk_come_first_then_people_then_tenants_then_age() -> None:
