@@ -602,7 +602,7 @@ def _tells_nothing(network: Network, check: Check, ledger: _Ledger) -> bool:
     So it is with an empty answer, by a server that is not ready or hides all, and with one about another station: that
     says nothing of what this one does. A virtual station comes up so with a new pod, and has lost its configuration.
     """
-    if not network.manages(check.station) or check.station not in network.station_by_id:
+    if not network.has_cells(check.station):
         return False
     top = child("", root_spec(network.profiles_of(check.station)).name, check.station)
     carried = top in ledger and check.station not in network.endpoint_function
