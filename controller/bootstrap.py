@@ -17,9 +17,13 @@ import structlog
 from anyio import to_thread
 
 from controller.assurance.checker import Checker
-from controller.device import AllDevices
-from controller.device.callhome import Callers
-from controller.device.pool import LIMIT
+from controller.drivers.devices import AllDevices
+from controller.drivers.kubernetes.target import KubernetesTarget
+from controller.drivers.netconf.callhome import Callers
+from controller.drivers.netconf.devices import LIMIT
+from controller.drivers.netconf.target import NetconfTarget, station_target
+from controller.drivers.registry import target_of
+from controller.drivers.target import DeviceTarget
 from controller.inventory.credentials import read_credentials
 from controller.inventory.definitions import read_definitions
 from controller.models.audit import AuditAnchor
@@ -33,10 +37,6 @@ from controller.models.record import RecordState
 from controller.models.settings import Settings
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.kubernetes import KubernetesTarget
-from controller.ports.targets.netconf import NetconfTarget, station_target
-from controller.ports.targets.registry import target_of
 from controller.ports.webhook import Contacts, Webhook
 from controller.runs.planning.planner import Planner
 from controller.store import AsyncStore, LoopStore, Store, open_store
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from controller.assurance.collection import CollectionSchedule, Collector
     from controller.assurance.heartbeats import HeartbeatWatch
     from controller.assurance.measured_faults import MeasuredFaults
-    from controller.cloud.devices import CloudDevices
+    from controller.drivers.kubernetes.devices import CloudDevices
     from controller.observe.write_probe import WriteProbe
     from controller.playbook.engine.context import ActionServices
     from controller.ports.notifier import Notifier
@@ -172,7 +172,7 @@ class Parts:
         return CollectionSchedule(self.loop_store, self.wakeups, self.clock)
 
     def _services(self) -> ActionServices:
-        from controller.device.address import secret_for
+        from controller.drivers.address import secret_for
 
         services = action_services(
             self.loop_store,
@@ -439,7 +439,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
 
 
 def _cloud(secrets: NamedSecrets, clock: Clock, settings: Settings, observations: Observations) -> CloudDevices:
-    from controller.cloud.devices import CloudDevices
+    from controller.drivers.kubernetes.devices import CloudDevices
 
     return CloudDevices(secrets, clock, timeout=settings.rpc_timeout, observations=observations)
 

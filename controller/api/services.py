@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.api.drafts import Drafts
 from controller.api.intake import Intake
 from controller.api.readings import Readings
+from controller.drivers.protocols import Devices
 from controller.models.alarm import Alarm, AlarmReport
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.errors import StoreError
@@ -22,7 +23,6 @@ from controller.models.settings import Settings
 from controller.nrm.tree import Observed
 from controller.observe.exposition import ScrapeScope
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices
 from controller.ports.queue import Wakeups
 from controller.ports.webhook import Webhook
 from controller.runs.planning.importer import Importer

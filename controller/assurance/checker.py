@@ -40,6 +40,7 @@ from controller.assurance.station_alarms import (
     records_by_problem,
 )
 from controller.assurance.traffic import carried, untold_user_plane
+from controller.drivers.protocols import Observed
 from controller.intent.brief_outages import ListRead
 from controller.intent.impact import real_faults
 from controller.models.alarm import (
@@ -68,7 +69,6 @@ from controller.nrm.profiles import cells, root_spec
 from controller.nrm.tree import Path, child, parent
 from controller.plan import applied, drifted_nodes, ledger_after
 from controller.ports.clock import Clock
-from controller.ports.devices import Observed
 from controller.runs.planning.planner import Planner
 from controller.runs.planning.read_back import read_back
 from controller.store import AsyncStore, Reading, Store, UnreadJob

@@ -20,6 +20,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from controller.assurance.work_slots import WorkSlots
+from controller.drivers.protocols import DeviceFiles, Devices, measuring
+from controller.drivers.target import DeviceTarget
 from controller.intent.central_units import counted_for, counts
 from controller.models.collection import Collection
 from controller.models.errors import (
@@ -36,9 +38,7 @@ from controller.models.network import Network
 from controller.performance.files import read_file
 from controller.performance.vocabulary import lists_to_come, measured, names_positions
 from controller.ports.clock import Clock
-from controller.ports.devices import DeviceFiles, Devices, measuring
 from controller.ports.queue import Wakeups
-from controller.ports.targets.base import DeviceTarget
 from controller.store import AsyncStore, CollectedFile, Store
 
 log = structlog.get_logger()

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal, NamedTuple, assert_never
 
+from controller.drivers.cli.codec import ports_without_signal
+from controller.drivers.protocols import Observed
 from controller.intent.impact import object_class_of
 from controller.models.alarm import (
     ALARM_LIST_CROWDED,
@@ -64,7 +66,6 @@ from controller.models.many import first_names
 from controller.models.network import HOST, DeviceKind, ExternalInput, Rat
 from controller.models.run import LedgerEntry
 from controller.models.untrusted import natural
-from controller.nrm.cli import ports_without_signal
 from controller.nrm.profiles import (
     CellEntry,
     administrative_state,
@@ -83,7 +84,6 @@ from controller.nrm.profiles import (
 from controller.nrm.profiles.function import deployment_path, placed_at, why_not_ready
 from controller.nrm.tree import Path, is_below, parent, step
 from controller.plan import pools_of, ready_on, serving_on
-from controller.ports.devices import Observed
 
 #: Reasons of a failed read that are not only a matter of connectivity.
 _REASONS = (HostKeyError.code, AuthenticationError.code, NotPermittedError.code)

@@ -14,6 +14,10 @@ from controller.assurance.checker import Checker
 from controller.assurance.measured_faults import MeasuredFaults
 from controller.assurance.station_alarms import report_of
 from controller.bootstrap import parts
+from controller.drivers.netconf.active_alarms import ALARM_NOTIF, decode_alarm
+from controller.drivers.protocols import CHANGED, Devices, Notification
+from controller.drivers.registry import target_of
+from controller.drivers.target import DeviceTarget
 from controller.listener.checks import Checks
 from controller.listener.floods import Floods
 from controller.listener.subscriptions import Subscriptions
@@ -23,15 +27,11 @@ from controller.models.metrics import Observations
 from controller.models.network import DeviceKind, Network
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
-from controller.nrm.active_alarms import ALARM_NOTIF, decode_alarm
 from controller.observe.presence import Presence
 from controller.observe.rounds import Rounds
 from controller.observe.watchdog import watched
 from controller.ports.clock import Clock
-from controller.ports.devices import CHANGED, Devices, Notification
 from controller.ports.queue import Wakeups
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.registry import target_of
 from controller.store import AsyncStore
 
 log = structlog.get_logger()

@@ -8,11 +8,11 @@ from functools import partial
 
 import structlog
 
+from controller.drivers.protocols import Devices, Notification
+from controller.drivers.target import DeviceTarget
 from controller.models.errors import MinkaError
 from controller.models.network import Network
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, Notification
-from controller.ports.targets.base import DeviceTarget
 from controller.store import AsyncStore
 
 log = structlog.get_logger()

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from controller.bootstrap import Parts, open_memory, put_first_definitions
+from controller.drivers.registry import target_of
 from controller.listener.process import Listener
 from controller.models.alarm import AlarmSource
 from controller.models.credentials import LOOPBACK_ONLY
@@ -26,7 +27,6 @@ from controller.ports.clock import Clock, VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.registry import target_of
 from controller.ports.webhook import Contacts, FakeContacts, FakeWebhook, Webhook
 from controller.rehearsal.day import Day, Restriction
 from controller.rehearsal.people import Word

@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 
+from controller.drivers.protocols import DeviceSession, Equipped, equipped
+from controller.drivers.registry import target_of
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import MinkaError
 from controller.models.network import Network
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import administrative_leaf
 from controller.nrm.tree import Observed, Path, is_below, path_of
-from controller.ports.devices import DeviceSession, Equipped, equipped
-from controller.ports.targets.registry import target_of
 from controller.rehearsal.day import Day
 from controller.rehearsal.play import DAY_BEGINS, Stage, begin
 from controller.rehearsal.timeline import VirtualLoop

@@ -16,21 +16,21 @@ from typing import Any
 
 from lxml import etree
 
-from controller.device import AllDevices
-from controller.device.connect import Connector
-from controller.device.transport import Connection, Transport
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.codec import encode_edit
+from controller.drivers.netconf.connect import Connector
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.netconf.transport import Connection, Transport
+from controller.drivers.protocols import DeviceFiles, RemoteFile
+from controller.drivers.target import DeviceTarget
 from controller.intent import compile_intent
 from controller.models.errors import FileGoneError, OversizedError, SessionLostError, UnreachableError
 from controller.models.network import Network
 from controller.models.plan import Edit, Op
-from controller.nrm.codec import encode_edit
 from controller.nrm.profiles import Rendered, render, root_spec
 from controller.nrm.schema import LeafRole, NodeSpec, spec_of
 from controller.nrm.tree import child
-from controller.ports.devices import DeviceFiles, RemoteFile
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from simulators.clock import VirtualClock
 from simulators.connections import Outage
 from simulators.datastore import Config

@@ -9,6 +9,8 @@ from functools import cache
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
+from controller.drivers.protocols import Devices
+from controller.drivers.target import DeviceTarget
 from controller.models.errors import InputError, NotFoundError, PlanRefusedError
 from controller.models.many import first_names
 from controller.models.network import Network
@@ -17,8 +19,6 @@ from controller.models.run import UNDO, Policy, Run, Strategy
 from controller.models.shipped import shipped
 from controller.models.step import RunPlaybook
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices
-from controller.ports.targets.base import DeviceTarget
 from controller.runs.approval.consent import RunOccasion, plan_constraints
 from controller.runs.poller import Poller
 from controller.runs.rollout.timers import fitted

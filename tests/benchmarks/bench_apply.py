@@ -22,7 +22,8 @@ from pathlib import Path
 
 import structlog
 
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.registry import target_of
 from controller.inventory.load import load_network
 from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Plan
@@ -30,7 +31,6 @@ from controller.models.run import Strategy
 from controller.ports.clock import SystemClock
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.registry import target_of
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools

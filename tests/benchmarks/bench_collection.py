@@ -26,12 +26,12 @@ import structlog
 
 from controller.assurance.collection import Collector
 from controller.bootstrap import collect_rarely
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.registry import target_of
 from controller.inventory.load import load_network
 from controller.models.collection import Collection
 from controller.models.network import Endpoint, Network, PerformanceData, network_digest
 from controller.ports.clock import SystemClock
-from controller.ports.targets.registry import target_of
 from controller.rehearsal.twin import provisioned
 from controller.store import LoopStore, open_store
 from simulators.clock import VirtualClock

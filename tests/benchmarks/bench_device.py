@@ -24,14 +24,14 @@ from typing import Any
 
 from lxml import etree
 
-from controller.device import AllDevices
-from controller.device.session import NetconfSession
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.codec import encode_edit, read_filter
+from controller.drivers.netconf.session import NetconfSession
+from controller.drivers.netconf.target import NetconfTarget
 from controller.models.plan import Edit, Op
-from controller.nrm.codec import encode_edit, read_filter
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import child
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings, anywhere
 from simulators.netconf.certificates import Authority
 from simulators.network import SimulatedNetwork, StationRecord

@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from controller.assurance.checker import Check, Checker
+from controller.drivers.fake import FakeDevices
+from controller.drivers.target import DeviceTarget
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
@@ -20,8 +22,6 @@ from controller.nrm.profiles import links, render, root_spec
 from controller.nrm.tree import Observed
 from controller.plan import adopted_nodes
 from controller.ports.clock import SystemClock
-from controller.ports.fake_devices import FakeDevices
-from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, open_store
 

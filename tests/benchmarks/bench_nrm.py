@@ -9,11 +9,11 @@ from pathlib import Path
 
 from lxml import etree
 
+from controller.drivers.netconf.codec import decode, encode_edit
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.models.facts import Fact
 from controller.models.network import Rat
-from controller.nrm.codec import decode, encode_edit
 from controller.nrm.profiles import render, root_spec
 from tests.unit.nrm import samples
 

@@ -35,21 +35,21 @@ import structlog
 from lxml import etree
 
 from controller.bootstrap import collect_rarely, parts
-from controller.device import AllDevices
-from controller.device.session import NetconfSession
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.codec import encode_edit, read_filter
+from controller.drivers.netconf.session import NetconfSession
+from controller.drivers.protocols import DeviceSession
+from controller.drivers.registry import target_of
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
 from controller.models.settings import Settings
-from controller.nrm.codec import encode_edit, read_filter
 from controller.nrm.profiles import root_spec
 from controller.plan import PlanOptions, StationView, make_plan, plan_from_json, plan_to_json
 from controller.ports.clock import SystemClock
-from controller.ports.devices import DeviceSession
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.registry import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.store import LoopStore, RunRequest, Store, open_store
 from simulators.fleet.fleet import FleetSettings

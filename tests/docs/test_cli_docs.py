@@ -83,7 +83,7 @@ def test_every_error_code_is_in_its_row() -> None:
 
     from controller.api.problems import problem_of
 
-    import_module("controller.cloud.api")  # it has kinds of its own
+    import_module("controller.drivers.kubernetes.api")  # it has kinds of its own
     rows = dict(re.findall(r"^\| (\d{3}) \| (.*) \|$", API, re.MULTILINE))
     for kind in (one for one in below(MinkaError) if not one.__name__.startswith("_")):  # those stay in their module
         error = kind(()) if kind.__name__ == "NetworkFilesError" else kind("x")  # type: ignore[arg-type]

@@ -26,6 +26,8 @@ from hypothesis import strategies as st
 
 from controller.access.disclosure import tenant_kpis
 from controller.api.services import Services
+from controller.drivers.fake import FakeDevices
+from controller.drivers.registry import target_of
 from controller.intent.impact import object_class_of
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
@@ -41,9 +43,7 @@ from controller.observe.exposition import exposition
 from controller.performance.kpi_evaluation import Hour, KpiEvaluation
 from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.registry import target_of
 from controller.runs.approval.consent import RunOccasion, plan_constraints
 from controller.runs.launch import prepare_plan
 from controller.runs.planning.importer import Importer

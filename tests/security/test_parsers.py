@@ -33,26 +33,26 @@ from OpenSSL import crypto
 from controller.api.routes.ves import _Batch, _One
 from controller.api.routes.webhooks import AlertmanagerWebhook, _report
 from controller.assurance.station_alarms import report_of_fault
-from controller.cloud.ims import _lower, _nodes, _severity, _text
-from controller.device.capabilities import capabilities_of, features_in, implemented
-from controller.device.cli_devices import _essence
-from controller.device.cli_line import _CONFIGURING, CliLine
-from controller.device.framing import Framer, FramingError
-from controller.device.replies import check, check_done
-from controller.device.tls_callers import TlsCallers
+from controller.drivers.cli.codec import port_states, read_config
+from controller.drivers.cli.devices import _essence
+from controller.drivers.cli.line import _CONFIGURING, CliLine
+from controller.drivers.kubernetes.codec import NF_DEPLOYMENT, NODE, POD, FunctionObjects, Kind, Place, PoolObjects
+from controller.drivers.kubernetes.ims import _lower, _nodes, _severity, _text
+from controller.drivers.netconf.active_alarms import decode_alarm, decode_alarms
+from controller.drivers.netconf.capabilities import capabilities_of, features_in, implemented
+from controller.drivers.netconf.codec import decode
+from controller.drivers.netconf.equipment import decode_equipment, event_of, refusal_of
+from controller.drivers.netconf.framing import Framer, FramingError
+from controller.drivers.netconf.markup import MalformedXmlError, parse_xml
+from controller.drivers.netconf.measurements import decode_measurements
+from controller.drivers.netconf.replies import check, check_done
+from controller.drivers.netconf.tls_callers import TlsCallers
 from controller.inventory.credentials import read_credentials
 from controller.inventory.parse import read_file as read_network_file
 from controller.inventory.source import YAML_LIMIT, Report, read_text
 from controller.models.errors import DeviceError, InputError
 from controller.models.network import DeviceKind
 from controller.models.untrusted_json import HostileJsonError, parse_json
-from controller.nrm.active_alarms import decode_alarm, decode_alarms
-from controller.nrm.cli import port_states, read_config
-from controller.nrm.codec import decode
-from controller.nrm.equipment import decode_equipment, event_of, refusal_of
-from controller.nrm.kube import NF_DEPLOYMENT, NODE, POD, FunctionObjects, Kind, Place, PoolObjects
-from controller.nrm.markup import MalformedXmlError, parse_xml
-from controller.nrm.measurements import decode_measurements
 from controller.nrm.profiles import ROUTER_PROFILES, root_spec
 from controller.nrm.tree import path_of
 from controller.performance.files import read_file
@@ -328,14 +328,14 @@ FILES: Mapping[str, tuple[Callable[[Path, Report], object], str]] = {
 READERS: Mapping[str, str] = {
     "api/routes/ves.py": "events of alarm sources",
     "api/routes/webhooks.py": "events of alarm sources",
-    "cloud/api.py": "objects of pools",
-    "device/tls_callers.py": "certificates of callers",
-    "device/transport.py": "messages of stations",
+    "drivers/kubernetes/api.py": "objects of pools",
+    "drivers/netconf/tls_callers.py": "certificates of callers",
+    "drivers/netconf/transport.py": "messages of stations",
     "inventory/parse.py": "network tables",
     "inventory/yaml_tree.py": "network files",
     "models/untrusted_json.py": "JSON",
-    "nrm/codec.py": "replies of stations",
-    "nrm/markup.py": "messages of stations",
+    "drivers/netconf/codec.py": "replies of stations",
+    "drivers/netconf/markup.py": "messages of stations",
     "performance/files.py": "measurement files",
 }
 #: Folders and modules whose raw texts are not tried here, and why.

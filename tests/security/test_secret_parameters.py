@@ -15,7 +15,10 @@ import pytest
 from pydantic import Field, SecretStr
 
 from controller.bootstrap import parts
-from controller.device.address import secret_for
+from controller.drivers.address import secret_for
+from controller.drivers.fake import SAFE, Fault
+from controller.drivers.kubernetes.target import KubernetesTarget, PoolTarget
+from controller.drivers.protocols import Capabilities
 from controller.inventory.source import Report
 from controller.models.credentials import LOOPBACK_ONLY, Credentials, DeviceCredential
 from controller.models.equipment import Operation, OperationKind
@@ -40,10 +43,7 @@ from controller.playbook.language.registry import (
     UnmetCondition,
     action,
 )
-from controller.ports.devices import Capabilities
-from controller.ports.fake_devices import SAFE, Fault
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.kubernetes import KubernetesTarget, PoolTarget
 from controller.store import Page
 from tests.support.definitions import load_rules, shipped_files
 from tests.unit.api.bench import ApiBench, open_bench

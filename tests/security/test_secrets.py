@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from controller.device import AllDevices
+from controller.drivers.cli.target import CliTarget
+from controller.drivers.devices import AllDevices
+from controller.drivers.fake import FakeDevices
+from controller.drivers.netconf.target import NetconfTarget
 from controller.models.errors import AuthenticationError, DeviceError
 from controller.models.people import Permission, Role
-from controller.ports.fake_devices import FakeDevices
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.cli import CliTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.store import Page
 from tests.security.app_requests import Answer, ask
 from tests.support.callers import admit

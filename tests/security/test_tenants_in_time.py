@@ -25,6 +25,8 @@ from controller.api.sse import follow
 from controller.api.statements import draft
 from controller.api.views import HostView, TenantView
 from controller.assurance.checker import Checker
+from controller.drivers.fake import FakeDevices
+from controller.drivers.registry import target_of
 from controller.intent.impact import OF_MANAGEMENT
 from controller.listener.checks import Checks
 from controller.models.alarm import (
@@ -52,9 +54,7 @@ from controller.nrm.tree import Leaves, class_of
 from controller.observe.exposition import EVERYTHING, exposition
 from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.registry import target_of
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
 from controller.store import Claim, JobResult, Page, open_store

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from controller.drivers.cli.target import CliTarget
 from controller.models.network import ManagementDefaults, Router
-from controller.ports.targets.cli import CliTarget
 from tests.support.openssh import OpenSsh, openssh
 
 _DAEMONS = ("mgmtd", "zebra", "staticd")

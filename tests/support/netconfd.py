@@ -32,7 +32,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.ports.targets.netconf import NetconfTarget
+from controller.drivers.netconf.target import NetconfTarget
 from tests.support.hello_gap import hello_gap
 from tests.support.openssh import OpenSsh, openssh, stop
 from tests.support.ports import free_port

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol, cast
 
-from controller.ports.devices import (
+from controller.drivers.protocols import (
     Candidate,
     ConfirmedCommit,
     Devices,
@@ -18,7 +18,7 @@ from controller.ports.devices import (
     equipped,
     locks,
 )
-from controller.ports.targets.base import DeviceTarget
+from controller.drivers.target import DeviceTarget
 
 
 class RouterSession(DeviceSession, ConfirmedCommit, Startup, Protocol):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.bootstrap import _sessions, parts
-from controller.device.pool import LIMIT
+from controller.drivers.netconf.devices import LIMIT
 from controller.models.measurement import HOUR, QUARTER, Measured, Subject
 from controller.models.settings import Settings
 

@@ -242,9 +242,7 @@ def _found() -> dict[str, list[int]]:
 
 #: Lines that read text of others, or of a format of others: the module, a part of the line, and whose text it is.
 FOREIGN = (
-    ("controller/device/", "", "what stations and routers answer, and keys of SSH and TLS"),
-    ("controller/cloud/", "", "what a Kubernetes API answers"),
-    ("controller/nrm/kube.py", "", "what a Kubernetes API answers"),
+    ("controller/drivers/", "", "what stations, routers and Kubernetes APIs answer, and keys of SSH and TLS"),
     ("controller/store/database/failures.py", "connection failed", "what psycopg says"),
     ("controller/performance/files.py", 'text.strip() in ("true", "1")', "files of counters, by 3GPP"),
     ("controller/models/measurement.py", "_NOTHING", "values in files of counters"),

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, Services, cut
 from controller.api.views import CallerView
+from controller.drivers.registry import target_of
 from controller.inventory.differences import Difference, differences
 from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
@@ -26,7 +27,6 @@ from controller.models.many import first_names
 from controller.models.network import HOST, Network, Plmn, Rat, network_digest
 from controller.models.people import Permission, Person
 from controller.plan import CellTenant, SharedCell, shared_cells
-from controller.ports.targets.registry import target_of
 from controller.ports.webhook import Webhook
 from controller.store import Store
 

@@ -1,7 +1,7 @@
 """Profile of functions: what Minka applies at the Kubernetes API of each pool that a function runs on.
 
-A function's tree has one ``Deployment`` for each pool that it is on, two while it moves. ``controller.nrm.kube`` says
-which objects they are.
+A function's tree has one ``Deployment`` for each pool that it is on, two while it moves.
+``controller.drivers.kubernetes.codec`` says which objects they are.
 
 Decisions:
     - ``capacity`` is what one replica carries, in each direction, as its package says. So another number of replicas is

@@ -1,7 +1,8 @@
 """Profile of pools: keeps functions of one owner from starving or reaching those of another.
 
 Each owner has a namespace of its own with a quota and a network policy; each kind of function has a priority class.
-``controller.nrm.kube`` says which objects they are. Everything else of a cluster is none of our business.
+``controller.drivers.kubernetes.codec`` says which objects they are. Everything else of a cluster is none of our
+business.
 """
 
 from __future__ import annotations

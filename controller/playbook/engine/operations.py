@@ -16,6 +16,9 @@ from types import TracebackType
 
 import structlog
 
+from controller.drivers.netconf.equipment import event_of
+from controller.drivers.protocols import Devices, DeviceSession, Observed, equipped, session_id
+from controller.drivers.target import DeviceTarget
 from controller.models.equipment import Equipment, Operation, OperationKind, SoftwareEvent
 from controller.models.errors import (
     DeviceBusyError,
@@ -24,10 +27,7 @@ from controller.models.errors import (
     NotClearedError,
 )
 from controller.models.run import JournalStep, Outcome
-from controller.nrm.equipment import event_of
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceSession, Observed, equipped, session_id
-from controller.ports.targets.base import DeviceTarget
 from controller.runs.transaction.lock import Lock
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from controller.drivers.target import DeviceTarget
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError
 from controller.models.network import Noun
 from controller.playbook.language.registry import Action
-from controller.ports.targets.base import DeviceTarget
 
 #: The secret of a name, for a device: of those that its address may get. Raises InputError.
 SecretFor = Callable[[DeviceTarget, str], Awaitable[SecretStr]]

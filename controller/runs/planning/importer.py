@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import structlog
 
+from controller.drivers.protocols import Devices, Observed, elements_beside
+from controller.drivers.registry import target_at
 from controller.inventory.access import in_rows, ways
 from controller.inventory.frame import Frame
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError
@@ -15,8 +17,6 @@ from controller.nrm.profiles import PROFILES
 from controller.nrm.tree import with_unknown
 from controller.plan.network_import import ImportedNetwork, import_network
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, Observed, elements_beside
-from controller.ports.targets.registry import target_at
 from controller.store import AsyncStore
 
 log = structlog.get_logger()

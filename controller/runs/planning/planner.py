@@ -12,6 +12,8 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import date, datetime
 from typing import TypeVar
 
+from controller.drivers.protocols import Devices, Observed, elements_beside, equipped, measuring
+from controller.drivers.target import DeviceTarget
 from controller.intent import compile_intent
 from controller.intent.packing import PARTS
 from controller.intent.placement import OPEN, Choice, Closures, Placement, place, scaling_refusal
@@ -64,8 +66,6 @@ from controller.plan import (
 )
 from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, Observed, elements_beside, equipped, measuring
-from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.adoption import AdoptionOutcome
 from controller.runs.transaction.probe import server_of
 from controller.store import EVER, AsyncStore, Device, Store

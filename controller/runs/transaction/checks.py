@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
+from controller.drivers.protocols import DeviceSession
 from controller.models.alarm import ActiveAlarm, AlarmRecord
 from controller.models.health import ServiceState
 from controller.models.many import first_names
@@ -13,7 +14,6 @@ from controller.nrm.profiles.function import is_stalled, not_ready_because, read
 from controller.nrm.tree import Observed, Path, class_of, is_below
 from controller.plan.phases import was_failed
 from controller.ports.clock import Clock
-from controller.ports.devices import DeviceSession
 from controller.runs.transaction.remote_links import state_behind, steady_behind
 
 #: Seconds between two reads: short at first, longer later.

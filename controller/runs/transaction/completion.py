@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import structlog
 
+from controller.drivers.protocols import DeviceSession, confirmed_commit, startup
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
 from controller.models.many import first_names
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind
@@ -18,7 +19,6 @@ from controller.nrm.fingerprint import differences
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, Path, Tree, within_root
 from controller.ports.clock import Clock
-from controller.ports.devices import DeviceSession, confirmed_commit, startup
 from controller.runs.transaction import checks
 from controller.runs.transaction.effects import Effects, changed, effects, unfinished, vanished
 from controller.runs.transaction.record import Record

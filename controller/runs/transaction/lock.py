@@ -9,6 +9,8 @@ from datetime import datetime
 
 import structlog
 
+from controller.drivers.protocols import DeviceSession, Locks, locks, read_candidate, session_id
+from controller.drivers.target import DeviceTarget
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
 from controller.models.plan import Change, Edit, Phase
 from controller.models.run import JournalStep
@@ -16,8 +18,6 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.containers import made_by, sparing
 from controller.nrm.profiles import root_spec
 from controller.ports.clock import Clock
-from controller.ports.devices import DeviceSession, Locks, locks, read_candidate, session_id
-from controller.ports.targets.base import DeviceTarget
 from controller.runs.transaction.probe import cancel_probe
 from controller.runs.transaction.record import Record
 

@@ -19,12 +19,12 @@ from itertools import islice
 
 import structlog
 
+from controller.drivers.protocols import Capabilities, ConfirmedCommit, DeviceSession, Observed, confirmed_commit
+from controller.drivers.target import DeviceTarget
 from controller.models.behaviour import UNTRUSTED, Behaviour, FollowUp, Server
 from controller.models.errors import DeviceRefusedError
 from controller.models.run import JournalStep
 from controller.ports.clock import Clock
-from controller.ports.devices import Capabilities, ConfirmedCommit, DeviceSession, Observed, confirmed_commit
-from controller.ports.targets.base import DeviceTarget
 from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
 
+from controller.drivers.protocols import Devices, DeviceSession
+from controller.drivers.target import DeviceTarget
 from controller.models.errors import DeviceError
 from controller.models.health import ServiceState
 from controller.models.network import Network
@@ -22,8 +24,6 @@ from controller.nrm.profiles import leaf_of, link_state, links
 from controller.nrm.schema import LeafRole
 from controller.nrm.tree import Leaves, Observed, Path
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceSession
-from controller.ports.targets.base import DeviceTarget
 
 #: Seconds for which a link must be up without a break: a link that lost its path needs a while to notice.
 STEADY = 15.0

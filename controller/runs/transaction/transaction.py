@@ -16,6 +16,8 @@ from functools import partial
 
 import structlog
 
+from controller.drivers.protocols import Devices, DeviceSession, Observed, confirmed_commit, read_candidate, session_id
+from controller.drivers.target import DeviceTarget
 from controller.models.behaviour import Behaviour
 from controller.models.errors import (
     DeviceBusyError,
@@ -35,8 +37,6 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.schema import lasting
 from controller.nrm.tree import Path, Tree, child
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceSession, Observed, confirmed_commit, read_candidate, session_id
-from controller.ports.targets.base import DeviceTarget
 from controller.runs.poller import Poller
 from controller.runs.transaction import checks
 from controller.runs.transaction.completion import BY_ITSELF, PLACE_REFUSED, Completion

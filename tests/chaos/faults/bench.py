@@ -15,13 +15,13 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
 
+from controller.drivers.fake import FakeDevices, FakeSession
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.protocols import DeviceSession
+from controller.drivers.target import DeviceTarget
 from controller.models.errors import StoreError
 from controller.ports.clock import Clock, VirtualClock
-from controller.ports.devices import DeviceSession
-from controller.ports.fake_devices import FakeDevices, FakeSession
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner
 from controller.runs.planning.validity import Validity

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from controller.drivers.fake import RUNNING_ONLY, SAFE, FakeDevice, Fault, FaultKind
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
@@ -28,7 +29,6 @@ from controller.models.sharing import ActionClass, Consent
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Path, Tree
 from controller.plan import PlanOptions, StationView
-from controller.ports.fake_devices import RUNNING_ONLY, SAFE, FakeDevice, Fault, FaultKind
 from controller.ports.queue import FakeWakeups
 from controller.store import Page, RunRequest
 from tests.chaos.faults.bench import FaultBench

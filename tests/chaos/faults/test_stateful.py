@@ -14,8 +14,8 @@ import structlog
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from controller.drivers.fake import FaultKind
 from controller.models.run import Policy, Strategy
-from controller.ports.fake_devices import FaultKind
 from tests.chaos.conftest import SEED
 from tests.chaos.faults.machine import TROUBLES, Chance
 from tests.support.soak import SOAK

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from controller.drivers.netconf.codec import encode_edit
 from controller.models.plan import Edit
-from controller.nrm.codec import encode_edit
 from controller.nrm.profiles import root_spec
 
 CASES = sorted(path for path in Path(__file__).parent.glob("[0-9][0-9]-*") if path.is_dir())

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from controller.cloud.api import ExpiredError, ForeignWriterError, InvalidError, PoolApi, StaleError
+from controller.drivers.kubernetes.api import ExpiredError, ForeignWriterError, InvalidError, PoolApi, StaleError
+from controller.drivers.kubernetes.codec import NF_DEPLOYMENT, FunctionObjects, Place, writers_of
+from controller.drivers.kubernetes.target import PoolTarget
 from controller.models.errors import (
     AuthenticationError,
     DeviceError,
@@ -17,12 +19,10 @@ from controller.models.errors import (
     NotPermittedError,
     SessionLostError,
 )
-from controller.nrm.kube import NF_DEPLOYMENT, FunctionObjects, Place, writers_of
 from controller.nrm.profiles.function import deployment_path
 from controller.ports.clock import SystemClock
-from controller.ports.targets.kubernetes import PoolTarget
 from tests.conformance.kubernetes.replay import RECORDINGS
-from tests.unit.cloud.server import POOL, SECRETS
+from tests.unit.drivers.kubernetes.server import POOL, SECRETS
 
 pytestmark = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings in ../shared/kube")
 

@@ -19,7 +19,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from controller.device import requests
+from controller.drivers.netconf import requests
+from controller.drivers.netconf.codec import decode, encode_edit, read_filter
+from controller.drivers.netconf.equipment import encode_operation, equipment_filter
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.models.behaviour import FollowUp
@@ -28,8 +30,6 @@ from controller.models.network import Network
 from controller.models.plan import Change, Edit, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits
-from controller.nrm.codec import decode, encode_edit, read_filter
-from controller.nrm.equipment import encode_operation, equipment_filter
 from controller.nrm.profiles import link_kind, root_spec
 from controller.nrm.profiles.alarm_list import encode_acknowledgement, list_in
 from controller.nrm.schema import NodeSpec

@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import pytest
 
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.fake import FakeDevices
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.protocols import Devices
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Devices
-from controller.ports.fake_devices import FakeDevices
-from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import element_path, managed_element

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from controller.drivers.protocols import DeviceSession
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation, OperationKind
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, HostKeyError, SessionLostError
 from controller.nrm.tree import Tree
-from controller.ports.devices import DeviceSession
 from tests.contract.devices.conftest import Station
 from tests.integration.device.edits import cell, cell_path, function, function_path, rename
 from tests.support.sessions import StationSession, to_station

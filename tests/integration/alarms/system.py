@@ -17,7 +17,8 @@ from lxml import etree
 
 from controller.api.services import Services
 from controller.assurance.checker import Checker
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.registry import target_of
 from controller.inventory.load import load_network
 from controller.listener.process import Listener
 from controller.models.alarm import Alarm, AlarmSource, AlarmState
@@ -36,7 +37,6 @@ from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.guards import forbids
 from controller.remediation.remediator import Remediator

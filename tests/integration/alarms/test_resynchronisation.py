@@ -21,12 +21,12 @@ from typing import Any
 import httpx
 
 from controller.api.services import Services
+from controller.drivers.registry import target_of
 from controller.listener.process import Listener
 from controller.models.alarm import CELL_OFF_AIR, LINK_CAUSES, Alarm, AlarmSource
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.registry import target_of
 from controller.rehearsal.minka import copy_of, parts_on
 from controller.rehearsal.report import Baseline, prepare
 from controller.rehearsal.timeline import LoopClock, VirtualLoop

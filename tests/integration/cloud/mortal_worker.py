@@ -16,10 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from controller.cloud.api import PoolApi
-from controller.cloud.devices import CloudDevices
-from controller.device import AllDevices
-from controller.device.transport import Transport
+from controller.drivers.devices import AllDevices
+from controller.drivers.kubernetes.api import PoolApi
+from controller.drivers.kubernetes.devices import CloudDevices
+from controller.drivers.kubernetes.target import KubernetesTarget
+from controller.drivers.netconf.transport import Transport
+from controller.drivers.registry import target_of
 from controller.models.settings import Settings
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
@@ -27,8 +29,6 @@ from controller.playbook.engine.job import PlaybookProcedure, procedures
 from controller.ports.clock import SystemClock
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.kubernetes import KubernetesTarget
-from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner

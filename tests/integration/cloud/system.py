@@ -13,16 +13,16 @@ from typing import Any
 
 import yaml
 
-from controller.cloud.devices import CloudDevices
-from controller.device.kinds import DevicesByKind
+from controller.drivers.devices import DevicesByKind
+from controller.drivers.kubernetes.codec import NF_DEPLOYMENT, FunctionObjects, Kind, Objects, Place
+from controller.drivers.kubernetes.devices import CloudDevices
+from controller.drivers.kubernetes.target import KubernetesTarget, PoolTarget
+from controller.drivers.protocols import Devices
 from controller.models.facts import FunctionFact, PoolFact, PoolShareFact
-from controller.nrm.kube import NF_DEPLOYMENT, FunctionObjects, Kind, Objects, Place
 from controller.nrm.profiles import render_cloud
 from controller.nrm.tree import Tree
 from controller.ports.clock import SystemClock
-from controller.ports.devices import Devices
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.kubernetes import KubernetesTarget, PoolTarget
 from simulators import cloud
 from simulators.clock import RealClock
 from simulators.cloud.server.answers import Response

@@ -11,8 +11,10 @@ from types import MappingProxyType
 
 import pytest
 
-from controller.cloud.devices import CloudDevices
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.kubernetes.devices import CloudDevices
+from controller.drivers.kubernetes.target import KubernetesTarget
+from controller.drivers.registry import target_of
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource, AlarmState, ObjectClass
 from controller.models.network import network_digest
@@ -21,8 +23,6 @@ from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Tree
 from controller.plan import pools_of
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.kubernetes import KubernetesTarget
-from controller.ports.targets.registry import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
 from controller.store import RunRequest

@@ -12,14 +12,14 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from controller.drivers.kubernetes.target import KubernetesTarget
+from controller.drivers.protocols import Notification
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import NotPermittedError
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_cloud
 from controller.nrm.profiles.pool import node_path
 from controller.nrm.tree import Tree
-from controller.ports.devices import Notification
-from controller.ports.targets.kubernetes import KubernetesTarget
 from simulators.cloud.server.access import Access, Attributes, Caller
 from tests.integration.cloud.system import CARRIED, NAME, NAMESPACE, NFDS, POOL, POOLS, Pools
 from tests.integration.cloud.test_sessions import change, making, removing, setting

@@ -9,14 +9,14 @@ from dataclasses import replace
 import pytest
 
 from controller.assurance.checker import Checker
+from controller.drivers.kubernetes.target import KubernetesTarget
+from controller.drivers.registry import target_of
 from controller.listener.process import Listener
 from controller.models.cloud import NodeReady
 from controller.models.network import Network, network_digest
 from controller.models.plan import Plan
 from controller.models.run import Outcome
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.kubernetes import KubernetesTarget
-from controller.ports.targets.registry import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.store import open_store
 from simulators.cloud.server.answers import Response

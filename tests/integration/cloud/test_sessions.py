@@ -9,8 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from controller.cloud.api import Answer, BusyError, ForeignWriterError, PoolApi
-from controller.cloud.session import bare
+from controller.drivers.kubernetes.api import Answer, BusyError, ForeignWriterError, PoolApi
+from controller.drivers.kubernetes.codec import NF_DEPLOYMENT, Object, Place
+from controller.drivers.kubernetes.session import bare
+from controller.drivers.protocols import Notification
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import (
     AuthenticationError,
@@ -21,13 +23,11 @@ from controller.models.errors import (
 )
 from controller.models.plan import Edit, Op
 from controller.nrm.inverse import invert
-from controller.nrm.kube import NF_DEPLOYMENT, Object, Place
 from controller.nrm.profiles import render_cloud
 from controller.nrm.profiles.function import FUNCTION as ROOT
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Path, Tree
 from controller.playbook.engine.operations import happened
-from controller.ports.devices import Notification
 from simulators.cloud.server.verbs import Attempt
 from simulators.connections import Outage
 from tests.integration.cloud.system import CARRIED, DU, FUNCTION, NAME, NAMESPACE, NFDS, POOL, Pools, scaled

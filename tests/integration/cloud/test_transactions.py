@@ -16,7 +16,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from controller.cloud.api import PoolApi, Sent
+from controller.drivers.kubernetes.api import PoolApi, Sent
 from controller.models.errors import LeaseLostError, SessionLostError
 from controller.models.facts import FunctionFact
 from controller.models.plan import Change, Changes, Plan

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from controller.cloud.devices import CloudDevices
+from controller.drivers.kubernetes.codec import PoolObjects
+from controller.drivers.kubernetes.devices import CloudDevices
+from controller.drivers.kubernetes.target import PoolTarget
 from controller.models.facts import FunctionFact, PoolFact
 from controller.models.run import Outcome
-from controller.nrm.kube import PoolObjects
 from controller.nrm.profiles import render_cloud
 from controller.nrm.tree import Tree
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.kubernetes import PoolTarget
 from controller.runs.transaction import checks
 from controller.store import JobResult
 from simulators.cloud.server.listener import Tls, listen

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import pytest
 
+from controller.drivers.kubernetes.codec import NF_DEPLOYMENT, Place
 from controller.models.alarm import Alarm, AlarmState
 from controller.models.errors import PlanRefusedError
 from controller.models.plan import Plan
 from controller.models.run import Outcome, Run, RunState
-from controller.nrm.kube import NF_DEPLOYMENT, Place
 from controller.nrm.tree import Tree
 from controller.plan import image_in
 from controller.runs.transaction.checks import READY_SECONDS

@@ -20,10 +20,12 @@ import pytest
 from pydantic import SecretStr
 
 from controller.assurance.checker import Checker
-from controller.cloud.api import PoolApi, Sent, _Opened
-from controller.cloud.devices import CloudDevices
-from controller.device import AllDevices
-from controller.device.transport import Transport
+from controller.drivers.devices import AllDevices
+from controller.drivers.kubernetes.api import PoolApi, Sent, _Opened
+from controller.drivers.kubernetes.devices import CloudDevices
+from controller.drivers.kubernetes.target import KubernetesTarget
+from controller.drivers.netconf.transport import Transport
+from controller.drivers.registry import target_of
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
 from controller.models.errors import SessionLostError
@@ -41,8 +43,6 @@ from controller.playbook.language.library import Library
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.kubernetes import KubernetesTarget
-from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
 from controller.rehearsal.play import BEGINS
 from controller.rehearsal.timeline import LoopClock, VirtualLoop

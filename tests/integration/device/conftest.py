@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from controller.device import AllDevices
-from controller.ports.targets.netconf import NetconfTarget
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.target import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import managed_element

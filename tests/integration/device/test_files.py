@@ -12,7 +12,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.target import NetconfTarget
 from controller.models.errors import (
     AuthenticationError,
     DeviceRefusedError,
@@ -22,7 +23,6 @@ from controller.models.errors import (
     SessionLostError,
     UnreachableError,
 )
-from controller.ports.targets.netconf import NetconfTarget
 from tests.support.secrets import LocalSecrets
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
 from controller.models.errors import DeviceRefusedError, SessionLostError
 from controller.models.facts import RouterFact, TransportFact
 from controller.models.plan import Edit, Op

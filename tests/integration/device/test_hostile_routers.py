@@ -14,11 +14,11 @@ import asyncssh
 import paramiko
 import pytest
 
-from controller.device import AllDevices
-from controller.device.cli_line import _Bounded
+from controller.drivers.cli.line import _Bounded
+from controller.drivers.cli.target import CliTarget
+from controller.drivers.devices import AllDevices
 from controller.models.errors import AuthenticationError, DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.plan import Edit, Op
-from controller.ports.targets.cli import CliTarget
 from tests.support.secrets import LocalSecrets
 from tests.support.sessions import to_router
 

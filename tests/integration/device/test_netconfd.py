@@ -9,11 +9,11 @@ import asyncssh
 import pytest
 from lxml import etree
 
-from controller.device import AllDevices
-from controller.device.capabilities import without_content_ids
-from controller.device.replies import BASE, check_done
-from controller.device.requests import get_config, lock, request, unlock
-from controller.device.session import NetconfSession
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.capabilities import without_content_ids
+from controller.drivers.netconf.replies import BASE, check_done
+from controller.drivers.netconf.requests import get_config, lock, request, unlock
+from controller.drivers.netconf.session import NetconfSession
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceBusyError, HostKeyError, UncommittedEditsError
 from controller.nrm.namespaces import NETCONF
@@ -22,7 +22,7 @@ from tests.integration.device.edits import element_path, function, function_path
 from tests.support.netconfd import Netconfd
 from tests.support.secrets import LocalSecrets
 from tests.support.sessions import to_station
-from tests.unit.device.server import hello_of
+from tests.unit.drivers.netconf.server import hello_of
 
 VALIDATE = f"<validate xmlns='{NETCONF}'><source><candidate/></source></validate>"
 

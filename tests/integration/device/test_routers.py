@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.device import AllDevices
+from controller.drivers.cli.target import CliTarget
+from controller.drivers.devices import AllDevices
+from controller.drivers.protocols import confirmed_commit
 from controller.models.errors import (
     AuthenticationError,
     DeviceRefusedError,
@@ -23,8 +25,6 @@ from controller.models.facts import RouterFact, TransportFact
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_routing
 from controller.nrm.tree import Tree
-from controller.ports.devices import confirmed_commit
-from controller.ports.targets.cli import CliTarget
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.network import read_network

@@ -15,8 +15,9 @@ import pytest
 from asyncssh.constants import MSG_IGNORE
 from structlog.testing import capture_logs
 
-from controller.device import AllDevices
-from controller.device.connect import LightClient, _LightConnection
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.connect import LightClient, _LightConnection
+from controller.drivers.protocols import Notification, session_id
 from controller.models.errors import (
     AuthenticationError,
     DeviceError,
@@ -26,7 +27,6 @@ from controller.models.errors import (
     SessionLostError,
     UnreachableError,
 )
-from controller.ports.devices import Notification, session_id
 from controller.ports.secrets import FakeSecrets
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
@@ -415,7 +415,7 @@ async def test_packets_that_say_nothing_are_not_sent(
 
 
 async def test_many_sessions_asked_for_at_once_are_opened_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.device.connect._OPENING", 10)
+    monkeypatch.setattr("controller.drivers.netconf.connect._OPENING", 10)
     devices = AllDevices(FakeSecrets({"device": PASSWORD}), connect_timeout=10)
     most = 0
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.protocols import DeviceSession, startup
 from controller.models.behaviour import FollowUp
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
-from controller.ports.devices import DeviceSession, startup
 from tests.integration.device.conftest import Device
 from tests.integration.device.edits import cell, cell_path, function, function_path, rename
 from tests.support.secrets import LocalSecrets

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.assurance.checker import Checker
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.registry import target_of
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
 from controller.models.health import Health
@@ -22,8 +24,6 @@ from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.netconf import NetconfTarget
-from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.remediator import Remediator
 from controller.runs.launch import Launcher

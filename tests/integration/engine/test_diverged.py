@@ -13,10 +13,10 @@ import pytest
 from lxml import etree
 from ncclient import manager
 
+from controller.drivers.netconf.target import NetconfTarget
 from controller.models.alarm import DIVERGED, PerceivedSeverity
 from controller.models.network import Network, network_digest
 from controller.models.run import Outcome, RunState
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
 from controller.store import open_store

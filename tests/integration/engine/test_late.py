@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.drivers.netconf.target import NetconfTarget
 from controller.models.network import network_digest
 from controller.models.run import Outcome, RunState
-from controller.ports.targets.netconf import NetconfTarget
 from controller.store import open_store
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.netconf.faults import Fault, FaultKind

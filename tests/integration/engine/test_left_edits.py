@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.drivers.netconf.target import NetconfTarget
 from controller.models.network import network_digest
 from controller.models.run import Outcome
-from controller.ports.targets.netconf import NetconfTarget
 from controller.store import JobResult, open_store
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.netconf.faults import FaultKind

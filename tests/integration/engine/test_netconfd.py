@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.registry import target_of
 from controller.models.errors import DeviceRefusedError
 from controller.models.health import ServiceState
 from controller.models.network import Network, network_digest
@@ -19,7 +20,6 @@ from controller.models.plan import Edit, Op, PhaseKind, Plan
 from controller.models.run import JournalStep, Outcome, RunState
 from controller.nrm.apply import siblings
 from controller.nrm.tree import parent
-from controller.ports.targets.registry import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.rollout.transitions import decide
 from controller.store import Page, open_store

@@ -17,13 +17,13 @@ import pytest
 from lxml import etree
 from ncclient import manager
 
+from controller.drivers.netconf.target import NetconfTarget
 from controller.models.network import Network, network_digest
 from controller.models.run import Outcome, RunState
 from controller.models.sharing import ActionClass, Consent
 from controller.nrm import namespaces as ns
 from controller.nrm.tree import class_of
 from controller.plan.maintenance import removal_plan
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.undo import undo_plan
 from controller.store import open_store
 from simulators.fleet.fleet import Fleet, FleetSettings

@@ -13,7 +13,9 @@ from dataclasses import replace
 
 import pytest
 
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.protocols import elements_beside
 from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
 from controller.nrm.apply import appending, apply_edits, sent_to_end
@@ -21,8 +23,6 @@ from controller.nrm.containers import foreign_elements
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.tree import Tree, child, with_unknown
-from controller.ports.devices import elements_beside
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.transaction.completion import PLACE_REFUSED
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.netconf.profiles import profile_named

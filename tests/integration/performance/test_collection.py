@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from controller.assurance.collection import CollectionSchedule, Collector
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.protocols import measuring
+from controller.drivers.registry import target_of
 from controller.inventory.load import load_network
 from controller.models.measurement import Measured
 from controller.models.network import Endpoint, Network, PerformanceData, network_digest
 from controller.performance.vocabulary import measured
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import measuring
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.registry import target_of
 from controller.rehearsal.twin import provisioned
 from controller.store import LoopStore, Store, open_store
 from simulators import clock as simulated

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.device.cli_line import PROMPT, CliLine
+from controller.drivers.cli.line import PROMPT, CliLine
 from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import JournalStep, Outcome, RunState

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import asyncssh
 from lxml import etree
 
-from controller.ports.devices import Notification
+from controller.drivers.protocols import Notification
 from simulators.fleet.inventory import Endpoint
 from simulators.netconf.framing import Decoder, encode
 

@@ -15,10 +15,11 @@ from typing import Any, cast
 import pytest
 
 from controller.bootstrap import parts
-from controller.device import AllDevices
-from controller.device.callhome import CallHome, Door
-from controller.device.connect import Connector
-from controller.device.ssh_callers import SshCallers
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.callhome import CallHome, Door
+from controller.drivers.netconf.connect import Connector
+from controller.drivers.netconf.ssh_callers import SshCallers
+from controller.drivers.netconf.target import NetconfTarget
 from controller.inventory.load import load_network
 from controller.models.errors import HostKeyUnreadableError, InputError, UnreachableError
 from controller.models.health import Refusal
@@ -26,7 +27,6 @@ from controller.models.network import Endpoint
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.host_keys import public_host_key
@@ -380,7 +380,7 @@ async def test_noise_is_refused_and_the_next_caller_is_let_in(noise: bytes) -> N
 async def test_what_a_stranger_says_reaches_the_log_only_and_is_bounded_there(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[dict[str, object]] = []
     log = SimpleNamespace(warning=lambda _, **more: said.append(more), info=lambda *_, **__: None)
-    monkeypatch.setattr("controller.device.callhome.log", log)
+    monkeypatch.setattr("controller.drivers.netconf.callhome.log", log)
     words = b"FREE\nTEXT" * 2000
     payload = (
         b"\x01" + (11).to_bytes(4) + len(words).to_bytes(4) + words + (0).to_bytes(4)
@@ -428,7 +428,7 @@ async def test_calls_are_judged_by_the_network_files_in_force(tmp_path: Path, mo
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
     said: list[str] = []
     log = SimpleNamespace(warning=lambda event, **_: said.append(event), info=lambda *_, **__: None)
-    monkeypatch.setattr("controller.device.callhome.log", log)
+    monkeypatch.setattr("controller.drivers.netconf.callhome.log", log)
     port = free_ports(2) + 1
     network = load_network(TINY)
     calling = tuple(

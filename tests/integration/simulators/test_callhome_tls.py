@@ -15,19 +15,19 @@ from typing import Any
 import pytest
 
 from controller.bootstrap import parts
-from controller.device import AllDevices
-from controller.device.callhome import CallHome
-from controller.device.session import NetconfSession
-from controller.device.tls_callers import Identity, TlsCallers
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.callhome import CallHome
+from controller.drivers.netconf.session import NetconfSession
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.netconf.tls_callers import Identity, TlsCallers
+from controller.drivers.protocols import session_id
 from controller.inventory.load import load_network
 from controller.models.errors import DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.metrics import Observations, sums_and_states
 from controller.models.network import Endpoint
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
-from controller.ports.devices import session_id
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.netconf.callhome import Home
@@ -119,7 +119,7 @@ async def test_who_is_not_expected_is_refused_and_counted_and_sees_no_certificat
 ) -> None:
     said: list[dict[str, Any]] = []
     log = SimpleNamespace(warning=lambda _event, **fields: said.append(fields), info=lambda *_, **__: None)
-    monkeypatch.setattr("controller.device.callhome.log", log)
+    monkeypatch.setattr("controller.drivers.netconf.callhome.log", log)
     async with at_home(call_timeout=3) as (devices, port), calling(port) as fleet:
         wrong = target("S-0", certificate=AUTHORITY.fingerprint("S-1", SOURCE))
         with pytest.raises(UnreachableError, match="S-0 did not call home within 3 s") as away:
@@ -222,7 +222,7 @@ async def test_a_connection_of_a_replaced_certificate_is_not_used_any_more() -> 
 async def test_sessions_of_a_replaced_pin_end_though_nobody_calls_or_asks(
     renewed: list[NetconfTarget], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.device.callhome._LOOK", 0.05)
+    monkeypatch.setattr("controller.drivers.netconf.callhome._LOOK", 0.05)
     async with at_home_with(target("S-0"), target("S-1")) as (devices, port, news), calling(port, 2):
         await until(lambda: devices.counts["idle"] == 2)
         async with devices.session(target("S-0")) as used, devices.session(target("S-1")) as other:
@@ -240,12 +240,12 @@ async def test_sessions_of_a_replaced_pin_end_though_nobody_calls_or_asks(
 async def test_an_error_of_ours_is_logged_and_counted_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     failed: list[str] = []
     log = SimpleNamespace(exception=lambda event, **_: failed.append(event), info=lambda *_, **__: None)
-    monkeypatch.setattr("controller.device.callhome.log", log)
+    monkeypatch.setattr("controller.drivers.netconf.callhome.log", log)
 
     def buggy(*_: object) -> None:
         raise TypeError("a bug")
 
-    monkeypatch.setattr("controller.device.tls_callers._Known.caller", buggy)
+    monkeypatch.setattr("controller.drivers.netconf.tls_callers._Known.caller", buggy)
     async with at_home(call_timeout=3) as (devices, port), calling(port):
         devices.expect([target("S-0")])
         await until(lambda: "device.call_failed" in failed)

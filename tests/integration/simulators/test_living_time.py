@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.target import NetconfTarget
 from controller.models import sharing
 from controller.models.behaviour import Behaviour
 from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, Strategy
 from controller.nrm.profiles import root_spec
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import server_of
 from controller.runs.transaction.record import Record, always

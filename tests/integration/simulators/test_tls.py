@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from controller.device import AllDevices
+from controller.drivers.devices import AllDevices
+from controller.drivers.netconf.target import NetconfTarget
 from controller.models.errors import AuthenticationError, HostKeyError, UnreachableError
 from controller.ports.secrets import FakeSecrets
-from controller.ports.targets.netconf import NetconfTarget
 from simulators.fleet.fleet import Fleet, FleetSettings, anywhere
 from simulators.fleet.inventory import TlsEndpoint
 from simulators.history import EventKind

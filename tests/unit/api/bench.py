@@ -14,12 +14,12 @@ from fastapi import FastAPI
 from controller.api.auth import ensure_webhook_token
 from controller.api.services import Services
 from controller.bootstrap import put_first_definitions
+from controller.drivers.fake import FakeDevices
+from controller.drivers.registry import target_of
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 from controller.ports.clock import SystemClock
-from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.registry import target_of
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, Store, open_store

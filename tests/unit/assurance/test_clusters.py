@@ -9,6 +9,7 @@ import pytest
 
 from controller.assurance.clusters import with_cluster
 from controller.assurance.health import FaultKey, health_of, reports_of, unread, wrongs
+from controller.drivers.kubernetes.codec import NF_DEPLOYMENT, NODE, POD, FunctionObjects, Object, Place, PoolObjects
 from controller.intent.impact import Sharing
 from controller.intent.roots import reach
 from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
@@ -16,7 +17,6 @@ from controller.models.cloud import ClusterState, NodeReady, NodeState
 from controller.models.health import Health
 from controller.models.network import DeviceKind, Network
 from controller.models.run import LedgerEntry
-from controller.nrm.kube import NF_DEPLOYMENT, NODE, POD, FunctionObjects, Object, Place, PoolObjects
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Observed
 from tests.support.roots import root_of

@@ -13,15 +13,15 @@ import structlog
 
 from controller.assurance import collection
 from controller.assurance.collection import CollectionSchedule, Collector, expected_end, next_due
+from controller.drivers.fake import FakeDevice, FakeDevices
+from controller.drivers.registry import target_of
 from controller.models.errors import DeviceRefusedError, SessionLostError
 from controller.models.health import Health
 from controller.models.measurement import ListedPlmns, Measured, Period, Subject
 from controller.models.network import Endpoint, Network, NetworkHeader, PerformanceData, Station
 from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.registry import target_of
 from controller.store import open_store
 from controller.worker.process import LoopThread
 from tests.support.quick_stores import DirectStore

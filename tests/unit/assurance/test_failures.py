@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from controller.assurance import checker as module
 from controller.assurance.checker import Check, Checker
 from controller.assurance.health import OWN_CAUSES
+from controller.drivers.fake import FakeDevices
 from controller.models.alarm import (
     CELL_OFF_AIR,
     CHECK_FAILED,
@@ -27,7 +28,6 @@ from controller.models.metrics import Observations
 from controller.models.network import network_digest
 from controller.models.plan import LedgerNode
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import FakeDevices
 from controller.runs.planning.planner import Planner
 from controller.store import Store, open_store
 from tests.support.quick_stores import DirectStore

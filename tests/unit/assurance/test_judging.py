@@ -12,6 +12,8 @@ import pytest
 from controller.assurance import station_alarms
 from controller.assurance.checker import Check, Checker
 from controller.assurance.health import as_told
+from controller.drivers.fake import FakeDevices
+from controller.drivers.target import DeviceTarget
 from controller.intent.observation import Proof
 from controller.intent.times import seconds
 from controller.models.alarm import (
@@ -32,8 +34,6 @@ from controller.models.plan import LedgerNode
 from controller.nrm.profiles import cells, links
 from controller.nrm.tree import Observed, steps
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import FakeDevices
-from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.planner import Planner
 from controller.store import Page, Store, open_store
 from tests.support.quick_stores import DirectStore

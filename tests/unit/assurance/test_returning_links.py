@@ -9,10 +9,10 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from controller.assurance.checker import Check, Checker
+from controller.drivers.protocols import Observed
 from controller.models.alarm import ALL_LINKS_DOWN, CORE_LINK_DOWN, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.nrm.profiles import links
 from controller.nrm.tree import is_below
-from controller.ports.devices import Observed
 from tests.support.quick_stores import DirectStore
 from tests.support.soak import rounds
 from tests.unit.assurance.test_failures import Bench, made

@@ -16,6 +16,7 @@ from controller.assurance.station_alarms import (
     report_of,
     report_of_record,
 )
+from controller.drivers.netconf.active_alarms import ALARM_NOTIF, decode_alarm
 from controller.models.alarm import (
     ActiveAlarm,
     Alarm,
@@ -27,7 +28,6 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.run import LedgerEntry
-from controller.nrm.active_alarms import ALARM_NOTIF, decode_alarm
 from controller.nrm.profiles.alarm_list import decode_records
 from controller.nrm.tree import Observed
 

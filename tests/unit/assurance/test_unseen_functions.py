@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from controller.assurance.checker import Check, Checker
+from controller.drivers.fake import FakeDevices
 from controller.models.alarm import FUNCTION_DOWN, FUNCTION_UNSEEN, AlarmSource
 from controller.models.health import Health, ServiceState
 from controller.models.network import network_digest
@@ -13,7 +14,6 @@ from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Observed
 from controller.observe.exposition import _running_state
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import FakeDevices
 from controller.runs.planning.planner import Planner
 from controller.store import open_store
 from tests.support.quick_stores import DirectStore

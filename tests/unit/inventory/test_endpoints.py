@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from controller.drivers.netconf.target import NetconfTarget
 from controller.inventory.load import load_network
 from controller.models.errors import NetworkFilesError
 from controller.models.network import Endpoint, ManagementDefaults
-from controller.ports.targets.netconf import NetconfTarget
 from tests.unit.inventory.files import problems, write
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"

@@ -8,13 +8,13 @@ import pytest
 
 from controller.cli.checks import check_files
 from controller.cli.groups import finding_lines as lines
+from controller.drivers.kubernetes.target import pool_target
 from controller.inventory.load import load_network
 from controller.inventory.write import render_network
 from controller.models.cloud import FunctionKind, PoolPlace
 from controller.models.credentials import Credentials
 from controller.models.errors import NetworkFilesError
 from controller.models.network import Network
-from controller.ports.targets.kubernetes import pool_target
 from simulators.network import SimulatedNetwork, read_network
 from tests.unit.inventory.files import CLOUD, problems, write
 

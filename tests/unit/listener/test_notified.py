@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 from lxml import etree
 
+from controller.drivers.netconf.active_alarms import ALARM_NOTIF
+from controller.drivers.protocols import Notification
 from controller.intent import folding
 from controller.listener.floods import APART, BURST
 from controller.listener.process import Listener, _words
 from controller.models.alarm import LONGEST_BODY
-from controller.nrm.active_alarms import ALARM_NOTIF
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Notification
 from controller.store import Page, Store, open_store
 from tests.support.quick_stores import DirectStore
 

@@ -7,6 +7,10 @@ from contextlib import asynccontextmanager, closing
 from typing import Any, cast
 
 from controller.assurance.checker import Checker
+from controller.drivers.fake import FakeDevices
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.protocols import DeviceSession
+from controller.drivers.target import DeviceTarget
 from controller.listener.checks import Checks
 from controller.models.alarm import UNREACHABLE, AlarmSource
 from controller.models.equipment import Operation, OperationKind
@@ -14,10 +18,6 @@ from controller.models.network import Network
 from controller.models.run import Outcome
 from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceSession
-from controller.ports.fake_devices import FakeDevices
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner
 from controller.store import JobResult, Page, Store, open_store
 from tests.support.quick_stores import DirectStore

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 from lxml import etree
 
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.protocols import Devices, Notification
+from controller.drivers.target import DeviceTarget
 from controller.listener.subscriptions import Subscriptions
 from controller.models.errors import UnreachableError
 from controller.models.network import Network
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Devices, Notification
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.store import open_store
 from tests.support.quick_stores import DirectStore
 from tests.support.records import make_network

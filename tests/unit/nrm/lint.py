@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lxml import etree
 
+from controller.drivers.netconf.codec import encode_edit
 from controller.models.network import ResourceType
 from controller.nrm import namespaces as ns
-from controller.nrm.codec import encode_edit
 from controller.nrm.profiles import Rendered, render, root_spec
 from tests.unit.nrm import samples
 from tests.unit.nrm.samples import LTE_CELLS, NR_CELLS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.nrm.codec import decode, encode_edit
+from controller.drivers.netconf.codec import decode, encode_edit
 from controller.nrm.fingerprint import fingerprint, matches
 from controller.nrm.generation import generation_edit, generation_of
 from controller.nrm.profiles import root_spec

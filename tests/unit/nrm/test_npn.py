@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from lxml import etree
 
+from controller.drivers.netconf.codec import decode, encode_edit
 from controller.models.network import Plmn
 from controller.models.plan import Edit, Op
 from controller.nrm import namespaces as ns
-from controller.nrm.codec import decode, encode_edit
 from controller.nrm.profiles import npn, root_spec
 from controller.nrm.profiles.values import instant
 from controller.nrm.tree import child

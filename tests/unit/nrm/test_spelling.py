@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
+from controller.drivers.netconf.codec import decode, encode_edit
 from controller.models.plan import Edit, Op
-from controller.nrm.codec import decode, encode_edit
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import child
 

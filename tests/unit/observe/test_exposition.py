@@ -14,6 +14,9 @@ from prometheus_client.samples import Sample
 from structlog.testing import capture_logs
 
 from controller.assurance.checker import Checker
+from controller.drivers.fake import FakeDevices
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.target import DeviceTarget
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.cloud import ClusterState
 from controller.models.errors import NotFoundError, StoreError
@@ -28,9 +31,6 @@ from controller.observe.exposition import ScrapeScope, _family, exposition
 from controller.performance.kpi_evaluation import IndicatorValues, KpiEvaluation
 from controller.performance.kpis import Level
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import FakeDevices
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner
 from controller.store import JobResult, LoopStore, Store, open_store
 from tests.support.definitions import load_kpis

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from controller.api.statements import draft
+from controller.drivers.fake import FaultKind
 from controller.intent.agreed_terms import month_of
 from controller.models.health import Health
 from controller.models.network import network_digest
 from controller.models.run import Outcome
 from controller.models.statement import StatementKind
 from controller.observe.exposition import exposition
-from controller.ports.fake_devices import FaultKind
 from controller.store import JobResult
 from tests.support.observed import observe
 from tests.unit.intent.test_outages import network

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from controller.api.statements import draft
+from controller.drivers.netconf.codec import decode
 from controller.inventory.load import load_network
 from controller.models.health import Health
 from controller.models.measurement import Period
 from controller.models.network import network_digest
 from controller.models.statement import StatementKind
-from controller.nrm.codec import decode
 from controller.nrm.profiles import plmn_lists, root_spec
 from controller.performance.vocabulary import measured
 from controller.ports.clock import VirtualClock

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from lxml import etree
 
+from controller.drivers.netconf.codec import encode_edit
 from controller.models.plan import Op
 from controller.nrm.apply import apply_edits
-from controller.nrm.codec import encode_edit
 from controller.nrm.profiles import root_spec
 from controller.plan import Limit, adopted_nodes, applied, carried_nodes, drift, plan_station
 from controller.plan.inputs import StationView

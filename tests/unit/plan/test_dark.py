@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from controller.drivers.kubernetes.codec import FunctionObjects
 from controller.models.errors import UnreachableError
 from controller.models.run import LedgerEntry
-from controller.nrm.kube import FunctionObjects
 from controller.nrm.profiles import Rendered, render_cloud, root_spec
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Observed, Path
@@ -16,7 +16,7 @@ from controller.plan import StationView, drift, moved_change, reverted_change, s
 from controller.plan.drift import applied, carried_nodes, drifted_nodes
 from controller.plan.inputs import PlanOptions
 from controller.plan.station import plan_station
-from tests.unit.nrm.test_kube import DU
+from tests.unit.drivers.kubernetes.test_codec import DU
 
 NAME = DU.function
 FUNCTION = ("function",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from controller.drivers.target import DeviceTarget
 from controller.inventory.frame import Frame
 from controller.models.enums import AdoptionCode
 from controller.models.facts import Severity
@@ -16,7 +17,6 @@ from controller.nrm.tree import Observed, with_unknown
 from controller.plan import StationView, drift
 from controller.plan.drift import applied
 from controller.plan.network_import import import_network
-from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.store import AuditQuery, Page
 from tests.unit.plan import samples

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from lxml import etree
 
+from controller.drivers.netconf.codec import decode, encode_edit
 from controller.models.network import Network, PerformanceData
 from controller.models.plan import Op
 from controller.nrm import namespaces as ns
-from controller.nrm.codec import decode, encode_edit
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Observed
 from controller.performance.vocabulary import COUNTERS

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.drivers.cli.codec import command_lines
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.inventory.selectors import select, select_with_ways
@@ -16,7 +17,6 @@ from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import LedgerEntry, Strategy
 from controller.nrm.apply import apply_edits
-from controller.nrm.cli import command_lines
 from controller.nrm.profiles import ROUTER_PROFILES, Rendered, links
 from controller.nrm.profiles.router import ROUTER
 from controller.nrm.tree import Observed, Tree

@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import pytest
 
+from controller.drivers.netconf.codec import decode, encode_edit
 from controller.models.errors import ConflictError
 from controller.models.outage import FOR_GOOD, NO_OUTAGE, UNTIL_UNLOCKED
 from controller.models.plan import Change, Op, PhaseKind
 from controller.models.run import LedgerBefore
 from controller.nrm.apply import apply_edits
-from controller.nrm.codec import decode, encode_edit
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Observed, Tree, class_of, parent, step

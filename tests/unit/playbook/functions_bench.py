@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from controller.assurance.checker import Checker
+from controller.drivers.fake import ON_POOLS, SAFE, FakeDevices
+from controller.drivers.target import DeviceTarget
 from controller.models.alarm import AlarmSource
 from controller.models.network import Network, network_digest
 from controller.models.plan import Plan
@@ -23,10 +25,8 @@ from controller.playbook.engine.job import PlaybookProcedure, procedures
 from controller.playbook.engine.preparation import DryRun, PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import ON_POOLS, SAFE, FakeDevices
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.base import DeviceTarget
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits, forbids

@@ -14,6 +14,7 @@ import pytest
 
 from controller.api.services import Services
 from controller.api.views import HostView
+from controller.drivers.fake import Fault, FaultKind
 from controller.intent.placement import OPEN, Placement, place
 from controller.models.alarm import (
     CONFIGURATION_DRIFT,
@@ -39,7 +40,6 @@ from controller.nrm.profiles.function import deployment_path
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library
-from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.queue import FakeWakeups
 from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import effect_of

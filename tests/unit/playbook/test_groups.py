@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from controller.drivers.fake import Fault, FaultKind
 from controller.inventory.source import Report
 from controller.models.network import Network, network_digest
 from controller.models.plan import LedgerNode
@@ -17,7 +18,6 @@ from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure
 from controller.playbook.language.library import parse
-from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.webhook import FakeWebhook
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools

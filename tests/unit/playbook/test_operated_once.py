@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from controller.drivers.fake import FakeDevice, Fault, FaultKind
 from controller.models.equipment import Operation, OperationKind
 from controller.models.run import GateChoice, Outcome, Policy, RunState
-from controller.ports.fake_devices import FakeDevice, Fault, FaultKind
 from controller.store import NewDecision, Transition
 from tests.unit.playbook.test_groups import LOCK, WAVE, group_of, locks
 from tests.unit.playbook.test_operations import RESTART

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 from sqlalchemy import insert
 
+from controller.drivers.fake import FakeSession, FaultKind
 from controller.models.alarm import Alarm, AlarmRecord, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.behaviour import Server
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState
@@ -17,7 +18,6 @@ from controller.nrm.tree import Observed
 from controller.playbook.actions.equipment import RecordChoice, acknowledge_alarm
 from controller.playbook.engine.operations import happened
 from controller.playbook.language.registry import Context
-from controller.ports.fake_devices import FakeSession, FaultKind
 from controller.store.network.behaviours import behaviours
 from tests.support.soak import TURNS
 from tests.unit.playbook.test_takeover import PlaybookBench, Rests

@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
+from controller.drivers.fake import FaultKind
 from controller.models.alarm import REMEDIATION_STOPPED, SwitchState
 from controller.models.errors import RepairStoppedError
 from controller.models.plan import LedgerNode
 from controller.models.run import PERSON, JournalStep, Outcome, Run, RunState
 from controller.models.sharing import ActionClass
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import FaultKind
 from controller.runs.procedures import Disturbance
 from controller.runs.transaction.record import Record, always
 from controller.store import AsyncStore, Claim, Store

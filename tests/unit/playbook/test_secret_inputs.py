@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
+from controller.drivers.target import DeviceTarget
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError
 from controller.models.network import Noun
 from controller.playbook.engine.secret_inputs import NO_SECRETS, Mask, resolved
 from controller.playbook.language.registry import Context, DeviceAccess, action
-from controller.ports.targets.base import DeviceTarget
 from tests.unit.runs.transaction_bench import TARGET
 
 

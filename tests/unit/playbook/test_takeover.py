@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, bindparam, select, text
 
-from controller.device.address import secret_for
+from controller.drivers.address import secret_for
+from controller.drivers.fake import Fault, FaultKind
 from controller.inventory.source import Report
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.network import network_digest
@@ -25,7 +26,6 @@ from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure
 from controller.playbook.language.library import parse
 from controller.playbook.language.registry import Registry
-from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.secrets import FakeSecrets, Secrets
 from controller.ports.webhook import FakeWebhook
 from controller.runs.planning.planner import Planner

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from controller.drivers.fake import FaultKind
 from controller.models.alarm import DIVERGED
 from controller.models.network import Noun
 from controller.models.run import Outcome
@@ -19,7 +20,6 @@ from controller.nrm.tree import Observed
 from controller.plan import StationView, left_locked
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.registry import Context, DeviceAccess, Registry, Repeat, action
-from controller.ports.fake_devices import FaultKind
 from controller.runs.planning.undo import undo_station
 from tests.unit.playbook.test_takeover import FAIL, LOCK, LOOK, PlaybookBench
 from tests.unit.runs.group_bench import Mortal

@@ -14,6 +14,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, select, text
 
+from controller.drivers.fake import FakeDevice, FakeDevices
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.protocols import Capabilities
+from controller.drivers.target import DeviceTarget
 from controller.models.approval import PartyWindows, RunConstraints, StationConstraints
 from controller.models.network import Network
 from controller.models.plan import Changes, Plan
@@ -22,11 +26,7 @@ from controller.models.sharing import ActionClass, MaintenanceWindow
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Tree
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Capabilities
-from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Apply, Forbids, Procedure, Tools
 from controller.store import NewJob, Page, Store, open_store

@@ -16,6 +16,9 @@ from sqlalchemy import event
 
 from controller.assurance.checker import Checker
 from controller.bootstrap import open_record
+from controller.drivers.fake import SAFE, FakeDevices
+from controller.drivers.registry import target_of
+from controller.drivers.target import DeviceTarget
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
 from controller.models.network import Network, network_digest
@@ -28,11 +31,8 @@ from controller.playbook.engine.job import PlaybookProcedure, procedures
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import SAFE, FakeDevices
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.registry import target_of
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits

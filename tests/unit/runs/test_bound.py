@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from controller.drivers.fake import FaultKind
 from controller.models.run import Decision, GateChoice, JournalEntry, JournalStep, Outcome
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
-from controller.ports.fake_devices import FaultKind
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction

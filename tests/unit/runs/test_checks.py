@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import pytest
 
+from controller.drivers.protocols import DeviceSession
 from controller.models.alarm import ActiveAlarm, AlarmRecord, PerceivedSeverity
 from controller.models.plan import Edit, Op, Phase, PhaseKind, WaitFor
 from controller.nrm.tree import Observed, Tree
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceSession
 from controller.runs.transaction.checks import excused, remark, unmet
 from tests.support.records import make_change
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from controller.drivers.fake import Fault, FaultKind
 from controller.models.errors import DeviceRefusedError
 from controller.models.run import Outcome, Strategy
-from controller.ports.fake_devices import Fault, FaultKind
 from tests.unit.runs.transaction_bench import TransactionBench, add_tenant
 
 

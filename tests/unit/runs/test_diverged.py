@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
+from controller.drivers.fake import FaultKind
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.target import DeviceTarget
 from controller.models.alarm import DIVERGED, PAGE, Alarm, AlarmState, PerceivedSeverity
 from controller.models.network import Network
 from controller.models.plan import Change, Edit, Op
 from controller.models.run import Outcome, RunState
 from controller.models.step import RunPlaybook
 from controller.plan import seal
-from controller.ports.fake_devices import FaultKind
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.restore import restore_plan
 from controller.runs.planning.undo import undo_plan

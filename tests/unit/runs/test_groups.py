@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from controller.drivers.fake import Fault, FaultKind
 from controller.models.alarm import PAGE, AlarmState
 from controller.models.run import GateChoice, Outcome, Policy, RunState, Strategy
-from controller.ports.fake_devices import Fault, FaultKind
 from controller.runs.rollout.group_decisions import LAST
 from controller.store import NewJob
 from tests.support.soak import SOAK

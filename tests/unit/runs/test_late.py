@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from controller.assurance.checker import Checker
+from controller.drivers.fake import RUNNING_ONLY, Fault, FaultKind
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.target import DeviceTarget
 from controller.models.alarm import DIVERGED, Alarm, AlarmSource
 from controller.models.network import Network
 from controller.models.run import FoundState, JournalStep, Outcome, RunState
-from controller.ports.fake_devices import RUNNING_ONLY, Fault, FaultKind
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide

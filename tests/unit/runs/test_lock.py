@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from controller.drivers.fake import Fault, FaultKind
 from controller.models.errors import (
     AuthenticationError,
     DeviceBusyError,
@@ -18,7 +19,6 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.run import Job, Outcome
-from controller.ports.fake_devices import Fault, FaultKind
 from controller.runs.transaction.patience import Patience
 from controller.store import NewJob
 from tests.unit.playbook.test_operations import RESET, bench_of

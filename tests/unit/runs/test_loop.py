@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import pytest
 
+from controller.drivers.fake import Fault
 from controller.models.errors import BUG, StoreError
 from controller.models.run import JobState, Outcome, RunState, Strategy
-from controller.ports.fake_devices import Fault
 from controller.runs import loop as loop_module
 from controller.runs.loop import BELIEF
 from controller.runs.sweeper import DEAD_AFTER

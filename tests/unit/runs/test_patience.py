@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from controller.drivers.protocols import Capabilities
 from controller.models.run import GateChoice, JobState, Outcome, Policy, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
-from controller.ports.devices import Capabilities
 from controller.runs.transaction.patience import Patience, Trouble
 from controller.store import NewJob
 from tests.unit.runs.group_bench import GroupBench, Mortal, unit

@@ -9,6 +9,9 @@ from functools import cache
 import pytest
 
 from controller.cli.plan_view import conclusion
+from controller.drivers.fake import FaultKind
+from controller.drivers.protocols import Capabilities
+from controller.drivers.target import DeviceTarget
 from controller.models.alarm import DIVERGED
 from controller.models.behaviour import TRUSTED
 from controller.models.network import Network, network_digest
@@ -21,9 +24,6 @@ from controller.nrm.tree import Path, Tree
 from controller.plan import plan_to_json
 from controller.plan.extent import extent
 from controller.plan.undo import undo_change
-from controller.ports.devices import Capabilities
-from controller.ports.fake_devices import FaultKind
-from controller.ports.targets.base import DeviceTarget
 from controller.runs.approval.consent import effect_of, taken_by
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.restore import restore_plan

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from controller.drivers.fake import FakeDevices, Fault, FaultKind
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.target import DeviceTarget
 from controller.inventory.frame import Frame
 from controller.models.enums import AdoptionCode
 from controller.models.errors import ConflictError, InputError, NotFoundError, PlanRefusedError
@@ -17,9 +20,6 @@ from controller.nrm.profiles import cell_of, root_spec
 from controller.nrm.tree import Path
 from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import FakeDevices, Fault, FaultKind
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.launch import prepare_plan
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner, PlanRequest, Progress

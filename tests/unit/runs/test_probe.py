@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
+from controller.drivers.fake import SAFE, FakeDevice, Fault, FaultKind
+from controller.drivers.target import DeviceTarget
 from controller.models.behaviour import Behaviour, FollowUp, Server
 from controller.models.errors import NotClearedError, SessionLostError
 from controller.models.run import JournalStep, Outcome, RunState, Strategy
 from controller.models.waiting import WaitCode, WaitReason
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import SAFE, FakeDevice, Fault, FaultKind
-from controller.ports.targets.base import DeviceTarget
 from controller.runs.planning.planner import Planner
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import Findings

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from controller.drivers.fake import Fault
 from controller.models.approval import Freeze, Override, RunConstraints, StationConstraints
 from controller.models.equipment import Operation, OperationKind
 from controller.models.people import Role
@@ -15,7 +16,6 @@ from controller.models.run import JournalStep, Outcome, RunState
 from controller.models.waiting import codes_of, ways
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.registry import Context, DeviceAccess, Proposal, Registry, action
-from controller.ports.fake_devices import Fault
 from controller.runs.approval.clearance import clearances, reassess
 from controller.runs.approval.consent import RunOccasion, effect_of, run_constraints
 from controller.store import NewJob, Page

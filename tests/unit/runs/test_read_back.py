@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from controller.assurance.checker import Checker
+from controller.drivers.fake import Fault, FaultKind
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.target import DeviceTarget
 from controller.models.alarm import DIVERGED, Alarm, AlarmSource
 from controller.models.network import Network
 from controller.models.plan import Change, Changes, LedgerNode, Plan
 from controller.models.run import FoundState, GateChoice, Outcome, Policy, RunState, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
-from controller.ports.fake_devices import Fault, FaultKind
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide

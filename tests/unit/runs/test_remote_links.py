@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import pytest
 
+from controller.drivers.fake import FakeDevice, FakeDevices
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.protocols import Devices
+from controller.drivers.target import DeviceTarget
 from controller.models.health import ServiceState
 from controller.models.network import Network
 from controller.models.plan import Change, Edit, Op, WaitFor
 from controller.nrm.tree import Observed
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Devices
-from controller.ports.fake_devices import FakeDevice, FakeDevices
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.transaction.remote_links import STEADY, state_behind, watching
 from tests.support.records import make_change
 from tests.support.sessions import StationSession, to_station

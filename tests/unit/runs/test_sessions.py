@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from controller.drivers.fake import Fault, FaultKind
 from controller.models.errors import AuthenticationError
 from controller.models.run import JournalStep, Outcome
-from controller.ports.fake_devices import Fault, FaultKind
 from tests.unit.runs.transaction_bench import (
     QUICK,
     STARTING,

@@ -14,12 +14,12 @@ from contextlib import closing
 
 import pytest
 
+from controller.drivers.fake import RUNNING_ONLY, Fault, FaultKind
 from controller.models.errors import DeviceBusyError, StoreError
 from controller.models.plan import Edit, Op
 from controller.models.run import Job, JournalStep, Outcome, Strategy
 from controller.nrm.apply import apply_edits
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import RUNNING_ONLY, Fault, FaultKind
 from controller.runs.loop import BELIEF
 from controller.store import NewJob, open_store
 from tests.support.soak import SOAK, TURNS

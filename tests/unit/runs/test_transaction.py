@@ -8,14 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.models.alarm import DIVERGED, ActiveAlarm, PerceivedSeverity
-from controller.models.errors import DeviceRefusedError
-from controller.models.plan import Edit, Op
-from controller.models.run import JournalStep, Outcome, Strategy
-from controller.nrm.profiles import root_spec
-from controller.nrm.schema import spec_of
-from controller.ports.devices import Capabilities
-from controller.ports.fake_devices import (
+from controller.drivers.fake import (
     RUNNING_ONLY,
     SAFE,
     FakeEquippedSession,
@@ -25,6 +18,13 @@ from controller.ports.fake_devices import (
     Fault,
     FaultKind,
 )
+from controller.drivers.protocols import Capabilities
+from controller.models.alarm import DIVERGED, ActiveAlarm, PerceivedSeverity
+from controller.models.errors import DeviceRefusedError
+from controller.models.plan import Edit, Op
+from controller.models.run import JournalStep, Outcome, Strategy
+from controller.nrm.profiles import root_spec
+from controller.nrm.schema import spec_of
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL, NR_CELL
 from tests.unit.plan.test_station import EXTERNAL_GNB, LISTED, NR_NETWORK

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from controller.drivers.fake import Fault, FaultKind
 from controller.models.alarm import DIVERGED
 from controller.models.run import JournalStep, Outcome, RunState
 from controller.nrm.tree import Tree
-from controller.ports.fake_devices import Fault, FaultKind
 from controller.runs.rollout.transitions import decide
 from tests.unit.plan import samples
 from tests.unit.runs.test_takeover import bench_of, calls_of, killed

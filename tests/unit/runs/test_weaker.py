@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from controller.drivers.fake import SAFE
+from controller.drivers.protocols import Capabilities
 from controller.models.behaviour import TRUSTED, UNTRUSTED, Behaviour
 from controller.models.network import Network
 from controller.models.plan import Change
@@ -27,8 +29,6 @@ from controller.plan import (
 )
 from controller.plan.functions import cordoned_change
 from controller.plan.maintenance import removal_plan
-from controller.ports.devices import Capabilities
-from controller.ports.fake_devices import SAFE
 from controller.runs.planning.planner import Planner
 from controller.runs.rollout.group_decisions import LAST
 from controller.runs.rollout.waves import ranks_in

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from controller.drivers.fake import FakeDevices
 from controller.intent.windows import Calendar
 from controller.models.approval import PartyWindows, RunConstraints, StationConstraints
 from controller.models.network import network_digest
 from controller.models.run import AuditRow, GateChoice, Job, JobState, Outcome, Policy, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools

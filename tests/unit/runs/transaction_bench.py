@@ -12,6 +12,10 @@ from functools import cache, cached_property
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
+from controller.drivers.fake import SAFE, FakeDevice, FakeDevices, Fault, FaultKind
+from controller.drivers.netconf.target import NetconfTarget
+from controller.drivers.protocols import Capabilities, DeviceSession, Notification
+from controller.drivers.target import DeviceTarget
 from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Changes, Plan
 from controller.models.run import JournalEntry, JournalStep, Run, RunState, Strategy
@@ -20,10 +24,6 @@ from controller.nrm.schema import spec_of
 from controller.nrm.tree import Observed, Path, Tree
 from controller.plan import StationView
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Capabilities, DeviceSession, Notification
-from controller.ports.fake_devices import SAFE, FakeDevice, FakeDevices, Fault, FaultKind
-from controller.ports.targets.base import DeviceTarget
-from controller.ports.targets.netconf import NetconfTarget
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from controller.drivers.fake import FakeDevice, FakeDevices
 from controller.models.errors import StoreError
 from controller.models.network import network_digest
 from controller.models.run import Job, RunState, Strategy
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.queue import FakeWakeups
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from controller.drivers.netconf.codec import encode_edit
 from controller.intent import compile_intent
 from controller.models.network import Network
-from controller.nrm.codec import encode_edit
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.tree import Observed
 from controller.plan import PlanOptions, StationView, plan_station

@@ -1,1 +1,0 @@
-"""Functions and pools over the Kubernetes API."""

@@ -1,0 +1,1 @@
+"""Routers: command lines over SSH, by netmiko in threads."""
