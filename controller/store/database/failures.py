@@ -6,8 +6,9 @@ from sqlalchemy.exc import DBAPIError
 
 #: SQLSTATEs that promise that the transaction was rolled back and may be tried again (PostgreSQL, appendix A):
 #: serialization failure, deadlock, lock not available, server shutting down or starting, connections exhausted, idle
-#: too long in a transaction.
-_PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25P03"})
+#: too long in a transaction; and unique violation: another transaction put the same row on record since this one read
+#: that there is none, and the next attempt reads it (PostgreSQL, serialization failure handling).
+_PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25P03", "23505"})
 
 
 class SilenceError(Exception):

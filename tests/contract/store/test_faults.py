@@ -20,6 +20,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 
 from controller.models.errors import StoreAwayError, StoreError
+from controller.models.health import Health
 from controller.models.people import Person, Role
 from controller.ports.clock import VirtualClock
 from controller.runs.sweeper import DEAD_AFTER
@@ -257,6 +258,25 @@ def test_a_row_locked_for_long_is_a_store_error(own_postgres: tuple[PostgresServ
             store.runs.cancel(run.id, "ana")
         assert store.runs.get(run.id) == run
     assert store.runs.cancel(run.id, "ana").state == "cancelling"
+
+
+@pytest.mark.needs("initdb")
+def test_who_loses_a_race_for_a_new_row_reads_the_one_that_is_there(own_postgres: tuple[PostgresServer, Store]) -> None:
+    """As two listeners do that check the same station at once."""
+    _, store = own_postgres
+    seen = Health(station="A", at=VirtualClock().now(), reachable=True, plmns={"1": ("71610",)})
+    lost: list[str] = []
+    with closing(open_store(store.database.engine.url.render_as_string(hide_password=False))) as other:
+
+        def overtake(_: object, __: object, statement: str, *___: object) -> None:
+            if "INSERT INTO plmn_lists" in statement and not lost:
+                lost.append(statement)
+                other.healths.save([seen])
+
+        event.listen(store.database.engine, "before_cursor_execute", overtake)
+        store.healths.save([seen])
+    assert len(lost) == 1
+    assert len(store.healths.listed_plmns("A", seen.at)) == 1
 
 
 @pytest.mark.needs("initdb")
