@@ -115,7 +115,16 @@ def _reached(network: Network, cell: Cell, tenant: str) -> bool:
 
 def tenant_scope(digest: str, network: Network, tenant: str) -> TenantScope:
     """What a tenant sees of the network with this digest: the scope of its agreements, whether in force or not."""
-    return _scope(_Version(digest, network), tenant)
+    return _scope(_Version(digest, network), tenant, _all(network, tenant))
+
+
+def listed_scope(digest: str, network: Network, tenant: str, day: date) -> TenantScope:
+    """What a tenant may list of the network on a day: what its agreements share that have not ended.
+
+    Those that begin later are among them: its people prepare for what comes.
+    """
+    going = (one.id for one in network.agreements_of(tenant) if one.validity.end is None or day <= one.validity.end)
+    return _scope(_Version(digest, network), tenant, frozenset(going))
 
 
 def live_scope(digest: str, network: Network, tenant: str, first: date, last: date | None = None) -> TenantScope:
@@ -141,11 +150,17 @@ class _Version:
     network: Network = field(compare=False)
 
 
+def _all(network: Network, tenant: str) -> frozenset[str]:
+    return frozenset(one.id for one in network.agreements_of(tenant))
+
+
 @lru_cache(maxsize=32)
-def _scope(version: _Version, tenant: str) -> TenantScope:
+def _scope(version: _Version, tenant: str, sharing: frozenset[str]) -> TenantScope:
+    """The network of a tenant, by the agreements that share cells with it there."""
     network = version.network
     agreements = network.agreements_of(tenant)
-    names = {cell.name for agreement in agreements for cell in network.cells_of(agreement)}
+    shared = [agreement for agreement in agreements if agreement.id in sharing]
+    names = {cell.name for agreement in shared for cell in network.cells_of(agreement)}
     cells = tuple(cell for cell in network.cells if cell.name in names)
     stations = {cell.station for cell in cells}
     stations |= set(_units(network, tenant, stations))
@@ -169,7 +184,8 @@ def _scope(version: _Version, tenant: str) -> TenantScope:
 @lru_cache(maxsize=64)
 def _live(version: _Version, tenant: str, held: frozenset[str]) -> TenantScope:
     """By the agreements that count: they change seldom, and days each day."""
-    seen, network = _scope(version, tenant), version.network
+    network = version.network
+    seen = _scope(version, tenant, _all(network, tenant))
     if held == {one.id for one in seen.network.agreements}:
         return seen
     found: dict[str, set[str]] = {}

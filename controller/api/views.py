@@ -30,7 +30,7 @@ from controller.access.disclosure import (
     TenantStation,
 )
 from controller.access.roles import may
-from controller.access.tenant_scope import KINDS, TenantScope, live_scope, tenant_scope
+from controller.access.tenant_scope import KINDS, TenantScope, listed_scope, live_scope, tenant_scope
 from controller.access.votes import is_approved
 from controller.api.drafts import Wanted
 from controller.api.on_call import SideOnCall, on_call_at
@@ -353,7 +353,11 @@ class View(Protocol):
         ...
 
     def network(self) -> tuple[str, Network]:
-        """The network and its digest."""
+        """The network and its digest; a tenant's also has what ended agreements shared, of which it reads what was."""
+        ...
+
+    def listed(self) -> tuple[str, Network]:
+        """The network as it may be listed now, and its digest."""
         ...
 
     def kinds(self) -> tuple[str, ...]:
@@ -564,6 +568,10 @@ class HostView(_Published):
     def network(self) -> tuple[str, Network]:
         """See ``View``."""
         return self._store.networks.get()
+
+    def listed(self) -> tuple[str, Network]:
+        """See ``View``."""
+        return self.network()
 
     def kinds(self) -> tuple[str, ...]:
         """See ``View``."""
@@ -913,6 +921,12 @@ class TenantView(_Published):
     def network(self) -> tuple[str, Network]:
         """See ``View``."""
         seen = self._scope()
+        return seen.digest, seen.network
+
+    def listed(self) -> tuple[str, Network]:
+        """See ``View``."""
+        digest, network = self._store.networks.get()
+        seen = listed_scope(digest, network, self._tenant, network.day(self.clock.now()))
         return seen.digest, seen.network
 
     def kinds(self) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ def devices(
     seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "*"
 ) -> Listing[DeviceView | TenantStation]:
     """Stations by selector (other devices with the keys ``router``, ``function``, ``pool``), by id, with health."""
-    _digest, network = seen.network()
+    _digest, network = seen.listed()
     chosen = select(network, selector)
     asked = chosen[paging.offset : paging.offset + paging.limit]
     return listing(len(chosen), seen.stations(asked), paging)
@@ -169,7 +169,7 @@ def _adopted(store: Store, selector: str) -> tuple[tuple[str, ...], list[str]]:
 @router.get("/{station}")
 def show(station: str, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> DeviceView | TenantStation:
     """One station on record."""
-    return seen.station(_known(seen.network()[1], station))
+    return seen.station(_known(seen.listed()[1], station))
 
 
 @router.get("/{station}/config")

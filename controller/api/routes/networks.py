@@ -278,7 +278,7 @@ async def load(
 @router.get("")
 def show(seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> NetworkSummary:
     """How many objects of each kind the current network has."""
-    return _summary(*seen.network())
+    return _summary(*seen.listed())
 
 
 @router.post("/import")
@@ -301,7 +301,7 @@ def sharing(
     seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "*"
 ) -> Listing[SharedCellView]:
     """Which tenants share each cell of the selected stations (TS 32.130); a tenant sees only itself."""
-    _digest, network = seen.network()
+    _digest, network = seen.listed()
     chosen = set(select(network, selector))
     asked = cut([cell for cell in network.cells if cell.station in chosen], paging)
     stations = sorted({cell.station for cell in asked.results})
@@ -327,7 +327,7 @@ def items(
     kind: str, seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
 ) -> Listing[dict[str, Any]]:
     """Objects of one kind of the current network (stations, cells, tenants, agreements …), by id."""
-    _digest, network = seen.network()
+    _digest, network = seen.listed()
     if kind not in seen.kinds():
         raise NotFoundError(f"{unknown('kind', kind, seen.kinds())} (kinds are {', '.join(seen.kinds())})")
     found = cut(getattr(network, kind), paging)

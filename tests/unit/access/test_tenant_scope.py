@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
-from controller.access.tenant_scope import TenantScope, is_disclosed, is_disclosed_cell, live_scope, tenant_scope
+from controller.access.tenant_scope import (
+    TenantScope,
+    is_disclosed,
+    is_disclosed_cell,
+    listed_scope,
+    live_scope,
+    tenant_scope,
+)
 from controller.models.network import Network, network_digest
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.plan import samples
@@ -141,6 +148,34 @@ def test_states_are_seen_on_the_days_of_agreements_alone() -> None:
     assert told(date(2026, 3, 1), date(2026, 3, 31)) == late | early
     # Network files are seen before: its people prepare for what comes.
     assert set(live_scope(network_digest(net), net, "beta", date(2026, 3, 9)).network.station_by_id) == {"S1", "S2"}
+
+
+def test_cells_are_listed_until_the_end_of_their_agreement() -> None:
+    lte = NETWORK.agreements[1].model_dump() | {"validity": {"start": "2026-03-10", "end": "2026-03-20"}}
+    longer = {"start": "2026-03-15", "end": "2026-03-31"}
+    nr = lte | {"id": "beta-nr", "scope": {"cells": ["S1/N1"]}, "validity": longer}
+    net = samples.network(("alfa", "beta"), agreements=[NETWORK.agreements[0].model_dump(), lte, nr])
+    seen = [listed_scope(network_digest(net), net, "beta", date(2026, month, day)) for month, day in DAYS]
+    assert [[cell.name for cell in one.network.cells] for one in seen] == [
+        *(["S1/N1", "S2/L1"], ["S1/N1", "S2/L1"]),
+        *(["S1/N1"], ["S1/N1"], []),
+    ]
+    assert [[one.id for one in seen[day].network.sites] for day in (0, 2, 4)] == [["site-1", "site-2"], ["site-1"], []]
+    for one in seen:
+        assert [agreement.id for agreement in one.network.agreements] == ["beta-all", "beta-nr"], "they stay told"
+        assert one.digest == network_digest(one.network)
+    moved = samples.network(
+        ("alfa", "beta"),
+        agreements=[one.model_dump(mode="json") for one in net.agreements],
+        cells=[one.model_dump() | ({"pci": 77} if one.name == "S2/L1" else {}) for one in net.cells],
+    )
+    later = listed_scope(network_digest(moved), moved, "beta", date(2026, 3, 21))
+    assert later.digest == seen[2].digest, "a change of a cell after the end is not told"
+    assert listed_scope(network_digest(moved), moved, "beta", date(2026, 3, 20)).digest != seen[1].digest
+
+
+#: Before both agreements, on the last day of the first one, after it, on the last day of the second one, after it.
+DAYS = ((3, 9), (3, 20), (3, 21), (3, 31), (4, 1))
 
 
 def test_central_units_have_states_for_whom_they_carry_on_the_day() -> None:

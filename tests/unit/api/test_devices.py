@@ -48,9 +48,15 @@ async def test_a_tenant_reads_states_and_counts_of_days_of_its_agreement(
     bench.store.measurements.put([Measured(station="S1", begin=begin, seconds=900, covered=900, cells={"L1": volume})])
     admit(bench.store, "token-of-leo", "leo", Role.TENANT_VIEWER, "beta")
     async with bench.with_token("token-of-leo") as leo:
-        (told, _) = (await leo.get("/v1/devices")).json()["results"]
-        assert told["station"] == "S1", "network files are told of all the time"
-        assert (told["health"] is not None) is disclosed
+        told = (await leo.get("/v1/devices")).json()["results"]
+        ended = ends is not None and ends < 0
+        assert [one["station"] for one in told] == ([] if ended else ["S1", "S2"]), "before the begin people prepare"
+        assert (await leo.get("/v1/devices/S1")).status_code == (404 if ended else 200)
+        assert (await leo.get("/v1/network/cells")).json()["count"] == (0 if ended else 4)
+        assert (await leo.get("/v1/network")).json()["counts"]["cells"] == (0 if ended else 4)
+        assert (await leo.get("/v1/network/agreements")).json()["count"] == 1, "a contract stays told"
+        if told:
+            assert (told[0]["health"] is not None) is disclosed
         asked = {"level": "cell", "begin": begin.isoformat(), "end": (begin + timedelta(hours=1)).isoformat()}
         found = (await leo.get("/v1/kpis/volume-down", params=asked)).json()
         (cell,) = [one for one in found["results"] if one["of"] == "S1/L1"]
