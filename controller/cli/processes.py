@@ -15,7 +15,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import typer
 
@@ -415,10 +415,15 @@ def _begin(role: str, process: str) -> Settings:
     return settings
 
 
+#: Parameters of a database's URL that say which servers it leads to (libpq); others may hold secrets.
+_SERVERS = frozenset({"host", "hostaddr", "port", "target_session_attrs"})
+
+
 def _without_secrets(url: str) -> str:
-    """A URL without password and parameters."""
+    """A URL without password and parameters, but for those that name servers."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    servers = urlencode([one for one in parse_qsl(parts.query) if one[0] in _SERVERS], safe=",:/[]")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{servers and f'?{servers}'}"
 
 
 async def _until_stopped(body: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -138,10 +138,14 @@ def test_settings_of_the_right_form_are_taken() -> None:
 
 def test_the_log_of_a_process_begins_with_what_it_works_with(capfd: pytest.CaptureFixture[str]) -> None:
     env = {"MINKA_DATABASE_URL": "postgresql://minka:secret@127.0.0.1:9/minka?password=secret", "MINKA_API_PORT": "0"}
+    several = "host=db1:5432&host=db2&sslpassword=secret&target_session_attrs=read-write&host=%2Frun%2Fpg&port="
     with patch("controller.api.process.serve", side_effect=InputError("enough")):
         said = minka("api", env=env)
-    (line,) = [line for line in (said.err + capfd.readouterr().err).splitlines() if "process.begun" in line]
-    assert "secret" not in line
+        more = minka("api", env=env | {"MINKA_DATABASE_URL": f"postgresql:///minka?{several}"})
+    logged = (said.err + more.err + capfd.readouterr().err).splitlines()
+    line, behind = (line for line in logged if "process.begun" in line)
+    assert "secret" not in line + behind
+    assert '"postgresql:///minka?host=db1:5432&host=db2&target_session_attrs=read-write&host=/run/pg"' in behind
     for part in ("version", '"postgresql://127.0.0.1:9/minka"', '"minka-spool://"', os.environ["MINKA_HOME"]):
         assert part in line
 
