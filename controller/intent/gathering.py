@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import NamedTuple
 
-from controller.intent.impact import Sharing
 from controller.intent.incident_news import TELLING
 from controller.models.alarm import PerceivedSeverity
 from controller.models.approval import Gathered, GatheredCause, GatheredPlaces, Notice, ToldNotice
@@ -19,7 +17,6 @@ from controller.models.incident import worst
 from controller.models.many import first_names
 from controller.models.network import Network
 from controller.models.on_call import CalledAlarm, CallMessage, GatheredCalls
-from controller.models.scalars import HOST
 
 #: Notices or alarms that a message repeats in full, and stations and sites that it names of each cause.
 NAMED, PLACES = 20, 8
@@ -34,21 +31,21 @@ class _Item(NamedTuple):
     Attributes:
         what: Probable cause.
         severity: How grave it is; None where it says that something is over, or goes on elsewhere.
+        tenants: For the host, tenants whom it concerns: not all that share the cells suffer from each fault.
     """
 
     what: str
     severity: PerceivedSeverity | None
     incident: str
     stations: tuple[str, ...]
-    cells: tuple[str, ...]
+    tenants: tuple[str, ...]
 
 
 class _Side(NamedTuple):
-    """Whom a message is for, and by which network and on which day it counts places."""
+    """Whom a message is for, and by which network it counts places."""
 
     name: str
     network: Network
-    day: date
 
 
 def gather(listed: Sequence[Notice], network: Network) -> Gathered:
@@ -56,10 +53,10 @@ def gather(listed: Sequence[Notice], network: Network) -> Gathered:
 
     Args:
         listed: The notices, in the order in which they were written.
-        network: Where stations are, and for the host who shares which cells.
+        network: Where stations are.
     """
-    side = _Side(listed[0].tenant, network, network.day(listed[0].at))
-    items = [_Item(one.what, _standing(one), one.incident, one.stations, one.cells) for one in listed]
+    side = _Side(listed[0].tenant, network)
+    items = [_Item(one.what, _standing(one), one.incident, one.stations, one.tenants) for one in listed]
     causes = _causes(items, side)
     ordered = [listed[nth] for nth in _gravest_first(items, causes)]
     kinds = Counter(one.kind.value for one in listed)
@@ -90,12 +87,13 @@ def gather_calls(message: CallMessage, called: Sequence[CalledAlarm], network: N
     Args:
         message: The message.
         called: The alarms that it is about, each once.
-        network: Where stations are, and for the host who shares which cells.
+        network: Where stations are.
     """
     call = message.call
-    side = _Side(call.side, network, network.day(call.at))
+    side = _Side(call.side, network)
     items = [
-        _Item(one.what, one.severity, one.incident, (one.station,) if one.station else (), one.cells) for one in called
+        _Item(one.what, one.severity, one.incident, (one.station,) if one.station else (), one.tenants)
+        for one in called
     ]
     causes = _causes(items, side)
     ordered = [called[nth] for nth in _gravest_first(items, causes)]
@@ -162,17 +160,13 @@ def _places(items: Sequence[_Item], side: _Side) -> GatheredPlaces:
     stations = sorted({station for one in items for station in one.stations})
     known = [one for one in stations if network.has_cells(one)]
     sites = sorted({network.station_by_id[one].site for one in known})
-    tenants: Iterable[str] = ()
-    if side.name == HOST:
-        cells = {cell for one in items for cell in one.cells}
-        tenants = Sharing(network, side.day).tenants_at(cells)
     return GatheredPlaces(
         incidents=len({one.incident for one in items}),
         stations=len(stations),
         named=tuple(stations[:PLACES]),
         sites=len(sites),
         regions=tuple(sorted({network.site_by_id[one].region for one in sites})),
-        tenants=tuple(tenants),
+        tenants=tuple(sorted({tenant for one in items for tenant in one.tenants})),
     )
 
 

@@ -41,6 +41,7 @@ class SideNews(NamedTuple):
         what: Probable cause of the root.
         doing: What is being done about it, in words.
         text: All of it for people.
+        tenants: For the host, tenants whom its alarms concern, sorted; a tenant reads of no other.
     """
 
     kind: NoticeKind
@@ -51,6 +52,7 @@ class SideNews(NamedTuple):
     severity: PerceivedSeverity
     doing: str
     text: str
+    tenants: tuple[str, ...] = ()
 
 
 #: Kinds after which a side expects more news of the incident itself.
@@ -135,7 +137,17 @@ def _state(
     was = f", was {known.severity.value}" if known is not None and known.severity not in (None, severity) else ""
     text = f"{first.probable_cause} ({severity.value}{was}) since {since:%Y-%m-%d %H:%M} UTC{where}; {dark}{doing}"
     stations = _stations(mine, cells, side)
-    return SideNews(NoticeKind.INCIDENT_RAISED, cells, stations, since, first.probable_cause, severity, doing, text)
+    return SideNews(
+        kind=NoticeKind.INCIDENT_RAISED,
+        cells=cells,
+        stations=stations,
+        since=since,
+        what=first.probable_cause,
+        severity=severity,
+        doing=doing,
+        text=text,
+        tenants=_concerned(mine, side),
+    )
 
 
 def _where(mine: Sequence[Alarm], cells: Sequence[str], side: str) -> str:
@@ -149,6 +161,11 @@ def _where(mine: Sequence[Alarm], cells: Sequence[str], side: str) -> str:
 def _stations(mine: Iterable[Alarm], cells: Iterable[str], side: str) -> tuple[str, ...]:
     found = {cell.partition("/")[0] for cell in cells}
     return tuple(sorted(found | {one.station for one in mine if side == HOST and one.station}))
+
+
+def _concerned(alarms: Iterable[Alarm], side: str) -> tuple[str, ...]:
+    """Tenants whom alarms concern, for the host alone; sorted."""
+    return tuple(sorted({tenant for alarm in alarms for tenant in alarm.tenants})) if side == HOST else ()
 
 
 def _cells(alarms: Iterable[Alarm], sharing: Sharing, side: str) -> tuple[str, ...]:
@@ -206,6 +223,7 @@ def _continued(known: Notice, onward: Sequence[Alarm], over: Sequence[Alarm], sh
             "cells": tuple(sorted(ended)),
             "stations": _stations(over, sorted(ended), side),
             "since": min(alarm.raised for alarm in over),
+            "tenants": _concerned(over, side),
         }
     )
     said = f"is over, but not all that came with it: that goes on as incident {others}"
@@ -227,4 +245,4 @@ def _last(kind: NoticeKind, known: Notice, said: str) -> SideNews:
     since = known.since or known.at
     severity = known.severity or PerceivedSeverity.INDETERMINATE
     text = f"{known.what} {said}; it began {since:%Y-%m-%d %H:%M} UTC"
-    return SideNews(kind, known.cells, known.stations, since, known.what, severity, "", text)
+    return SideNews(kind, known.cells, known.stations, since, known.what, severity, "", text, known.tenants)

@@ -478,6 +478,8 @@ class Notice(Noun):
         what: Probable cause of the root.
         doing: What is being done about it, in words.
         outage: Of a run: the outage of the side's service; None if it causes none there, or nothing was done.
+        tenants: Of a notice to the host about an incident: tenants whom it concerns, sorted; a tenant reads of no
+            other.
     """
 
     id: str
@@ -496,6 +498,7 @@ class Notice(Noun):
     severity: PerceivedSeverity | None = None
     doing: str = ""
     outage: NoticeOutage | None = None
+    tenants: tuple[str, ...] = ()
 
 
 class ToldNotice(Noun):
@@ -519,6 +522,7 @@ class ToldNotice(Noun):
     severity: PerceivedSeverity | None
     doing: str
     outage: NoticeOutage | None
+    tenants: tuple[str, ...]
 
     @classmethod
     def of(cls, notice: Notice) -> ToldNotice:
@@ -535,7 +539,7 @@ class GatheredPlaces(Noun):
         named: The first of these stations, by name.
         sites: Number of the sites of these stations.
         regions: Regions of these sites, sorted.
-        tenants: Of a message to the host: tenants that share the cells, sorted; a tenant reads of no other.
+        tenants: Of a message to the host: tenants whom the incidents concern, sorted; a tenant reads of no other.
     """
 
     incidents: int

@@ -119,6 +119,7 @@ class CalledAlarm(Noun):
     Attributes:
         number: Number of the call among those of the escalation on this side.
         reason: Why people are called; empty for a tenant.
+        tenants: Tenants whom the alarm concerns; empty for a tenant.
     """
 
     alarm: str
@@ -133,6 +134,7 @@ class CalledAlarm(Noun):
     duty: str
     instead_of: str = ""
     reason: str = ""
+    tenants: tuple[str, ...] = ()
 
 
 class GatheredCalls(Noun):

@@ -193,7 +193,7 @@ def _called(store: Store, message: CallMessage) -> list[CalledAlarm]:
     made = []
     for alarm in store.alarms.find(calls):
         why = store.escalations.get(alarm.id, calls[alarm.id].escalation)
-        said = {"severity": why.severity, "reason": why.reason}
+        said = {"severity": why.severity, "reason": why.reason, "tenants": alarm.tenants}
         made.append(_listed(alarm, alarm.incident, calls[alarm.id]).model_copy(update=said))
     return made
 

@@ -200,4 +200,5 @@ def _notice(tx: Tx, incident: str, side: str, found: SideNews) -> dict[str, Any]
         "severity": found.severity.value,
         "doing": found.doing,
         "text": found.text,
+        "tenants": orjson.dumps(found.tenants).decode(),
     }

@@ -91,6 +91,7 @@ notices = Table(
     long_text("doing"),
     # JSON; empty if there is none.
     long_text("outage"),
+    Column("tenants", Text, nullable=False, server_default="[]"),
     Index("ix_notices_run_tenant_kind", "run", "tenant", "kind", unique=True),
     Index("ix_notices_incident_tenant", "incident", "tenant", "number"),
     Index("ix_notices_unaddressed", "number", sqlite_where=_UNADDRESSED, postgresql_where=_UNADDRESSED),
@@ -266,6 +267,6 @@ def notify(
 def as_notice(row: Row[Any]) -> Notice:
     """Make a notice of a row."""
     values = {name: value for name, value in row._mapping.items() if name in Notice.model_fields}
-    lists = {name: tuple(orjson.loads(values[name])) for name in ("stations", "cells")}
+    lists = {name: tuple(orjson.loads(values[name])) for name in ("stations", "cells", "tenants")}
     outage = NoticeOutage.model_validate_json(row.outage) if row.outage else None
     return Notice(**values | {"run": row.run or "", "incident": row.incident or "", "outage": outage} | lists)

@@ -153,6 +153,21 @@ async def test_a_tenant_reads_of_its_own_alarms_alone(bench: Bench, people: Fake
         assert not any(one[field] for one in first[False]), "no tenant does"
 
 
+async def test_a_message_of_calls_to_the_host_names_the_tenants_concerned_and_not_all_that_share_the_cells(
+    bench: Bench, people: FakeContacts
+) -> None:
+    scheduler = bench.scheduler(contacts=people)
+    for number in range(4):
+        alarm = bench.report(f"/part[{number}]", f"fault-{number}", tenant="andes")
+        assert alarm.tenants == ("andes",)
+        assert bench.store.alarms.escalate(alarm, "it stands", actor="remediation")
+    await seconds(bench, 400, scheduler, step=20)
+    listed = next(content["calls"] for content in told(people) if "calls" in content)
+    assert listed["side"] == "host"
+    assert listed["places"]["tenants"] == ["andes"]
+    assert {tenant for one in listed["first"] for tenant in one["tenants"]} == {"andes"}
+
+
 def test_the_gravest_and_the_most_frequent_cause_stand_first() -> None:
     network, at = tiny(), VirtualClock().now()
     call = Call(alarm="a-1", escalation=1, side="host", number=1, duty="always", place=0, nth=1, contact="noc", at=at)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from controller.intent.gathering import NAMED, gather
+from controller.intent.impact import Sharing
 from controller.intent.incident_news import HOLD_OFF
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.approval import Notice, NoticeKind
@@ -24,7 +25,7 @@ from controller.ports.webhook import FakeContacts
 from controller.store import Page, open_store
 from controller.store.incidents.notices import INTERVAL
 from tests.security.test_disclosed_fields import EMPTY
-from tests.unit.runs.test_notices import NoticesBench, with_contacts
+from tests.unit.runs.test_notices import NoticesBench, link, with_contacts
 
 MINOR, MAJOR, CRITICAL = PerceivedSeverity.MINOR, PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL
 STATIONS = ("T-LTE-1", "T-NR-1")
@@ -143,9 +144,43 @@ async def test_a_message_to_a_tenant_names_no_other_tenant_and_nothing_of_its_ow
         places = content["notices"]["places"]
         assert set(places["named"]) <= set(cells)
         assert not any(places[field] for field in EMPTY["GatheredPlaces"].split())
+        hidden = EMPTY["ToldNotice"].split()
+        assert not any(one[field] for one in content["notices"]["notices"] for field in hidden)
     (host,) = told(bench.contacts, "desk")
     assert all(host["notices"]["places"][field] for field in EMPTY["GatheredPlaces"].split())
     assert {"andes", "condor"} <= set(host["notices"]["places"]["tenants"])
+
+
+async def test_a_message_to_the_host_names_the_tenants_concerned_and_not_all_that_share_the_cells(
+    bench: NoticesBench,
+) -> None:
+    """Links of andes alone are broken, at cells that condor shares: from what is raised until all of it is over."""
+    sender = bench.sender()
+    for severity, kind in ((MAJOR, "incident-raised"), (PerceivedSeverity.CLEARED, "incident-cleared")):
+        found = [link(bench, station, severity) for station in STATIONS]
+        await bench.seconds(sender, seconds=120)
+        content = told(bench.contacts, "desk")[-1]
+        assert len(incidents_in(content)) == len(STATIONS)
+        assert {one["kind"] for one in content["notices"]["notices"]} == {kind}
+        cells = {cell for one in content["notices"]["notices"] for cell in one["cells"]}
+        network = bench.store.networks.get()[1]
+        assert "condor" in Sharing(network, network.day(bench.clock.now())).tenants_at(cells)
+        assert {tenant for alarm in found for tenant in alarm.tenants} == {"andes"}
+        places = [content["notices"]["places"], *(one["places"] for one in content["notices"]["causes"])]
+        assert [one["tenants"] for one in places] == [["andes"]] * 2
+        assert "; tenants andes\n" in content["text"]
+
+
+async def test_notices_on_record_name_tenants_to_the_host_alone(bench: NoticesBench) -> None:
+    link(bench, "T-LTE-1")
+    bench.report(MAJOR, "T-NR-1")
+    await bench.seconds(bench.sender(), seconds=SOON)
+    kept = bench.store.notices.page(Page(limit=100))[1]
+    named = {one.tenant: one.tenants for one in kept if one.stations == ("T-LTE-1",)}
+    for field in EMPTY["Notice"].split():
+        assert all(getattr(one, field) for one in kept if one.tenant == "host")
+        assert not [one for one in kept if one.tenant != "host" and getattr(one, field)]
+    assert named == {"host": ("andes",), "andes": ()}
 
 
 async def test_what_names_no_cell_names_its_object_to_the_host(bench: NoticesBench) -> None:

@@ -1224,6 +1224,7 @@ def upgrade() -> None:
         sa.Column("severity", sa.String(), nullable=True),
         sa.Column("doing", sa.Text(), server_default="", nullable=False),
         sa.Column("outage", sa.Text(), server_default="", nullable=False),
+        sa.Column("tenants", sa.Text(), server_default="[]", nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_notices_run")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_notices")),
         sa.UniqueConstraint("id", name=op.f("uq_notices_id")),
