@@ -113,7 +113,7 @@ def _taking_turns(items: Iterable[pytest.Item]) -> list[pytest.Item]:
 def _quick_stores() -> Iterator[None]:
     """Stores that tests open begin at once; migrations are tested in ``unit/store/test_migrations.py``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "upgrade_engine", upgrade_from_copy)
+        patch.setattr(store, "upgrade_database", upgrade_from_copy)
         patch.setattr(store, "make_engine", quick_engine)
         yield
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from controller.models.errors import StoreAwayError, StoreError
 from controller.store.database.repository import Deferrable, Grouped, Invocation, Method, Urgent
-from controller.store.database.transaction import DEPARTURES, Mode, Unready
+from controller.store.database.transaction import DEPARTURES, Mode, Patience, Unready
 from controller.store.store import AsyncStore, Read, Store
 
 T = TypeVar("T")
@@ -158,7 +158,7 @@ class _Lane:
     def _commit(self, group: list[_Call]) -> None:
         """Carry out a group of calls, and give each loop all its answers at once."""
         answers: dict[asyncio.AbstractEventLoop, list[tuple[_Call, Any]]] = {}
-        for call, result in self._results(group):
+        for call, result in self._results(group, self._store.database.patience()):
             if isinstance(result, Unready):
                 self._make_ready(call, result)
             else:
@@ -196,12 +196,12 @@ class _Lane:
         with suppress(RuntimeError):  # The loop was closed meanwhile: nobody waits any more.
             call.answer.get_loop().call_soon_threadsafe(_answer, [(call, result)])
 
-    def _results(self, group: list[_Call]) -> Iterator[tuple[_Call, Any]]:
+    def _results(self, group: list[_Call], patience: Patience) -> Iterator[tuple[_Call, Any]]:
         pieces = list(_pieces(group))
         results: list[Any]
         try:
             results = self._store.database.together(
-                [partial(_carried_out, self._store, piece) for piece in pieces], self._mode
+                [partial(_carried_out, self._store, piece) for piece in pieces], self._mode, patience
             )
         except Exception as error:  # noqa: BLE001  # the thread must go on, and every caller must learn of it
             results = [error] * len(pieces)
@@ -213,7 +213,7 @@ class _Lane:
             else:
                 # Whatever the error was, it occurs again for the call that caused it.
                 for call in piece:
-                    yield from self._results([call])
+                    yield from self._results([call], patience)
 
 
 def _pieces(group: list[_Call]) -> Iterator[list[_Call]]:

@@ -22,7 +22,7 @@ from controller.store.alarms.works import Works
 from controller.store.audit.audit import Audit
 from controller.store.audit.integrity import Integrity
 from controller.store.audit.trail_log import TrailLog
-from controller.store.database.engine import SILENCE, make_engine
+from controller.store.database.engine import PATIENCE, SILENCE, make_engine
 from controller.store.database.evidence import Evidence
 from controller.store.database.repository import Async, AsyncRepository, M_co, Repository, Sync
 from controller.store.database.transaction import Database
@@ -50,7 +50,7 @@ from controller.store.performance.statements import Statements
 from controller.store.runs.approvals import Approvals, Freezes
 from controller.store.runs.claims import Claims
 from controller.store.runs.runs import Runs
-from controller.store.upgrade import upgrade_engine
+from controller.store.upgrade import upgrade_database
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -199,7 +199,7 @@ def open_store(
     clock: Clock | None = None,
     *,
     evidence: Callable[[Store], Evidence] | None = None,
-    busy_timeout: float = 5.0,
+    busy_timeout: float = PATIENCE,
     silence: float = SILENCE,
     observations: Observations | None = None,
 ) -> Store:
@@ -210,16 +210,17 @@ def open_store(
             lives as long as the store (the shipped fake of tests).
         clock: Source of time; the machine's own by default.
         evidence: Makes the evidence outside of the database (``controller.store.database.evidence``); None for none.
-        busy_timeout: Seconds that one attempt waits for a lock of the database.
+        busy_timeout: Seconds for which one call waits for locks that others keep, in all its attempts together.
         silence: Seconds without an answer after which PostgreSQL is taken to hang.
         observations: Counts what is found damaged.
 
     Raises:
         StoreError: The database is unreachable, or was made by a version that this one does not know.
     """
-    database = Database(make_engine(url, busy_timeout, silence), clock or SystemClock(), observations=observations)
+    engine = make_engine(url, busy_timeout, silence)
+    database = Database(engine, clock or SystemClock(), observations=observations, patience=busy_timeout)
     try:
-        upgrade_engine(database.engine, database.clock)
+        upgrade_database(database)
         store = Store(database)
         if evidence is not None:
             database.evidence = evidence(store)

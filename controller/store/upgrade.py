@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from controller.models.errors import StoreError
@@ -47,16 +47,17 @@ def upgrade(url: str, clock: Clock | None = None) -> None:
         StoreError: The database is unreachable, or was made by a version that this one does not know, or that had
             other tables under the same revision.
     """
-    engine = make_engine(url, busy_timeout=30.0)
+    engine = make_engine(url)
     try:
-        upgrade_engine(engine, clock or SystemClock())
+        upgrade_database(Database(engine, clock or SystemClock()))
     finally:
         engine.dispose()
 
 
-def upgrade_engine(engine: Engine, clock: Clock) -> None:
+def upgrade_database(database: Database) -> None:
     """Do what ``upgrade`` does, in one transaction."""
-    database, began, said = Database(engine, clock), clock.monotonic(), 0.0
+    clock, said = database.clock, 0.0
+    began = clock.monotonic()
     while not _is_upgraded(database):
         waited = clock.monotonic() - began
         if waited >= said:

@@ -18,10 +18,11 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import LRUCache
 
-from controller.ports.clock import Clock, VirtualClock
+from controller.ports.clock import VirtualClock
 from controller.store import AsyncStore, Store
-from controller.store.database.engine import SILENCE, make_engine
-from controller.store.upgrade import upgrade_engine
+from controller.store.database.engine import PATIENCE, SILENCE, make_engine
+from controller.store.database.transaction import Database
+from controller.store.upgrade import upgrade_database
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class DirectStore(AsyncStore):
         return work(self._store)
 
 
-def quick_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engine:
+def quick_engine(url: str, busy_timeout: float = PATIENCE, silence: float = SILENCE) -> Engine:
     """See ``make_engine``."""
     engine = make_engine(url, busy_timeout, silence)
     if engine.dialect.name == "sqlite":
@@ -57,10 +58,10 @@ def _wait_for_no_disk(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA synchronous = OFF")
 
 
-def upgrade_from_copy(engine: Engine, clock: Clock) -> None:
-    """What ``upgrade_engine`` does; an SQLite database without tables gets those of one that it upgraded before."""
-    if engine.dialect.name != "sqlite" or not copy_tables(engine):
-        upgrade_engine(engine, clock)
+def upgrade_from_copy(database: Database) -> None:
+    """What ``upgrade_database`` does; an SQLite database without tables gets those of one that it upgraded before."""
+    if database.engine.dialect.name != "sqlite" or not copy_tables(database.engine):
+        upgrade_database(database)
 
 
 def copy_tables(engine: Engine) -> bool:
@@ -80,8 +81,8 @@ def copy_tables(engine: Engine) -> bool:
 @cache
 def _tables() -> sqlite3.Connection:
     tables = sqlite3.connect(":memory:", check_same_thread=False)
-    engine = make_engine("sqlite://", 5.0)
-    upgrade_engine(engine, VirtualClock())
+    engine = make_engine("sqlite://")
+    upgrade_database(Database(engine, VirtualClock()))
     with closing(engine.raw_connection()) as connection:
         connection.driver_connection.backup(tables)  # type: ignore[union-attr]
     engine.dispose()

@@ -18,7 +18,7 @@ ADAPTERS = (
     *("observe.webhook", "observe.mail", "observe.syslog", "observe.anchors"),
 )
 #: The package of the record offers values and repositories besides; only these open a database.
-OPENS = {"AsyncStore", "Database", "LoopStore", "Store", "make_engine", "open_store", "upgrade", "upgrade_engine"}
+OPENS = {"AsyncStore", "Database", "LoopStore", "Store", "make_engine", "open_store", "upgrade", "upgrade_database"}
 WIRING = "controller/bootstrap.py"
 #: What others may call, and why that wires nothing.
 MAY = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from math import ceil
 from sqlite3 import Connection as SqliteConnection
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -15,18 +16,24 @@ from controller.models.errors import InputError
 
 #: Key of a connection's ``info`` that says how its next SQLite transaction begins.
 BEGIN = "sqlite_begin"
+#: Key of a connection's ``info`` with the seconds that its next SQLite transaction waits for its begin, if fewer than
+#: usual.
+WAITS = "sqlite_waits"
 #: Seconds without an answer after which PostgreSQL is taken to hang.
 SILENCE = 12.0
-#: Milliseconds that a transaction waits for a lock whose work is for information only (``impatient``).
-_IMPATIENT = 200
+#: Seconds for which one call waits for locks that others keep. PostgreSQL gives a statement longer than that, and a
+#: process whose heartbeats wait for such a call is not taken for dead.
+PATIENCE = 8.0
+#: Seconds for which a lock is waited for where others should not wait as well.
+BRIEFLY = 0.2
 
 
-def make_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engine:
+def make_engine(url: str, busy_timeout: float = PATIENCE, silence: float = SILENCE) -> Engine:
     """An engine for ``sqlite://`` (memory), ``sqlite:///file`` or ``postgresql://``.
 
     Args:
         url: SQLAlchemy URL; ``postgresql://`` means psycopg 3.
-        busy_timeout: Seconds that one attempt waits for a lock of the database.
+        busy_timeout: Seconds that a transaction waits for a lock of the database.
         silence: Seconds without an answer after which PostgreSQL is taken to hang. If it can, the server itself gives
             up a statement a little earlier.
 
@@ -68,7 +75,16 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
 
 def _begin_sqlite(connection: PoolProxiedConnection) -> None:
     # Writers take the write lock at once: a reader that becomes a writer can fail in a way that waiting does not solve.
-    connection.cursor().execute(f"BEGIN {connection.info.pop(BEGIN, 'IMMEDIATE')}")
+    begin, waits = f"BEGIN {connection.info.pop(BEGIN, 'IMMEDIATE')}", connection.info.pop(WAITS, None)
+    driver = connection.driver_connection
+    assert isinstance(driver, SqliteConnection)
+    with nullcontext() if waits is None else _waiting(driver, waits):
+        driver.execute(begin)
+
+
+def limit_locks(connection: Connection, seconds: float) -> None:
+    """Let further statements of a transaction of PostgreSQL wait for each lock for so long at most."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {ceil(seconds * 1000)}")
 
 
 @contextmanager
@@ -76,11 +92,18 @@ def impatient(connection: Connection) -> Iterator[None]:
     """Let statements of a transaction fail soon where a lock of somebody else keeps them from going on."""
     driver = connection.connection.driver_connection
     if not isinstance(driver, SqliteConnection):
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_IMPATIENT}")
+        limit_locks(connection, BRIEFLY)
         yield
         return
+    with _waiting(driver, BRIEFLY):
+        yield
+
+
+@contextmanager
+def _waiting(driver: SqliteConnection, seconds: float) -> Iterator[None]:
+    """Let a connection to SQLite wait for locks for so long."""
     (before,) = driver.execute("PRAGMA busy_timeout").fetchone()
-    driver.execute(f"PRAGMA busy_timeout = {_IMPATIENT}")
+    driver.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
     try:
         yield
     finally:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from sqlalchemy.exc import DBAPIError
 
 #: SQLSTATEs that promise that the transaction was rolled back and may be tried again (PostgreSQL, appendix A):
-#: serialization failure, deadlock, lock not available, server shutting down or starting, connections exhausted, idle
+#: serialization failure, deadlock, server shutting down or starting, connections exhausted, idle
 #: too long in a transaction; and unique violation: another transaction put the same row on record since this one read
 #: that there is none, and the next attempt reads it (PostgreSQL, serialization failure handling).
-_PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25P03", "23505"})
+_PASSING = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "53300", "25P03", "23505"})
+#: Lock not available: the same promise, but somebody was waited for already.
+_LOCKED = "55P03"
 
 
 class SilenceError(Exception):
@@ -19,10 +21,13 @@ def is_passing(error: DBAPIError) -> bool:
     """Whether the transaction was rolled back and may succeed if it is tried again at once."""
     if is_silent(error):
         return False
-    if is_away(error) or getattr(error.orig, "sqlstate", None) in _PASSING:
-        return True
+    return is_away(error) or is_locked(error) or getattr(error.orig, "sqlstate", None) in _PASSING
+
+
+def is_locked(error: DBAPIError) -> bool:
+    """Whether somebody else kept a lock."""
     code = getattr(error.orig, "sqlite_errorname", "") or ""
-    return code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    return getattr(error.orig, "sqlstate", None) == _LOCKED or code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def is_away(error: DBAPIError) -> bool:

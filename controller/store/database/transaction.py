@@ -30,9 +30,9 @@ from controller.models.errors import InputError, MinkaError, StoreAwayError, Sto
 from controller.models.metrics import DAMAGED_ROWS, Observations
 from controller.ports.clock import Clock
 from controller.store.database import audit_chain, epochs
-from controller.store.database.engine import BEGIN, impatient
+from controller.store.database.engine import BEGIN, BRIEFLY, PATIENCE, WAITS, impatient, limit_locks
 from controller.store.database.evidence import Evidence, Head
-from controller.store.database.failures import is_away, is_passing, is_silent
+from controller.store.database.failures import is_away, is_locked, is_passing, is_silent
 from controller.store.database.queries import INSERTS, Insert, chunks
 
 R = TypeVar("R")
@@ -40,13 +40,67 @@ K = TypeVar("K")
 V = TypeVar("V")
 Mode = Literal["IMMEDIATE", "DEFERRED"]
 _GUARD = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name", type_=String), 0)))
-#: Attempts of a transaction that meets locks, serialization failures or a lost connection.
+#: Attempts of a transaction that meets a deadlock, a serialization failure, a race for a row or a lost connection.
 ATTEMPTS = 4
 #: How often a transaction is left for something that has to be worked out first; after that it is worked out inside.
 DEPARTURES = 8
 _WANTED = "wanted"
 #: Seconds of pause after the first attempt; doubles each time.
 PAUSE = 0.05
+#: Seconds of a statement that waited for nobody, even on a busy machine.
+_QUICK = 0.5
+
+
+class Patience:
+    """How long one call still waits for locks of others: in all its attempts, and for all locks of one together.
+
+    Statements that take long are taken to have waited. Work of many quick ones uses up nothing.
+
+    Args:
+        seconds: As long as connections wait for a lock by themselves.
+        clock: Source of time.
+    """
+
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self._seconds = self._left = self._told = seconds
+        self._quick = min(_QUICK, seconds / 2)
+        self._clock = clock
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it is left: locks are then waited for briefly, so that work goes on that needs none."""
+        return self._left <= 0
+
+    def take_along(self, connection: Connection) -> None:
+        """Prepare a connection, which may know of other calls, for a transaction."""
+        self._told = self._seconds
+        if connection.dialect.name == "sqlite" and self._left < self._seconds:
+            connection.info[WAITS] = self._at_most
+
+    def limit(self, connection: Connection) -> None:
+        """Tell PostgreSQL what is left, if that became less: its time-out counts anew for each lock."""
+        if self._left < self._told:
+            limit_locks(connection, self._at_most)
+            self._told = self._left
+
+    @contextmanager
+    def spent(self) -> Iterator[None]:
+        """Count what the block waits."""
+        begun = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            took = self._clock.monotonic() - begun
+            if took >= self._quick:
+                self._left -= took
+
+    def forget(self) -> None:
+        """Know that the server forgot what it was told since a savepoint."""
+        self._told = self._seconds
+
+    @property
+    def _at_most(self) -> float:
+        return min(self._seconds, max(BRIEFLY, self._left))
 
 
 class Unready(Exception):  # noqa: N818  # it is no error: the work is repeated
@@ -133,6 +187,7 @@ class Tx:
 
     Audit rows wait in ``notes`` until just before the commit: the chain's head is the last lock that a transaction
     takes, so audited transactions cannot deadlock on it. One that ``insists`` works out what it needs by itself.
+    ``patience`` is that of its call, where single statements wait for locks.
     ``results`` are those of its statements: of SQLite, one that was not read to its end keeps the connection at what it
     saw then, also after the transaction and for all others that use the connection.
     """
@@ -144,6 +199,7 @@ class Tx:
     notes: list[audit_chain.Note] = field(default_factory=list)
     head: Head | None = None
     insists: bool = False
+    patience: Patience | None = None
     results: list[CursorResult[Any]] = field(default_factory=list)
     _now: datetime = field(init=False)
     _told: bool = field(init=False, default=False)
@@ -168,7 +224,12 @@ class Tx:
 
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         """Execute one statement, once for each element if ``parameters`` is a list, which must not be empty."""
-        result = self.connection.execute(statement, parameters)
+        if self.patience is None:
+            result = self.connection.execute(statement, parameters)
+        else:
+            self.patience.limit(self.connection)
+            with self.patience.spent():
+                result = self.connection.execute(statement, parameters)
         if result.returns_rows:
             self.results.append(result)
         return result
@@ -245,6 +306,7 @@ class Database:
         clock: Source of time for rows, and for pauses between attempts.
         evidence: Evidence outside of the database; without it rows are not signed, and older records are not noticed.
         observations: Counts what is found damaged.
+        patience: Seconds for which one call waits for locks of others; the same that ``make_engine`` was told.
     """
 
     def __init__(
@@ -253,8 +315,11 @@ class Database:
         clock: Clock,
         evidence: Evidence | None = None,
         observations: Observations | None = None,
+        *,
+        patience: float = PATIENCE,
     ) -> None:
         self.engine = engine
+        self._patience = patience
         self.clock = clock
         self.evidence = evidence or Evidence()
         self.observations = observations or Observations()
@@ -280,10 +345,10 @@ class Database:
             return work(joined)
         for _ in range(DEPARTURES):
             try:
-                return self._attempted(work, mode)
+                return self._attempted(work, mode, self.patience())
             except Unready as need:
                 need.prepare()
-        return self._attempted(work, mode, insists=True)
+        return self._attempted(work, mode, self.patience(), insists=True)
 
     def run_unless_locked(self, work: Callable[[Tx], object]) -> None:
         """Run work that is for information only, once, in a transaction of its own; not at all if that fails.
@@ -293,50 +358,59 @@ class Database:
         with suppress(SQLAlchemyError, StoreError), self._begin("DEFERRED") as tx, impatient(tx.connection):
             work(tx)
 
-    def _attempted(self, work: Callable[[Tx], R], mode: Mode, *, insists: bool = False) -> R:
+    def patience(self) -> Patience:
+        """That of a call which begins now."""
+        return Patience(self._patience, self.clock)
+
+    def _attempted(self, work: Callable[[Tx], R], mode: Mode, patience: Patience, *, insists: bool = False) -> R:
         for attempt in range(ATTEMPTS):
             try:
-                with self._begin(mode) as tx:
+                with self._begin(mode, patience) as tx:
                     tx.insists = insists
                     return work(tx)
             except DBAPIError as error:
-                if attempt == ATTEMPTS - 1 or not is_passing(error):
+                ended = attempt == ATTEMPTS - 1 or (is_locked(error) and patience.is_over)
+                if ended or not is_passing(error):
                     raise _translated(error) from error
                 self.clock.pause(PAUSE * 2**attempt)
             except SQLAlchemyError as error:
                 raise _translated(error) from error
         raise AssertionError  # The last attempt returned or raised.
 
-    def together(self, works: Sequence[Callable[[], R]], mode: Mode = "IMMEDIATE") -> list[R | Exception]:
+    def together(
+        self, works: Sequence[Callable[[], R]], mode: Mode = "IMMEDIATE", patience: Patience | None = None
+    ) -> list[R | Exception]:
         """Run several pieces of work, committed together; each is all or nothing on its own.
 
         A piece that raises is rolled back alone; one that raises ``Unready`` can be run again once that is worked out.
         If the group as a whole can't be committed, each piece gets a transaction of its own, so pieces must be
-        repeatable. If the database turns out to be away, the remaining pieces are not tried.
+        repeatable. If the database turns out to be away, the remaining pieces are not tried. All that has its turn
+        together has one ``patience``: once that is over, pieces that need no lock of others still go on.
         """
+        patience = patience or self.patience()
         if len(works) > 1:
             try:
-                with self._begin(mode) as tx:
+                with self._begin(mode, patience) as tx:
                     return [self._saved(tx, work) for work in works]
             except SQLAlchemyError as error:
                 if isinstance(error, DBAPIError) and is_silent(error):
                     return [_translated(error)] * len(works)
                 # Whatever the error was, it occurs again for the piece that caused it.
-                return self._one_by_one(works, mode)
+                return self._one_by_one(works, mode, patience)
             except StoreError as error:
                 return [error] * len(works)
-        return self._one_by_one(works, mode)
+        return self._one_by_one(works, mode, patience)
 
-    def _one_by_one(self, works: Sequence[Callable[[], R]], mode: Mode) -> list[R | Exception]:
+    def _one_by_one(self, works: Sequence[Callable[[], R]], mode: Mode, patience: Patience) -> list[R | Exception]:
         results: list[R | Exception] = []
         for work in works:
             last = results[-1] if results else None
-            results.append(last if isinstance(last, StoreAwayError) else self._alone(work, mode))
+            results.append(last if isinstance(last, StoreAwayError) else self._alone(work, mode, patience))
         return results
 
-    def _alone(self, work: Callable[[], R], mode: Mode) -> R | Exception:
+    def _alone(self, work: Callable[[], R], mode: Mode, patience: Patience) -> R | Exception:
         try:
-            return self._attempted(lambda tx: self.join(tx, work), mode)
+            return self._attempted(lambda tx: self.join(tx, work), mode, patience)
         except Exception as error:  # noqa: BLE001  # it belongs to the caller of this piece
             return error
 
@@ -353,6 +427,8 @@ class Database:
         except Exception as error:  # noqa: BLE001  # it belongs to the caller of this piece
             tx.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT piece")
             tx.connection.exec_driver_sql("RELEASE SAVEPOINT piece")
+            if tx.patience is not None:
+                tx.patience.forget()
             del tx.notes[notes:]
             return error
 
@@ -366,11 +442,18 @@ class Database:
             self._joined.tx = before
 
     @contextmanager
-    def _begin(self, mode: Mode) -> Iterator[Tx]:
+    def _begin(self, mode: Mode, patience: Patience | None = None) -> Iterator[Tx]:
         with self.engine.connect() as connection:
             connection.info[BEGIN] = mode
-            connection.begin()
+            if patience is None:
+                connection.begin()
+            else:
+                patience.take_along(connection)
+                with patience.spent():
+                    connection.begin()
             tx = Tx(connection, self.clock, self.evidence, self.observations)
+            if tx.dialect == "postgresql":
+                tx.patience = patience
             try:
                 yield tx
                 tx.seal()

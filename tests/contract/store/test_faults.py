@@ -8,11 +8,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -28,7 +29,7 @@ from controller.store import LoopStore, NewToken, Page, Store, open_store
 from controller.store.database.postgresql import unhurried
 from controller.store.database.transaction import Tx
 from tests.support.postgres import PostgresServer, postgres_server
-from tests.support.records import make_plan, start_run, stations
+from tests.support.records import make_entry, make_plan, start_run, stations
 
 #: Begins a group of writes, says so, and waits for its death in the middle of it.
 _DYING = """
@@ -127,17 +128,6 @@ def test_a_database_locked_for_long_is_a_store_error(small: tuple[Store, Path]) 
     assert store.audit.verify() is None
 
 
-def test_a_lock_that_goes_away_is_waited_for(small: tuple[Store, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    store, file = small
-    with closing(sqlite3.connect(file, isolation_level=None)) as hog:
-        hog.execute("BEGIN IMMEDIATE")
-        # It goes away before the store tries again.
-        monkeypatch.setattr(store.database.clock, "pause", lambda _seconds: hog.execute("ROLLBACK"))
-        store.switches.set("x", True, "ana")
-        assert not hog.in_transaction
-    assert store.switches.is_on("x")
-
-
 def test_an_unreachable_database_is_a_store_error(tmp_path: Path) -> None:
     clock = VirtualClock()
     with pytest.raises(StoreError):
@@ -147,15 +137,82 @@ def test_an_unreachable_database_is_a_store_error(tmp_path: Path) -> None:
     assert clock.monotonic() > 0  # it was tried again
 
 
-def _keep_tokens(url: str) -> sqlite3.Connection | psycopg.Connection[Any]:
-    """A connection that lets nobody else write tokens, and all read them."""
+def _keep(url: str, table: LiteralString) -> sqlite3.Connection | psycopg.Connection[Any]:
+    """A connection that lets nobody else write a table (of SQLite: any), and all read it."""
     if url.startswith("postgresql"):
         holder = psycopg.connect(url)
-        holder.execute("LOCK TABLE tokens IN EXCLUSIVE MODE")
+        holder.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
         return holder
-    file = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    file = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
     file.execute("BEGIN IMMEDIATE")
     return file
+
+
+@contextmanager
+def _waits_for(seconds: float, and_not: float) -> Iterator[None]:
+    """Check that the block waits for so long, which a busy machine may stretch, and not for the time of repetitions."""
+    begin = time.monotonic()
+    yield
+    assert seconds * 0.9 < time.monotonic() - begin < and_not
+
+
+def test_a_lock_that_goes_away_is_waited_for(shared_url: str) -> None:
+    with closing(open_store(shared_url, busy_timeout=60)) as store, closing(_keep(shared_url, "switches")) as hog:
+        goes = threading.Timer(1.0, hog.rollback)
+        goes.start()
+        store.switches.set("x", True, "ana")
+        goes.join()
+        assert store.switches.is_on("x")
+
+
+def test_all_attempts_of_a_call_wait_for_a_lock_as_long_as_one(shared_url: str) -> None:
+    with closing(open_store(shared_url, busy_timeout=2)) as store:
+        with closing(_keep(shared_url, "switches")):
+            for _ in range(2):
+                with _waits_for(2, and_not=6), pytest.raises(StoreError, match="lock"):
+                    store.switches.set("x", True, "ana")
+        store.switches.set("x", True, "ana")
+
+
+@pytest.mark.needs("initdb")
+def test_a_call_waits_for_all_its_locks_together_as_long_as_for_one(own_postgres: tuple[PostgresServer, Store]) -> None:
+    """The server counts anew for each."""
+    _, other = own_postgres
+    url = other.database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with (
+        closing(open_store(url, busy_timeout=4)) as store,
+        closing(_keep(url, "switches")) as first,
+        closing(_keep(url, "audit")),
+    ):
+        goes = threading.Timer(3.5, first.rollback)
+        goes.start()
+        with _waits_for(4, and_not=7), pytest.raises(StoreError, match="lock timeout"):
+            store.switches.set("x", True, "ana")
+        goes.join()
+
+
+async def test_a_lock_delays_those_who_write_at_the_same_time_once_and_fails_only_who_needs_it(shared_url: str) -> None:
+    """Heartbeats come after them: whoever waits for a lock must not pass for dead."""
+    with closing(open_store(shared_url, busy_timeout=2)) as store:
+        start_run(store, stations(8))
+        worker = store.processes.register("w")
+        claims = store.claims.take(worker, 100)
+        loop = LoopStore(store)
+        with closing(_keep(shared_url, "switches")) as hog:
+            calls = [loop.switches.set("x", True, "ana") for _ in range(4)]
+            if isinstance(hog, psycopg.Connection):
+                hog.execute("SELECT * FROM leases WHERE station = %s FOR UPDATE", [claims[0].job.station])
+            calls += [loop.journal.append(make_entry(claim, 0), claim) for claim in claims]
+            beat = loop.processes.heartbeat(worker, 3)
+            with _waits_for(2, and_not=20):
+                answers = await asyncio.gather(*calls, beat, return_exceptions=True)
+        await loop.close()
+        kept = {4 + number for number, claim in enumerate(claims) if store.journal.find(claim.transaction)}
+    ok = {number for number, answer in enumerate(answers) if answer is None}
+    everything = isinstance(hog, sqlite3.Connection)
+    assert {type(answer) for number, answer in enumerate(answers) if number not in ok} == {StoreError}
+    assert ok == (set() if everything else {*range(5, 4 + len(claims)), len(answers) - 1})
+    assert kept == ok - {len(answers) - 1}
 
 
 def test_whoever_calls_with_a_token_waits_for_no_lock_of_the_tokens(shared_url: str) -> None:
@@ -164,7 +221,7 @@ def test_whoever_calls_with_a_token_waits_for_no_lock_of_the_tokens(shared_url: 
     with closing(open_store(shared_url, VirtualClock(), busy_timeout=patience)) as store:
         store.users.add(Person(name="prometheus", role=Role.HOST_VIEWER), "ana")
         store.tokens.add(NewToken(digest, "prometheus", "scrape", (), None), "ana")
-        with closing(_keep_tokens(shared_url)):
+        with closing(_keep(shared_url, "tokens")):
             begin = time.monotonic()
             assert store.tokens.bearer(digest) is not None
             assert time.monotonic() - begin < patience

@@ -12,7 +12,7 @@ import pytest
 from controller.models.errors import ConflictError, LeaseLostError, StoreError
 from controller.models.run import JournalStep, Outcome
 from controller.store import AsyncStore, JobResult, LoopStore, Page, Store, open_store
-from controller.store.database.transaction import Mode
+from controller.store.database.transaction import Mode, Patience
 from controller.store.loop import GROUP
 from tests.support.records import make_entry, start_run, stations
 from tests.support.waiting import until
@@ -67,9 +67,9 @@ async def test_calls_of_a_crowd_share_commits_although_they_come_one_by_one(
     sizes: list[int] = []
     together = store.database.together
 
-    def noted(works: Sequence[Callable[[], Any]], mode: Mode) -> list[Any]:
+    def noted(works: Sequence[Callable[[], Any]], mode: Mode, patience: Patience) -> list[Any]:
         sizes.append(len(works))
-        return together(works, mode)
+        return together(works, mode, patience)
 
     monkeypatch.setattr("controller.store.loop._LINGER", 1.0)
     monkeypatch.setattr(store.database, "together", noted)

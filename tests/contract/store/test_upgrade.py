@@ -14,9 +14,10 @@ from controller.models.health import Health
 from controller.ports.clock import SystemClock
 from controller.store import Store
 from controller.store.database.engine import make_engine
+from controller.store.database.transaction import Database
 from controller.store.jobs.run_rows import runs
 from controller.store.network.devices import healths
-from controller.store.upgrade import upgrade_engine
+from controller.store.upgrade import upgrade_database
 from tests.support.records import START, start_run
 
 
@@ -68,7 +69,7 @@ def test_of_processes_that_start_together_one_changes_the_tables_and_the_others_
     def start(name: str) -> None:
         engine = make_engine(shared_url, busy_timeout=0.05)
         try:
-            upgrade_engine(engine, SystemClock())
+            upgrade_database(Database(engine, SystemClock()))
             ended[name] = inspect(engine).has_table("alembic_version")
         except Exception as error:
             ended[name] = error
