@@ -397,7 +397,7 @@ class Parts:
 
 
 @asynccontextmanager
-async def parts(settings: Settings) -> AsyncIterator[Parts]:
+async def parts(settings: Settings, role: ProcessRole) -> AsyncIterator[Parts]:
     """The parts of one process, closed at the end.
 
     Raises:
@@ -409,7 +409,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     references = _references(settings)
     credentials = _credentials(settings, references)
     observations = Observations()
-    store = await asyncio.to_thread(open_record, settings, clock, observations)
+    store = await asyncio.to_thread(open_record, settings, clock, role, observations)
     loop_store = LoopStore(store)
     secrets = NamedSecrets(credentials, references)
     devices = AllDevices(
@@ -468,17 +468,17 @@ def _checked_head(store: Store) -> tuple[RecordState, AuditAnchor]:
     return store.integrity.check(), store.audit.head()
 
 
-def open_record(settings: Settings, clock: Clock, observations: Observations | None = None) -> Store:
+def open_record(settings: Settings, clock: Clock, role: str, observations: Observations | None = None) -> Store:
     """The store of the settings, with its evidence outside of the database, and rules, playbooks and KPIs in force.
 
-    ``observations`` count what is found damaged.
+    ``role`` is that of the process, for administrators of PostgreSQL; ``observations`` count what is found damaged.
 
     Raises:
         StoreError: The database is unreachable or made by a newer version.
         InputError: The keys of the audit trail are missing, or none; or so is a folder of definitions.
     """
     evidence = partial(_evidence, settings)
-    store = open_store(settings.database, clock, evidence=evidence, observations=observations)
+    store = open_store(settings.database, clock, evidence=evidence, observations=observations, role=role)
     try:
         put_first_definitions(store, settings)
     except BaseException:
@@ -527,9 +527,9 @@ def _evidence(settings: Settings, store: Store) -> Evidence:
     return Evidence(keys(signed), settings.home, last_anchors(settings.anchor_file), signing, read_keys=keys)
 
 
-def open_database(url: str) -> Store:
+def open_database(url: str, role: str) -> Store:
     """The store of a database alone, for a process that reads it and begins nothing. Raises StoreError."""
-    return open_store(url)
+    return open_store(url, role=role)
 
 
 def open_memory(clock: Clock) -> Store:

@@ -60,6 +60,6 @@ class Drafts:
 
 def _drafted(database: str, now: datetime, wanted: Wanted) -> Statement:
     os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    with closing(open_database(database)) as store:
+    with closing(open_database(database, "draft")) as store:
         made = draft(store, now, wanted.kind, wanted.tenant, wanted.month)
     return made.model_copy(update={"drafted": now})

@@ -41,7 +41,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with parts(settings) as made:
+        async with parts(settings, ProcessRole.API) as made:
             await made.take_calls(ProcessRole.API)
             ensure_token(settings.token_file, made.store)
             if settings.webhook_token:

@@ -98,7 +98,7 @@ def up(
         _need_port(*_address(sim_control), "the simulators' control interface", "say --sim-control HOST:PORT")
     set_up_logs("console", "up")
     # Once, before the processes start: the upgrade of the database, and the token.
-    store = open_record(settings, clock)
+    store = open_record(settings, clock, "up")
     ensure_token(settings.token_file, store)
     store.close()
     workers = [f"worker-{number}" for number in range(settings.workers)]

@@ -173,7 +173,7 @@ def _new_audit_key(*, as_json: bool) -> None:
     settings = environment()
     if settings.audit_keys.startswith("env:"):
         raise InputError(f"the keys come from {settings.audit_keys}: add a line there, ID SINCE SECRET")
-    with closing(open_database(settings.database)) as store:
+    with closing(open_database(settings.database, "cli")) as store:
         key = add_key(settings.key_file, store.audit.head().number + 1)
     print_result(
         {"key": key.id, "file": str(settings.key_file)},

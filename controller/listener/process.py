@@ -160,7 +160,7 @@ def _words(notification: Notification, at: datetime) -> str:
 
 async def listen(settings: Settings, name: str, stop: asyncio.Event) -> None:
     """Run the listener process until ``stop``."""
-    async with parts(settings) as made, watched(made.clock):
+    async with parts(settings, ProcessRole.LISTENER) as made, watched(made.clock):
         await made.take_calls(ProcessRole.LISTENER)
         listener = Listener(
             made.loop_store,

@@ -22,7 +22,7 @@ from controller.store.alarms.works import Works
 from controller.store.audit.audit import Audit
 from controller.store.audit.integrity import Integrity
 from controller.store.audit.trail_log import TrailLog
-from controller.store.database.engine import PATIENCE, SILENCE, make_engine
+from controller.store.database.engine import PATIENCE, ROLE, SILENCE, make_engine
 from controller.store.database.evidence import Evidence
 from controller.store.database.repository import Async, AsyncRepository, M_co, Repository, Sync
 from controller.store.database.transaction import Database
@@ -202,6 +202,7 @@ def open_store(
     busy_timeout: float = PATIENCE,
     silence: float = SILENCE,
     observations: Observations | None = None,
+    role: str = ROLE,
 ) -> Store:
     """Open a database, upgraded to this version's tables.
 
@@ -213,11 +214,12 @@ def open_store(
         busy_timeout: Seconds for which one call waits for locks that others keep, in all its attempts together.
         silence: Seconds without an answer after which PostgreSQL is taken to hang.
         observations: Counts what is found damaged.
+        role: Of whose process the connections are, as an administrator of PostgreSQL sees it.
 
     Raises:
         StoreError: The database is unreachable, or was made by a version that this one does not know.
     """
-    engine = make_engine(url, busy_timeout, silence)
+    engine = make_engine(url, busy_timeout, silence, role)
     database = Database(engine, clock or SystemClock(), observations=observations, patience=busy_timeout)
     try:
         upgrade_database(database)

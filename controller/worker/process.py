@@ -56,7 +56,7 @@ class LoopThread(threading.Thread):
     async def _main(self) -> None:
         self._asyncio = asyncio.get_running_loop()
         self._ending = asyncio.Event()
-        async with watched(SystemClock()), parts(self._settings) as made:
+        async with watched(SystemClock()), parts(self._settings, ProcessRole.WORKER) as made:
             await made.take_calls(ProcessRole.WORKER)
             self._worker = made.worker_loop(self._worker_name)
             collector = made.collector(self._worker_name)

@@ -43,7 +43,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
         InputError: Settings name what is not there; nothing is started.
         StoreError: The database is unreachable, at the start.
     """
-    async with parts(settings) as made, watched(made.clock):
+    async with parts(settings, ProcessRole.SCHEDULER) as made, watched(made.clock):
         await made.take_calls(ProcessRole.SCHEDULER)
         anchor = made.anchors()
         sweeper, remediator, notices = made.sweeper(), made.remediator(), made.notices()

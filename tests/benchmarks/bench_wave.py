@@ -44,6 +44,7 @@ from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Plan
+from controller.models.process import ProcessRole
 from controller.models.run import Strategy
 from controller.models.settings import Settings
 from controller.nrm.profiles import root_spec
@@ -277,7 +278,7 @@ async def safe(scene: Scene, *, warm: bool) -> Figures:
     assert asking.stdin is not None
     assert asking.stdout is not None
     await asking.stdout.readline()
-    async with parts(scene.settings) as made:
+    async with parts(scene.settings, ProcessRole.WORKER) as made:
         _, network = made.store.networks.get()
         if warm:
             await _at_all(made.devices, network, [station.id for station in network.stations], _look)

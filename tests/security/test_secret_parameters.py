@@ -24,6 +24,7 @@ from controller.models.credentials import LOOPBACK_ONLY, Credentials, DeviceCred
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import DeviceRefusedError, InputError, MinkaError
 from controller.models.network import Noun
+from controller.models.process import ProcessRole
 from controller.models.run import Outcome
 from controller.models.settings import Settings
 from controller.models.step import StepState
@@ -302,7 +303,7 @@ async def test_workers_resolve_what_the_settings_name(tmp_path: Path, monkeypatc
     file.write_text(
         "credentials:\n  portal: {reference: 'env:PORTAL_TOKEN', networks: [127.0.0.0/8], actions: [open-portal]}\n"
     )
-    async with parts(Settings(home=tmp_path / "home", credentials=file)) as made:
+    async with parts(Settings(home=tmp_path / "home", credentials=file), ProcessRole.WORKER) as made:
         services = made._services()
         assert services.credentials.for_actions == ("portal",)
         assert (await services.secret_for(TARGET, "portal")).get_secret_value() == SENTINEL

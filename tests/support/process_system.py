@@ -300,7 +300,7 @@ def process_system(
             home=folder / "home", database_url=env.get("MINKA_DATABASE_URL", ""), rules=Path(env["MINKA_RULES"])
         )
         env["MINKA_DATABASE_URL"] = own.database
-        store = stack.enter_context(closing(open_record(own, SystemClock())))
+        store = stack.enter_context(closing(open_record(own, SystemClock(), "up")))
         api = stack.enter_context(http.client(base_url=f"http://127.0.0.1:{ports}"))
         stations_api = stack.enter_context(http.client(base_url=control))
         made = ProcessSystem(folder, env, api, stations_api, store, endpoints, redis)

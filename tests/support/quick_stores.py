@@ -20,7 +20,7 @@ from sqlalchemy.util import LRUCache
 
 from controller.ports.clock import VirtualClock
 from controller.store import AsyncStore, Store
-from controller.store.database.engine import PATIENCE, SILENCE, make_engine
+from controller.store.database.engine import PATIENCE, ROLE, SILENCE, make_engine
 from controller.store.database.transaction import Database
 from controller.store.upgrade import upgrade_database
 
@@ -39,9 +39,9 @@ class DirectStore(AsyncStore):
         return work(self._store)
 
 
-def quick_engine(url: str, busy_timeout: float = PATIENCE, silence: float = SILENCE) -> Engine:
+def quick_engine(url: str, busy_timeout: float = PATIENCE, silence: float = SILENCE, role: str = ROLE) -> Engine:
     """See ``make_engine``."""
-    engine = make_engine(url, busy_timeout, silence)
+    engine = make_engine(url, busy_timeout, silence, role)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _wait_for_no_disk)
     first = _first.get(engine.dialect.name)

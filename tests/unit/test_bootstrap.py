@@ -9,6 +9,7 @@ import pytest
 from controller.bootstrap import _sessions, parts
 from controller.drivers.netconf.devices import LIMIT
 from controller.models.measurement import HOUR, QUARTER, Measured, Subject
+from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 
 
@@ -28,7 +29,7 @@ def test_as_many_sessions_as_the_system_grants_files_and_some_are_left(
 async def test_measurements_are_worked_out_and_kept_as_the_settings_say(tmp_path: Path) -> None:
     begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=158)
     cells = {"1": {"RRC.ConnEstabAtt": {Subject(): 2.0}}}
-    async with parts(Settings(home=tmp_path, period_days=155)) as made:
+    async with parts(Settings(home=tmp_path, period_days=155), ProcessRole.API) as made:
         begins = [begin + at * timedelta(seconds=QUARTER) for at in range(4)]
         await made.loop_store.measurements.put(
             Measured(station="A", begin=one, seconds=QUARTER, covered=QUARTER, cells=cells) for one in begins

@@ -21,10 +21,11 @@ _MAKE = """
 import asyncio, json, sys
 from {module} import {name}
 from controller.bootstrap import parts
+from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 
 async def made():
-    async with parts(Settings()) as made:
+    async with parts(Settings(), ProcessRole.API) as made:
         {then}
 
 asyncio.run(made())

@@ -24,11 +24,13 @@ SILENCE = 12.0
 #: Seconds for which one call waits for locks that others keep. PostgreSQL gives a statement longer than that, and a
 #: process whose heartbeats wait for such a call is not taken for dead.
 PATIENCE = 8.0
+#: Role of a process without one.
+ROLE = "other"
 #: Seconds for which a lock is waited for where others should not wait as well.
 BRIEFLY = 0.2
 
 
-def make_engine(url: str, busy_timeout: float = PATIENCE, silence: float = SILENCE) -> Engine:
+def make_engine(url: str, busy_timeout: float = PATIENCE, silence: float = SILENCE, role: str = ROLE) -> Engine:
     """An engine for ``sqlite://`` (memory), ``sqlite:///file`` or ``postgresql://``.
 
     Args:
@@ -36,6 +38,7 @@ def make_engine(url: str, busy_timeout: float = PATIENCE, silence: float = SILEN
         busy_timeout: Seconds that a transaction waits for a lock of the database.
         silence: Seconds without an answer after which PostgreSQL is taken to hang. If it can, the server itself gives
             up a statement a little earlier.
+        role: Of whose process the connections are, as an administrator of PostgreSQL sees it.
 
     Raises:
         InputError: The URL is of another database.
@@ -62,7 +65,7 @@ def make_engine(url: str, busy_timeout: float = PATIENCE, silence: float = SILEN
     # Imported only where it is needed: the import takes half as long as that of SQLAlchemy.
     from controller.store.database.postgresql import postgresql_engine  # noqa: PLC0415
 
-    return postgresql_engine(parsed, busy_timeout, silence)
+    return postgresql_engine(parsed, busy_timeout, silence, role)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.errors import ConnectionTimeout
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
+from controller.store.database.blockers import Blockers
 from controller.store.database.failures import SilenceError
 
 T = TypeVar("T")
@@ -18,6 +20,8 @@ T = TypeVar("T")
 _POOL_TIMEOUT, _CONNECT_TIMEOUT = 10, 5
 #: Seconds between two checks of how long a server has said nothing.
 _TICK = 0.1
+#: Seconds without an answer after which a statement may be waiting for a lock.
+_MAY_BE_BLOCKED = 1.0
 
 
 class _SilenceError(SilenceError, psycopg.OperationalError):
@@ -27,10 +31,12 @@ class _SilenceError(SilenceError, psycopg.OperationalError):
 class _Connection(psycopg.Connection[Any]):
     """A connection that is given up when the server says nothing for ``silence`` seconds; None waits for ever.
 
-    The server's own time-outs do not help if the server hangs. TCP's do not either: the kernel still answers.
+    The server's own time-outs do not help if the server hangs. TCP's do not either: the kernel still answers. Where an
+    answer takes long, ``look`` is called with the server's number of this session.
     """
 
     silence: float | None = None
+    look: Callable[[int], None] | None = None
 
     def wait(self, gen: Generator[Any, Any, T], interval: float = _TICK, *more: Any, **others: Any) -> T:
         return super().wait(self._watched(gen, interval), interval, *more, **others)
@@ -41,7 +47,9 @@ class _Connection(psycopg.Connection[Any]):
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                silent = 0.0 if ready else silent + interval
+                before, silent = silent, 0.0 if ready else silent + interval
+                if self.look is not None and before < _MAY_BE_BLOCKED <= silent:
+                    self.look(self.info.backend_pid)
                 if self.silence is not None and silent >= self.silence:
                     self.close()
                     raise _SilenceError(f"the database has not answered for {self.silence:g} s")
@@ -51,7 +59,7 @@ class _Connection(psycopg.Connection[Any]):
             return result
 
 
-def postgresql_engine(url: URL, busy_timeout: float, silence: float) -> Engine:
+def postgresql_engine(url: URL, busy_timeout: float, silence: float, role: str) -> Engine:
     """Do what ``make_engine`` does, for PostgreSQL."""
     limits = {
         "lock_timeout": int(busy_timeout * 1000),
@@ -66,17 +74,26 @@ def postgresql_engine(url: URL, busy_timeout: float, silence: float) -> Engine:
         pool_timeout=_POOL_TIMEOUT,
         connect_args={
             "connect_timeout": _CONNECT_TIMEOUT,
+            # So that a DBA sees in pg_stat_activity who is who; a name in the URL goes first.
+            "fallback_application_name": f"minka-{role}",
             "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
         },
     )
 
+    blockers = Blockers()
+
+    def opened(words: list[str], names: dict[str, Any]) -> _Connection:
+        made = _Connection.connect(*words, **names)
+        made.silence = silence
+        return made
+
     @event.listens_for(engine, "do_connect")
     def connect(_: object, __: object, words: list[str], names: dict[str, Any]) -> _Connection:
         try:
-            made = _Connection.connect(*words, **names)
+            made = opened(words, names)
         except ConnectionTimeout as error:
             raise _SilenceError(str(error)) from error
-        made.silence = silence
+        made.look = partial(blockers.look, partial(opened, words, names))
         return made
 
     return engine

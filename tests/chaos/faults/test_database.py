@@ -199,10 +199,18 @@ def _read_only(_: ProcessSystem, server: PostgresServer) -> Iterator[None]:
 
 @contextmanager
 def _locked(system: ProcessSystem, _: PostgresServer) -> Iterator[None]:
-    """Somebody keeps a table from being written; it can be read."""
-    with psycopg.connect(system.env["MINKA_DATABASE_URL"]) as hog:
+    """Somebody keeps a table from being written; it can be read. Logs say who, and nobody else is told."""
+    with psycopg.connect(system.env["MINKA_DATABASE_URL"], application_name="nightly-report") as hog:
+        there = hog.execute("SELECT application_name FROM pg_stat_activity WHERE datname = current_database()")
+        assert {"minka-api", "minka-scheduler", "minka-worker"} <= {name for (name,) in there.fetchall()}
+        hog.rollback()
         hog.execute("LOCK TABLE switches IN EXCLUSIVE MODE")
         yield
+        for name in ("api", "scheduler"):  # both try again and again whether the record takes writes
+            assert '"application": "nightly-report"' in system.log(name)
+        refused = system.api.get("/readyz")
+        assert refused.status_code == 503
+        assert "nightly-report" not in refused.text
         hog.rollback()
 
 

@@ -412,7 +412,7 @@ async def test_processes_expect_the_stations_of_the_network(tmp_path: Path, monk
         Endpoint(station=endpoint.station, host_key=endpoint.host_key, call_home=True) for endpoint in network.endpoints
     ]
     settings = Settings(home=tmp_path / "home", call_home=f"127.0.0.1:{port - 1}")
-    async with parts(settings) as made:
+    async with parts(settings, ProcessRole.LISTENER) as made:
         made.store.networks.save(network.model_copy(update={"endpoints": tuple(calling)}), "digest", "test")
         await made.take_calls(ProcessRole.WORKER)
         home = Home("127.0.0.1", port)
@@ -436,7 +436,7 @@ async def test_calls_are_judged_by_the_network_files_in_force(tmp_path: Path, mo
     )
     settings = Settings(home=tmp_path / "home", call_home=f"127.0.0.1:{port - 1}")
     home = Home("127.0.0.1", port, again_seconds=0.1)
-    async with parts(settings) as made:
+    async with parts(settings, ProcessRole.LISTENER) as made:
         await made.take_calls(ProcessRole.WORKER)
         async with Fleet(read_network(TINY), FleetSettings(homes=[home])):
             await until(lambda: said.count("device.call_refused") > len(calling))

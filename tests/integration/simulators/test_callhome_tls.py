@@ -451,7 +451,7 @@ async def test_processes_expect_the_stations_of_the_network(tmp_path: Path, monk
     )
     settings = Settings(home=tmp_path / "home", call_home_tls=f"{SOURCE}:{port - 1}", credentials=credentials)
     home = Home(SOURCE, port, again_seconds=0.1, tls=True)
-    async with parts(settings) as made:
+    async with parts(settings, ProcessRole.LISTENER) as made:
         await made.take_calls(ProcessRole.WORKER)
         async with Fleet(files, FleetSettings(homes=[home])):
             await until(lambda: counted(made.observations).get("refused", 0) > len(known))

@@ -502,12 +502,12 @@ def test_up_gives_up_on_simulators_that_find_no_place(
 def test_a_new_audit_key_signs_from_the_next_start_on(tmp_path: Path) -> None:
     env = environment(tmp_path, 1)
     settings = Settings(home=tmp_path)
-    with closing(open_record(settings, SystemClock())) as store:
+    with closing(open_record(settings, SystemClock(), "up")) as store:
         store.audit.append("ana", "did", "1")
         first = store.audit.newest_key()
     made = minka("audit", "new-key", "--json", env=env).json
     assert made["file"] == str(tmp_path / "audit-keys")
-    with closing(open_record(settings, SystemClock())) as store:
+    with closing(open_record(settings, SystemClock(), "up")) as store:
         store.audit.append("ana", "did", "2")
         assert store.audit.newest_key() == made["key"] != first
         assert store.audit.verify() is None

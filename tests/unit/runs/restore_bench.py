@@ -216,7 +216,7 @@ class RestoreBench:
 
     def start(self) -> None:
         """Open the record that is there; no test cuts the power, so that no commit need wait for the disk."""
-        self.store: Store = open_record(self.settings, self.clock)
+        self.store: Store = open_record(self.settings, self.clock, "up")
         self.store.database.engine.dispose()
         event.listen(self.store.database.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous = OFF"))
 

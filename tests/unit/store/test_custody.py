@@ -21,7 +21,7 @@ ONE, TWO = Head(0, 1, "a" * 64), Head(0, 2, "b" * 64)
 
 def test_keys_are_made_on_first_start_and_only_their_owner_reads_them(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    with closing(open_record(settings, VirtualClock())) as store:
+    with closing(open_record(settings, VirtualClock(), "up")) as store:
         store.audit.append("ana", "did", "1")
         key = store.audit.newest_key()
     file = tmp_path / "audit-keys"
@@ -30,14 +30,14 @@ def test_keys_are_made_on_first_start_and_only_their_owner_reads_them(tmp_path: 
     assert key
     assert key == AuditKeys.parsed(file.read_text(), "f").keys[0].id
     assert key not in (tmp_path / "record-head").read_text()
-    with closing(open_record(settings, VirtualClock())) as store:
+    with closing(open_record(settings, VirtualClock(), "up")) as store:
         assert store.audit.verify() is None
 
 
 def test_keys_come_from_the_environment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = AuditKey.new(1)
     monkeypatch.setenv("AUDIT_KEYS", key.line)
-    with closing(open_record(Settings(home=tmp_path, audit_keys="env:AUDIT_KEYS"), VirtualClock())) as store:
+    with closing(open_record(Settings(home=tmp_path, audit_keys="env:AUDIT_KEYS"), VirtualClock(), "up")) as store:
         store.audit.append("ana", "did", "1")
         assert store.audit.newest_key() == key.id
     assert not (tmp_path / "audit-keys").exists()
@@ -45,11 +45,11 @@ def test_keys_come_from_the_environment_too(tmp_path: Path, monkeypatch: pytest.
 
 def test_without_the_keys_of_a_signed_trail_nothing_starts(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    with closing(open_record(settings, VirtualClock())) as store:
+    with closing(open_record(settings, VirtualClock(), "up")) as store:
         store.audit.append("ana", "did", "1")
     (tmp_path / "audit-keys").unlink()
     with pytest.raises(InputError, match=r"audit-keys is missing.*minka audit new-key"):
-        open_record(settings, VirtualClock())
+        open_record(settings, VirtualClock(), "up")
 
 
 def test_rows_from_before_there_were_keys_need_none(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_rows_from_before_there_were_keys_need_none(tmp_path: Path) -> None:
 
     with closing(open_store(settings.database)) as store:
         store.audit.append("ana", "did", "1")
-    with closing(open_record(settings, VirtualClock())) as store:
+    with closing(open_record(settings, VirtualClock(), "up")) as store:
         store.audit.append("ana", "did", "2")
         assert store.audit.verify() is None
 
