@@ -101,7 +101,8 @@ METRICS: tuple[Metric, ...] = (
         " heartbeats there is no series.",
         "three per API process and scheduler", (*_PROCESS, "state")),
     Metric("minka_broker_up", _G, _OURS,
-        "1 if the scheduler reaches the broker of the queue. At 0 work still proceeds, up to some seconds later.",
+        "1 if the broker of the queue takes what the scheduler writes. At 0 work still proceeds, up to some seconds"
+        " later.",
         "one per scheduler", _PROCESS),
     Metric("minka_runs", _G, _OURS, "Runs on record, by state.", "one per state", ("state",)),
     Metric("minka_runs_ended_total", _C, _OURS,

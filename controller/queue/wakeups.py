@@ -15,8 +15,10 @@ from controller.queue.app import QUEUE, SCHEDULERS, WAKE
 
 log = structlog.get_logger()
 
-#: Seconds between two checks for the end, and before an unreachable broker is tried again.
+#: Seconds between two checks for the end, and before a broker that failed is tried again.
 _POLL, _RETRY = 1.0, 5.0
+#: Polls without a message from one write of our own to the next, and the header by which it is known.
+_PROBED_AGAIN, _PROBE = 5, "minka-probe"
 
 
 class CeleryWakeups:
@@ -78,10 +80,13 @@ class SchedulerWakeups:
 
     A scheduler is no Celery worker: its work is a loop of rounds, and a wake-up only makes the next one come at once.
 
+    A broker may still give what it has and refuse what is written, so while no wake-up comes, messages of our own are
+    written.
+
     Args:
         app: From ``make_app``.
         on_wakeup: Called for each wake-up.
-        on_broker: Called repeatedly with whether the broker can be reached.
+        on_broker: Called repeatedly with whether the broker takes what is written.
     """
 
     def __init__(
@@ -113,11 +118,17 @@ class SchedulerWakeups:
                 self._closing.wait(_RETRY)
 
     def _take_from(self, waiting: Any) -> None:
+        quiet = 0
         while not self._closing.is_set():
+            if quiet % _PROBED_AGAIN == 0:
+                waiting.put([], serializer="json", headers={_PROBE: True})
+                self._on_broker(True)
+            quiet += 1
             try:
-                waiting.get(timeout=_POLL).ack()
+                message = waiting.get(timeout=_POLL)
             except queue.Empty:
-                pass
-            else:
+                continue
+            message.ack()
+            if _PROBE not in message.headers:
+                quiet = 1
                 self._on_wakeup()
-            self._on_broker(True)

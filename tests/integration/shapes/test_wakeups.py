@@ -56,6 +56,40 @@ def test_a_ring_for_the_scheduler_reaches_it_and_no_worker(broker: str, tmp_path
         wakeups.close()
 
 
+@pytest.mark.needs("redis-server")
+@pytest.mark.parametrize(
+    ("refuse", "take"),
+    [
+        ("config set maxmemory 1", "config set maxmemory 0"),
+        ("replicaof 127.0.0.1 1", "replicaof no one"),
+        ("acl setuser default -lpush", "acl setuser default +@all"),
+    ],
+    ids=["full", "replica", "forbids"],
+)
+def test_a_broker_that_gives_and_takes_nothing_is_down(refuse: str, take: str, tmp_path: Path) -> None:
+    """Sessions go on, so nobody would notice by reading."""
+    found: list[bool] = []
+
+    def until_found(up: bool) -> None:
+        end = time.monotonic() + 60
+        while not found or found[-1] is not up:
+            assert time.monotonic() < end, found
+            time.sleep(0.02)
+
+    with redis_server() as server:
+        rung: list[float] = []
+        rings = SchedulerWakeups(make_app(server.url, tmp_path), lambda: rung.append(time.monotonic()), found.append)
+        try:
+            until_found(True)
+            server.tell(*refuse.split())
+            until_found(False)
+            server.tell(*take.split())
+            until_found(True)
+            assert rung == [], "what is written to find that out wakes nobody"
+        finally:
+            rings.close()
+
+
 def test_wakeups_are_heard_at_once_one_by_one_and_in_bursts(broker: str, tmp_path: Path) -> None:
     notes, spool = tmp_path / "notes", tmp_path / "spool"
     words = ["tests.integration.shapes.ringing", broker, str(spool), str(notes)]
