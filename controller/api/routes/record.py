@@ -34,7 +34,7 @@ class RecordOutcome(Body):
 @router.get("")
 def show(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> RecordState:
     """Whether the database is the newest known record; while that is in doubt, nothing starts on stations."""
-    return backend.store.integrity.check()
+    return backend.store.integrity.look()
 
 
 @router.post("/decision")

@@ -21,7 +21,7 @@ from controller.store.database import epochs
 from controller.store.database.audit_chain import DECIDED, RECORD, decided_at
 from controller.store.database.columns import Instant
 from controller.store.database.epochs import doubts
-from controller.store.database.repository import M_co, Repository, writes
+from controller.store.database.repository import M_co, Repository, reads, writes
 from controller.store.database.transaction import Tx
 from controller.store.jobs.journal import journal
 from controller.store.network.devices import devices, healths, missing_times, observed_times
@@ -40,11 +40,17 @@ _OPEN = select(doubts).where(doubts.c.decided.is_(None)).order_by(doubts.c.numbe
 class Integrity(Repository[M_co]):
     """Doubts about the record. During a doubt no run is accepted, no wave opens, and no job is claimed or begun."""
 
+    @reads
+    def look(self, tx: Tx) -> RecordState:
+        """What ``check`` finds, without putting it on record. The call is a transaction of its own."""
+        epoch, doubt = epochs.shown(tx.connection, tx.evidence, tx.notes)
+        return _state(tx, epoch, doubt)
+
     @writes
     def check(self, tx: Tx) -> RecordState:
         """Compare the record with what is known outside of the database; a doubt goes on record, with an alarm."""
         doubted(tx)
-        return _state(tx)
+        return _known_state(tx)
 
     @writes
     def check_fences(self, tx: Tx, carried: Mapping[str, int]) -> RecordState:
@@ -60,7 +66,7 @@ class Integrity(Repository[M_co]):
         if newer:
             who = f"{newer[0]} carries" if len(newer) == 1 else f"{newer[0]} and {len(newer) - 1} more carry"
             doubt(tx, f"{who} changes that the record does not know of: the database is older")
-        return _state(tx)
+        return _known_state(tx)
 
     @writes
     def check_drift(self, tx: Tx, matched: Mapping[str, datetime]) -> RecordState:
@@ -77,7 +83,7 @@ class Integrity(Repository[M_co]):
         if len(stations) >= SURPRISING:
             who = f"{min(stations)} and {len(stations) - 1} more"
             doubt(tx, f"{who} differ from their last read: the record may be older")
-        return _state(tx)
+        return _known_state(tx)
 
     @writes
     def decide(
@@ -108,7 +114,7 @@ class Integrity(Repository[M_co]):
         if not doubt:
             raise ConflictError("the record is not in doubt: there is nothing to decide")
         if choice is RecordChoice.DEVICES:
-            _check_settled(carried, read or tx.now, _state(tx).settles)
+            _check_settled(carried, read or tx.now, _known_state(tx).settles)
         before = epochs.epoch_of(tx.connection, tx.evidence, tx.notes)
         since = tx.execute(select(func.min(doubts.c.since)).where(doubts.c.decided.is_(None))).scalar_one()
         tx.execute(delete(doubts).where(epochs.made_up(tx.evidence)))
@@ -135,7 +141,7 @@ class Integrity(Repository[M_co]):
             stations=len(carried) or None,
             held=" ".join(unread),
         )
-        return _state(tx)
+        return _known_state(tx)
 
 
 def _last_known(tx: Tx, stations: Collection[str], doubted: datetime) -> dict[str, datetime]:
@@ -191,12 +197,18 @@ def _hold(tx: Tx, station: str, actor: str) -> None:
     tx.note(actor, "hold.put", station, hold=hold, reason=reason)
 
 
-def _state(tx: Tx) -> RecordState:
+def _known_state(tx: Tx) -> RecordState:
+    """The state by what is on record."""
+    return _state(tx, epochs.epoch_of(tx.connection, tx.evidence, tx.notes), "")
+
+
+def _state(tx: Tx, epoch: int, doubt: str) -> RecordState:
+    """The state by the doubt on record; or by one that is found just now."""
     row = tx.execute(_OPEN).one_or_none()
-    epoch = epochs.epoch_of(tx.connection, tx.evidence, tx.notes)
-    if row is None:
+    doubt, since = (doubt, tx.now) if row is None else (row.reason, row.since)
+    if not doubt:
         return RecordState(epoch=epoch)
     # A lost record can have begun a commit until the doubt; what went on since is on this record.
     known = tx.execute(_LAST_DEADLINE).scalar()
-    settles = max(row.since + timedelta(seconds=LONGEST_TIMER), known or row.since)
-    return RecordState(epoch=epoch, doubt=row.reason, since=row.since, settles=settles)
+    settles = max(since + timedelta(seconds=LONGEST_TIMER), known or since)
+    return RecordState(epoch=epoch, doubt=doubt, since=since, settles=settles)

@@ -123,6 +123,15 @@ def noted(connection: Connection, evidence: Evidence, notes: Sequence[Note]) -> 
     return compared.epoch, compared.state.open is not None or doubted
 
 
+def shown(connection: Connection, evidence: Evidence, notes: Sequence[Note]) -> tuple[int, str]:
+    """The epoch of the record, and why it is in doubt, also if nobody noted that yet. Nothing is noted here.
+
+    A transaction that only reads asks so first of all, before it sees anything older.
+    """
+    compared = _compared(connection, evidence, notes)
+    return compared.epoch, compared.state.open or compared.older
+
+
 def epoch_of(connection: Connection, evidence: Evidence, notes: Sequence[Note]) -> int:
     """Epoch of the record; keeps a doubt that arises here outside of the database."""
     compared = _compared(connection, evidence, notes)

@@ -18,7 +18,7 @@ from controller.store import Page, Store, Transition, open_store
 from controller.store.alarms import doubts
 from controller.store.database import audit_chain
 from controller.store.database.audit_chain import DECIDED, Note
-from controller.store.database.evidence import AuditKey, AuditKeys, Evidence, Head
+from controller.store.database.evidence import HEAD_FILE, AuditKey, AuditKeys, Evidence, Head
 from tests.support.records import LAST_NUMBER, make_entry, start_run, stations
 
 _KEYS = AuditKeys((AuditKey.new(1),))
@@ -72,6 +72,24 @@ def test_lost_commits_let_nothing_begin_until_a_person_decides(machines: tuple[S
     assert store.alarms.get(alarm.id).cleared is not None
     assert store.incidents.get(alarm.incident).closed is not None
     assert store.audit.verify() is None
+
+
+def test_whoever_looks_finds_a_doubt_and_puts_nothing_on_record(machines: tuple[Store, Store], tmp_path: Path) -> None:
+    """Looks of ``minka record show`` and ``minka audit verify`` are checks, and no part of what they check."""
+    store, _ = machines
+    start_run(store, stations(1))
+    assert (store.integrity.look().doubt, store.integrity.look().settles) == ("", None)
+    _lose(store, store.audit.head().number - 1)
+    before, kept = store.audit.head(), (tmp_path / "one" / HEAD_FILE).read_bytes()
+    looked = store.integrity.look()
+    assert store.audit.head() == before
+    assert store.alarms.page(Page())[1] == []
+    assert (tmp_path / "one" / HEAD_FILE).read_bytes() == kept
+    assert looked == store.integrity.check() == store.integrity.look()
+    assert "the audit trail ends at row" in looked.doubt
+    assert store.audit.head() != before
+    store.integrity.decide(RecordChoice.RECORD, "ana", "INC-77")
+    assert (store.integrity.look().epoch, store.integrity.look().doubt) == (1, "")
 
 
 def test_people_are_told_once_of_a_doubt_that_several_processes_notice_at_once(

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from tests.unit.api.bench import ApiBench
 from tests.unit.api.test_routes import load_and_adopt, plan
+
+
+async def test_checks_of_record_and_audit_trail_write_nothing(bench: ApiBench) -> None:
+    """So they need no lock of the database, which others may keep."""
+    await load_and_adopt(bench)
+    with closing(sqlite3.connect(bench.store.database.engine.url.database or "", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        for path in ("/v1/record", "/v1/audit/verify"):
+            assert (await bench.client.get(path)).status_code == 200, path
+        anchors = await bench.client.post("/v1/audit/anchors", json={"anchors": []})
+        assert anchors.status_code == 200, anchors.text
 
 
 async def test_a_doubt_is_shown_and_nothing_begins_until_a_person_decides(bench: ApiBench) -> None:
