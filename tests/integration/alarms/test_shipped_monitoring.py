@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -30,6 +31,22 @@ def test_prometheus(words: tuple[str, ...]) -> None:
     env = {**os.environ, "GOGC": "800"}
     done = subprocess.run(["promtool", *words], cwd=DEPLOY, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+#: An alert about what happened within a window, which stands for as long as the window.
+_HAPPENED = re.compile(r"(sum( by \([a-z, ]+\))? ?\()?increase\([^()]+\[\w+\]\)\)? > \d+")
+
+
+def test_what_may_not_hold_in_a_moment_keeps_firing_unless_it_is_an_alarm() -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus/rules/minka.yml").read_text(encoding="utf-8"))
+    alerts = [one for group in rules["groups"] for one in group["rules"] if "alert" in one]
+    at_once = {"MinkaSymptom", "MinkaDown"}
+    at_once |= {one["alert"] for one in alerts if "probable_cause" in one.get("labels", {})}
+    happened = {one["alert"] for one in alerts if _HAPPENED.fullmatch(one["expr"].strip())}
+    assert {"MinkaCoreLinkDown", "MinkaStationUnreachable"} < at_once
+    assert {"MinkaRunFailed", "MinkaCallsRefused"} < happened
+    keeps = {one["alert"] for one in alerts if one.get("keep_firing_for") == "5m"}
+    assert keeps == {one["alert"] for one in alerts} - at_once - happened
 
 
 @pytest.mark.needs("amtool")
