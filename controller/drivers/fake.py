@@ -74,6 +74,8 @@ class FaultKind(StrEnum):
     """The device answers ok, and does nothing."""
     LATE = "late"
     """The device answers ok, and carries it out ``after`` seconds later, with the candidate as it was then."""
+    DROP_LATE = "drop-late"
+    """The session ends without an answer, and the device carries it out ``after`` seconds later, as with ``LATE``."""
 
 
 @dataclass
@@ -87,7 +89,7 @@ class Fault:
         skip: Operations of this kind that pass unharmed first.
         times: Number of operations that it affects.
         late: Seconds after the operation until its answer comes.
-        after: Seconds after its answer until an operation takes effect that is ``LATE``.
+        after: Seconds after its answer until an operation takes effect that is ``LATE`` or ``DROP_LATE``.
     """
 
     operation: str
@@ -662,14 +664,14 @@ class FakeSession:
         if wrong is FaultKind.DROP_BEFORE or self._id not in self._device.sessions:
             self._device.end(self._id)
             raise SessionLostError(f"the session to {self._device.station} ended before {operation}")
-        if fault is not None and wrong is FaultKind.LATE:
+        if fault is not None and wrong in (FaultKind.LATE, FaultKind.DROP_LATE):
             self._device.later(fault.after, act)
         elif wrong is not FaultKind.LIE:
             act()
             self._device.log.append(f"{self._id} {operation}")
         if fault and fault.late:
             await self._clock.sleep(fault.late)
-        if wrong in (FaultKind.DROP_AFTER, FaultKind.LOSE_REPLY):
+        if wrong in (FaultKind.DROP_AFTER, FaultKind.DROP_LATE, FaultKind.LOSE_REPLY):
             self._hung = wrong is FaultKind.LOSE_REPLY
             self.leave()
             raise SessionLostError(f"no answer to {operation} from {self._device.station}")

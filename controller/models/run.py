@@ -178,6 +178,8 @@ class Job(Noun):
         operated: Whether it ended after it had sent operations that nobody asked for twice: it never begins again.
         unseen: Whether its device answered ok to an edit or commit and carried nothing of it then. What it had sent is
             looked for by later readings.
+        unanswered: Whether its device did not answer one, and carried nothing of it in the time that it is given then.
+            This is looked for likewise.
         found: Where nobody could know at its end what the device carries: the state in which a later reading found it.
         found_at: When that reading began.
     """
@@ -198,6 +200,7 @@ class Job(Noun):
     detail: str = ""
     operated: bool = False
     unseen: bool = False
+    unanswered: bool = False
     found: FoundState | None = None
     found_at: AwareDatetime | None = None
     deferred: AwareDatetime | None = None
@@ -296,6 +299,7 @@ class JournalStep(StrEnum):
     EDITING = "editing"
     COMMITTING = "committing"
     OPERATING = "operating"
+    UNANSWERED = "unanswered"
     UNSEEN = "unseen"
     PREPARED = "prepared"
     GATED = "gated"

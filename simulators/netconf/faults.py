@@ -39,6 +39,8 @@ class FaultKind(StrEnum):
     """The reply is ok and nothing was done."""
     LATE_EFFECT = "late-effect"
     """The reply is ok and the operation is carried out ``seconds`` later, a commit with the candidate as it was."""
+    DROP_LATE = "drop-late"
+    """The session drops without a reply, and the operation is carried out ``seconds`` later, as ``late-effect``."""
     GARBAGE_FRAME = "garbage-frame"
     """The reply is not NETCONF."""
     TRUNCATED_FRAME = "truncated-frame"
@@ -181,9 +183,10 @@ class StrikingFaults:
         return sum(fault.seconds for fault in self.faults if fault.kind is FaultKind.DELAY)
 
     @property
-    def later(self) -> float:
-        """Seconds from the reply until the operation is carried out."""
-        return sum(fault.seconds for fault in self.faults if fault.kind is FaultKind.LATE_EFFECT)
+    def later(self) -> float | None:
+        """Seconds from the reply, or its loss, until the operation is carried out; None where it is not late."""
+        late = [fault.seconds for fault in self.faults if fault.kind in (FaultKind.LATE_EFFECT, FaultKind.DROP_LATE)]
+        return sum(late) if late else None
 
     @property
     def foreign_edits(self) -> list[str]:

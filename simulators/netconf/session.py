@@ -281,9 +281,9 @@ class Session:
             self.drop()
         elif FaultKind.OK_WITHOUT_EFFECT in strike:
             self._send(messages.reply_ok(request.rpc))
-        elif FaultKind.LATE_EFFECT in strike:
-            self._carry_out_later(request, strike.later)
-            self._send(messages.reply_ok(request.rpc))
+        elif (later := strike.later) is not None:
+            self._carry_out_later(request, later)
+            self._deliver(messages.reply_ok(request.rpc), strike)
         elif errors := strike.errors:
             self._send(self._errors(request.rpc, errors))
         else:
@@ -329,9 +329,10 @@ class Session:
     def _deliver(self, reply: bytes, strike: StrikingFaults) -> None:
         if self._ended:
             return
-        if FaultKind.LOSE_REPLY not in strike and FaultKind.DROP_AFTER not in strike:
+        drops = FaultKind.DROP_AFTER in strike or FaultKind.DROP_LATE in strike
+        if FaultKind.LOSE_REPLY not in strike and not drops:
             self._channel.write(strike.spoil(encode(reply, chunked=self._chunked), chunked=self._chunked))
-        if FaultKind.DROP_AFTER in strike:
+        if drops:
             self.drop()
             return
         self._begin_subscription()

@@ -48,6 +48,13 @@ def test_a_commit_that_takes_effect_later(system: ProcessSystem) -> None:
     assert_failed(system, attempt, Outcome.ROLLED_BACK)
 
 
+def test_a_commit_that_takes_effect_after_its_session_was_lost(system: ProcessSystem) -> None:
+    """It is waited for: begun anew at once, it would be in the way of its own first beginning."""
+    plan = change(system)
+    system.fault(STATION, "drop-late", "commit", seconds=8)
+    assert_right(system, begin(system, plan, confirm_timeout=60))
+
+
 def test_an_ok_to_the_confirm_that_means_nothing(system: ProcessSystem) -> None:
     """Only a second confirm shows it: without it the station would revert after everybody looked away."""
     plan = change(system)

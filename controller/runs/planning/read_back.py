@@ -29,7 +29,9 @@ def read_back(root: NodeSpec, job: UnreadJob, seen: Observed, at: datetime) -> R
         return None
 
     if job.may == {FoundState.LATE}:
-        return Reading(job.ended.job, job.ended.station, at, FoundState.LATE) if _came(root, phases, seen) else None
+        as_told = job.ended.outcome.good and total.after_holds(seen.tree)
+        came = not as_told and _came(root, phases, seen)
+        return Reading(job.ended.job, job.ended.station, at, FoundState.LATE) if came else None
 
     def reading(found: FoundState | None, differs: str = "") -> Reading:
         return Reading(job.ended.job, job.ended.station, at, found, differs)

@@ -162,7 +162,7 @@ class Completion:
         end = begun + self._timer + TIMER_LAG
         last = f"nothing of it took effect within {self._timer + TIMER_LAG:.0f} s"
         while result.outcome is not Outcome.DIVERGED:
-            seen = await self._until(session, lambda tree: not sent.before_holds(tree), end)
+            seen = await self.until(session, lambda tree: not sent.before_holds(tree), end)
             if sent.before_holds(seen.tree):
                 return replace(result, detail="; ".join(filter(None, (result.detail, last))))
             last, after = "", self._clock.monotonic() - begun
@@ -173,7 +173,7 @@ class Completion:
             result = await self._restored(session, mark, late, Outcome.ROLLED_BACK)
         return result
 
-    async def _until(self, session: DeviceSession, holds: Callable[[Tree], bool], end: float) -> Observed:
+    async def until(self, session: DeviceSession, holds: Callable[[Tree], bool], end: float) -> Observed:
         """Read sparsely until the tree is as it is waited for, or the time has come; returns the last reading."""
         seen = await session.read()
         while not holds(seen.tree) and (left := end - self._clock.monotonic()) > 0:
@@ -270,7 +270,7 @@ class Completion:
         """Read back an inverse that was answered ok: it may take effect later, as a phase may."""
         made = effects(self._root, [phase])
         end = self._clock.monotonic() + self._timer + TIMER_LAG
-        return await self._until(session, lambda tree: not made.after_holds(tree), end)
+        return await self.until(session, lambda tree: not made.after_holds(tree), end)
 
     def _inverse(self, session: DeviceSession, phase: Phase, seen: Observed) -> Sequence[Edit]:
         """The part of a phase's inverse that is left to do; empty if nothing is, or nobody knows what."""

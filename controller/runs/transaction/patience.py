@@ -28,7 +28,8 @@ class Patience:
         unresolved: After the device's own deadline, or since it stopped answering where that was later, before such a
             device is given up as diverged.
         beginnings: Fresh attempts of a transaction, each only after read-back proved nothing happened.
-        effect: After which an operation that was not answered, and of which nothing shows, was not carried out.
+        effect: After which an operation, edit or commit that was not answered, and of which nothing shows, was not
+            carried out. What an edit or commit does later all the same is found by health checks.
     """
 
     confirm_budget: float = 5.0

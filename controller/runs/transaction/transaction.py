@@ -128,7 +128,6 @@ class Transaction:
                 result = self._patience.given_up(error, tries, unknown=unknown, late=late)
                 if result is not None:
                     return self._final(result)
-                self._busy = isinstance(error, DeviceBusyError)
                 if isinstance(error, DeviceBusyError):
                     self._kept_out, self._lock.rival = error.message, error.holder
                 self._log.warning("transaction.interrupted", reason=error.message)
@@ -200,12 +199,17 @@ class Transaction:
         if self._gone(observed):
             await self._clock.sleep(self._patience.load)
             observed = await session.read()
-        if reason := observed.unseen(*self._change.fingerprint.paths):
+        return self._whole_of(observed)
+
+    def _whole_of(self, seen: Observed) -> Observed:
+        """A reading that shows all that the change touches; else raises UnreachableError."""
+        if reason := seen.unseen(*self._change.fingerprint.paths):
             raise UnreachableError(reason)
-        return observed
+        return seen
 
     async def _fresh(self, session: DeviceSession, observed: Observed) -> JobResult:
         """Begin: the device carries nothing of ours yet."""
+        self._busy = False
         if self._decided is not None and not self._confirmed:
             return JobResult(Outcome.WITHDRAWN)
         if (unfit := await self._unfit(observed)) is not None:
@@ -271,6 +275,9 @@ class Transaction:
             except DeviceRefusedError as error:
                 placeless = await self._refuses_places(session, phase.edits, error, expected)
                 return await self._completion.take_back(session, f"{error.message}{placeless}")
+            except DeviceBusyError:
+                self._busy = True
+                raise
             seen = await session.read()
             if sent_to_end(seen.tree, phase.edits):
                 await self._learn_no_places(session, seen)
@@ -318,18 +325,19 @@ class Transaction:
         await learn_no_places(session, self._target, self._record, seen)
 
     async def _send(self, session: DeviceSession, index: int, persist: str, deadline: datetime | None) -> None:
-        """Edit and commit one phase. Without a candidate the edit itself takes effect."""
+        """Edit and commit one phase. Without a candidate or a timer the edit itself may take effect."""
         edits = self._change.phases[index].edits
         guarded = None if deadline is None else confirmed_commit(session)
-        await self._record.write(JournalStep.EDITING if deadline else JournalStep.COMMITTING, phase=index)
+        direct = guarded is None and not session.capabilities.candidate
+        await self._record.write(JournalStep.COMMITTING if direct else JournalStep.EDITING, phase=index)
         await self._record.check()
         await session.edit([*edits, *self._generation] if index == 0 else edits)
-        if deadline is None or guarded is None:
-            await self._record.check()
+        if not direct:
+            await self._record.write(JournalStep.COMMITTING, phase=index, persist=persist, deadline=deadline)
+        await self._record.check()
+        if guarded is None or deadline is None:
             await session.commit(self._record.check)
             return
-        await self._record.write(JournalStep.COMMITTING, phase=index, persist=persist, deadline=deadline)
-        await self._record.check()
         # One deadline for all phases. If the wall clock is set back, the timer is still never extended.
         left = math.ceil(self._left(deadline))
         await guarded.commit_confirmed(persist, max(1, left), self._behaviour.follow_up if index else None)
@@ -434,6 +442,7 @@ class Transaction:
     async def _recover(self, session: DeviceSession, observed: Observed, mark: JournalEntry) -> JobResult | None:
         """Continue from what device and journal say; None means to begin from the start."""
         self._log.info("transaction.recover", step=mark.step, phase=mark.phase)
+        observed = await self._awaited(session, observed, mark)
         await self._check_candidate(session, observed.tree)
         new, old = self._whole.after_holds(observed.tree), self._whole.before_holds(observed.tree)
         if self._decided is not None or (not new and await self._is_bound()):
@@ -461,6 +470,22 @@ class Transaction:
         if decided or result.outcome is Outcome.DIVERGED or self._record.beginnings >= self._patience.beginnings:
             return result
         return None
+
+    async def _awaited(self, session: DeviceSession, observed: Observed, mark: JournalEntry) -> Observed:
+        """Read until an edit or commit that was not answered shows, or counts as not carried out.
+
+        A device may go on with what it was sent when the session has ended. What it does later than this is looked for
+        by health checks, for which it goes on record here.
+        """
+        sent = effects(self._root, self._change.phases[mark.phase : mark.phase + 1])
+        nothing = {JournalStep.COMMITTING: sent.before_holds, JournalStep.REVERTING: sent.after_holds}.get(mark.step)
+        if nothing is None or self._busy or not nothing(observed.tree):
+            return observed
+        end = self._clock.monotonic() + self._patience.effect
+        seen = self._whole_of(await self._completion.until(session, lambda tree: not nothing(tree), end))
+        if nothing(seen.tree):
+            await self._record.write(JournalStep.UNANSWERED, phase=mark.phase)
+        return seen
 
     async def _check_candidate(self, session: DeviceSession, running: Tree) -> None:
         """A confirming commit commits all of the candidate, including edits of others."""

@@ -78,7 +78,12 @@ _BY_PLAN = select(changes.c.content).where(
     changes.c.plan == bindparam("plan"), changes.c.station == bindparam("device")
 )
 _OF_DEVICE = update(leases).where(leases.c.station == bindparam("device"))
-_UNSEEN = update(jobs).where(jobs.c.id == bindparam("of")).values(unseen=True)
+_OF_JOB = update(jobs).where(jobs.c.id == bindparam("of"))
+#: What a job notes of a commit of which nothing showed.
+_IN_VAIN = {
+    JournalStep.UNSEEN: _OF_JOB.values(unseen=True),
+    JournalStep.UNANSWERED: _OF_JOB.values(unanswered=True),
+}
 _LOCKERS_OF = select(leases.c.lock_sessions).where(leases.c.station == bindparam("device"))
 #: The value of ``lock_sessions`` before a session asks for the lock, and after it has got it: then no other of our
 #: sessions holds it.
@@ -158,8 +163,9 @@ def _write(tx: Tx, rows: Sequence[NewRow]) -> list[MinkaError | None]:
     new = [_as_row(row.entry) for row in ours if not ((row.begins or row.further) and row.claim.job.id in blocked)]
     written = tx.execute(_ROWS[tx.dialect], new).rowcount if new else 0
     _note_lock_sessions(tx, [row.entry for row in ours])
-    if unseen := [{"of": row.entry.job} for row in ours if row.entry.step is JournalStep.UNSEEN]:
-        tx.execute(_UNSEEN, unseen)
+    for step, statement in _IN_VAIN.items():
+        if noted := [{"of": row.entry.job} for row in ours if row.entry.step is step]:
+            tx.execute(statement, noted)
     if written == len(ours):
         return errors
     kept = _entries(tx, {row.entry.transaction for row in ours})

@@ -122,6 +122,7 @@ jobs = Table(
     Column("operated", Boolean, nullable=False, server_default=false()),
     # Whether its device answered ok and carried nothing of it then.
     Column("unseen", Boolean, nullable=False, server_default=false()),
+    Column("unanswered", Boolean, nullable=False, server_default=false()),
     # Whether nobody could read its device back at its end; the state in which a later reading found it, and when.
     Column("unread", Boolean, nullable=False, server_default=false()),
     Column("found", String),
@@ -129,7 +130,12 @@ jobs = Table(
     Index("ix_jobs_run_wave_station", "run", "wave", "station", unique=True),
     Index("ix_jobs_state_run", "state", "run"),
     Index("ix_jobs_station_finished", "station", "finished"),
-    Index("ix_jobs_unseen", "station", sqlite_where=text("unseen"), postgresql_where=text("unseen")),
+    Index(
+        "ix_jobs_unseen",
+        "station",
+        sqlite_where=text("unseen OR unanswered"),
+        postgresql_where=text("unseen OR unanswered"),
+    ),
     # One writer for each device, even if the code above has a bug.
     Index(
         "ix_jobs_claimed_station",

@@ -52,16 +52,19 @@ STANDING = select(alarms).where(
 )
 _OF_PLAYBOOKS = exists(select(run_playbooks.c.run).where(run_playbooks.c.run == jobs.c.run))
 _IS_OPEN = and_(jobs.c.unread, jobs.c.outcome == Outcome.DIVERGED.value, jobs.c.found.is_(None))
-#: For how long what was answered ok without effect is looked for by readings.
+#: For how long what was sent and had no effect that showed is looked for by readings.
 _WATCHED = timedelta(days=7)
-_IN_VAIN = jobs.c.outcome.in_([one.value for one in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.WITHDRAWN)])
-_CAME = and_(jobs.c.unseen, jobs.c.found == FoundState.LATE.value)
+_IN_VAIN = or_(jobs.c.unseen, jobs.c.unanswered)
+_KNOWN_END = jobs.c.outcome.in_(
+    [one.value for one in (Outcome.SUCCEEDED, Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.WITHDRAWN)]
+)
+_CAME = and_(_IN_VAIN, jobs.c.found == FoundState.LATE.value)
 _UNSEEN = (
     select(jobs.c.id, jobs.c.station, jobs.c.finished, runs.c.plan)
     .join(runs, runs.c.id == jobs.c.run)
     .where(
-        jobs.c.unseen,
         _IN_VAIN,
+        _KNOWN_END,
         jobs.c.found.is_(None),
         jobs.c.finished > bindparam("since", type_=jobs.c.finished.type),
         ~_OF_PLAYBOOKS,
@@ -69,7 +72,8 @@ _UNSEEN = (
     .order_by(jobs.c.finished)
 )
 _UNREAD = select(
-    *(jobs.c.id, jobs.c.run, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.station, jobs.c.detail, jobs.c.found)
+    *(jobs.c.id, jobs.c.run, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.station, jobs.c.detail, jobs.c.found),
+    jobs.c.outcome,
 ).where(or_(_IS_OPEN, _CAME), ~jobs.c.beyond, ~_OF_PLAYBOOKS)
 _JOURNAL = select(journal.c.job, journal.c.transaction, journal.c.step, journal.c.deadline, journal.c.carried).order_by(
     journal.c.job, journal.c.at, journal.c.seq
@@ -83,7 +87,7 @@ _FREE = (
 _OPEN = (
     select(jobs, runs.c.plan, runs.c.network_digest)
     .join(runs, runs.c.id == jobs.c.run)
-    .where(or_(_IS_OPEN, _CAME, and_(jobs.c.unseen, _IN_VAIN, jobs.c.found.is_(None))))
+    .where(or_(_IS_OPEN, _CAME, and_(_IN_VAIN, _KNOWN_END, jobs.c.found.is_(None))))
 )
 _ENDED_SINCE = select(jobs.c.id).where(
     jobs.c.station == bindparam("device"), jobs.c.finished > bindparam("since", type_=jobs.c.finished.type)
@@ -104,7 +108,7 @@ def unread_jobs(tx: Tx, stations: Iterable[str]) -> list[UnreadJob]:
 
 
 def _unseen_jobs(tx: Tx, stations: Sequence[str]) -> list[UnreadJob]:
-    """Jobs that ended in vain after an ok without effect, the last of each station, if none changed it since."""
+    """Jobs that sent something of which nothing showed, the last of each station, if none changed it since."""
     last = {row.station: row for row in tx.rows(_UNSEEN, jobs.c.station, stations, since=tx.now - _WATCHED)}
     if not last:
         return []
@@ -114,7 +118,7 @@ def _unseen_jobs(tx: Tx, stations: Sequence[str]) -> list[UnreadJob]:
     began = _began(tx, found)
     may = frozenset([FoundState.LATE])
     return [
-        UnreadJob(replace(job, unsure=(_change(tx, last[job.station]),)), one.carried, one.counts, may)
+        UnreadJob(replace(job, changes=(), unsure=(_change(tx, last[job.station]),)), one.carried, one.counts, may)
         for job in found
         if (one := began.get(job.job)) is not None
     ]
@@ -149,7 +153,7 @@ def _may(tx: Tx, rows: Sequence[Row[Any]]) -> dict[str, frozenset[FoundState]]:
 
 def _agreed(run: Run, row: Row[Any], decided: Iterable[Decision]) -> frozenset[FoundState]:
     if row.found is not None:
-        return frozenset([FoundState.BEFORE])
+        return frozenset([FoundState.PLANNED if Outcome(row.outcome).good else FoundState.BEFORE])
     if run.strategy.policy is Policy.STATION:
         return frozenset([FoundState.PLANNED, FoundState.BEFORE])
     group = (row.run, row.wave, row.round)
@@ -225,10 +229,15 @@ def _take_late(tx: Tx, found: Sequence[tuple[Reading, Row[Any]]]) -> None:
         )
         reports.append(report)
     for alarm, (one, row) in zip(take_reports(tx, reports), found, strict=True):
+        back = (
+            f"bring it back: minka playbook run repair-drift where=device={one.station}, and unlock-cell for each cell "
+            "that it locked"
+            if Outcome(row.outcome).good
+            else f"take it back: minka undo {row.run}"
+        )
         call = (
             f"run {row.run} ended {row.outcome}, and {one.station} carries {FoundState.LATE.words} by now (the next "
-            f"health check that finds it gone ends this alarm); see minka device show {one.station}; take it back: "
-            f"minka undo {row.run}"
+            f"health check that finds it gone ends this alarm); see minka device show {one.station}; {back}"
         )
         escalate(tx, alarm, call, AlarmSource.CHECK.value)
 

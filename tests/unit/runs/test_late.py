@@ -10,10 +10,12 @@ from controller.drivers.netconf.target import NetconfTarget
 from controller.drivers.target import DeviceTarget
 from controller.models.alarm import DIVERGED, Alarm, AlarmSource
 from controller.models.network import Network
+from controller.models.plan import Edit
 from controller.models.run import FoundState, JournalStep, Outcome, RunState
 from controller.runs.planning.planner import Planner
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
+from controller.runs.transaction.patience import Patience
 from controller.store import NewJob, Transition
 from tests.support.launch import prepared
 from tests.unit.plan import samples
@@ -161,10 +163,14 @@ class _Watched(TransactionBench):
 
     async def ends_in_vain(self, wrong: FaultKind = FaultKind.LATE) -> None:
         """Its commit is answered ok; it takes effect long after its end."""
+        await self.ends(Outcome.FAILED_SAFE, Fault("commit", wrong, after=300))
+
+    async def ends(self, outcome: Outcome, fault: Fault) -> None:
+        """The run ends with a fault, and then nothing of it shows."""
         await self.planner.adopt(STATION, "ana")
-        self.device.faults.append(Fault("commit", wrong, after=300))
+        self.device.faults.append(fault)
         result = await self.work()
-        assert result.outcome is Outcome.FAILED_SAFE, result
+        assert result.outcome is outcome, result
         while self.store.runs.advance(self.run.id, lambda run, jobs: decide(run, jobs, self.clock.now())):
             pass
         await self.look()
@@ -237,3 +243,118 @@ async def test_what_a_later_run_brought_is_no_surprise() -> None:
     await bench.look()
     assert bench.device.running == bench.scenario.after
     assert bench.alarm is None
+
+
+# ------------------------------------------------- commits that were not answered
+
+#: How each kind of station is told to carry a change out.
+_SENT = [(retune(), "commit_confirmed"), (retune(UNSAFE), "commit"), (retune(RUNNING_ONLY), "edit")]
+
+
+@pytest.mark.parametrize("after", [2, 20])
+@pytest.mark.parametrize(("scenario", "operation"), _SENT)
+async def test_what_was_not_answered_is_waited_for_before_it_is_begun_anew(
+    scenario: Scenario, operation: str, after: float
+) -> None:
+    """The session ends, and the station goes on with what it was sent."""
+    bench = TransactionBench(scenario, QUICK)
+    bench.device.faults.append(Fault(operation, FaultKind.DROP_LATE, after=after))
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED, result
+    assert JournalStep.UNANSWERED not in bench.steps
+    bench.assert_settled(result)
+
+
+@pytest.mark.parametrize(("scenario", "operation"), _SENT)
+async def test_nothing_of_what_was_not_answered_is_begun_anew_and_put_on_record(
+    scenario: Scenario, operation: str
+) -> None:
+    bench = TransactionBench(scenario, QUICK)
+    bench.fault(operation, FaultKind.DROP_BEFORE)
+    begun = bench.clock.monotonic()
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED, result
+    assert Patience().effect <= bench.clock.monotonic() - begun < Patience().effect + 10
+    assert bench.steps.count(JournalStep.UNANSWERED) == 1
+    (job,) = bench.store.runs.jobs(bench.run.id)
+    assert job.unanswered
+    assert not job.unseen
+    bench.assert_settled(result)
+
+
+@pytest.mark.parametrize("skip", [3, 4, 5])
+async def test_a_way_back_that_was_not_answered_is_waited_for(skip: int) -> None:
+    """Three phases are carried out and taken back; a late part of the way back would lock the cell for good."""
+    bench = TransactionBench(retune(UNSAFE), QUICK)
+    cell = next(path for path in bench.scenario.after if path.endswith("EUtranCellFDD[L1]"))
+    bench.act("commit", lambda: bench.device.failed_cells.add(cell), skip=2)
+    bench.device.faults.append(Fault("commit", FaultKind.DROP_LATE, skip=skip - 1, after=20))
+    result = await bench.work()
+    assert result.outcome is Outcome.ROLLED_BACK, result
+    assert bench.steps.count(JournalStep.READ) == 1
+    bench.assert_settled(result)
+
+
+@pytest.mark.parametrize("operation", ["lock", "commit"])
+async def test_a_lock_that_others_hold_says_nothing_of_a_commit_that_was_not_answered(operation: str) -> None:
+    """Only who was refused the commit knows that it had no effect."""
+    bench = TransactionBench(retune(UNSAFE), QUICK)
+    device = bench.device
+
+    def held() -> None:
+        device.running_lock = "99"
+
+    def free() -> None:
+        device.running_lock = ""
+
+    if operation == "commit":
+        bench.act("commit", held)
+        bench.act("commit", free, skip=1)
+    else:
+        bench.fault("commit", FaultKind.DROP_BEFORE)
+        foreign = device.open()
+        bench.act("lock", lambda: device.lock(foreign), skip=1)
+        bench.act("lock", lambda: device.unlock(foreign), skip=3)
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED, result
+    (job,) = bench.store.runs.jobs(bench.run.id)
+    assert job.unanswered is (operation == "lock")
+
+
+@pytest.mark.parametrize(("scenario", "operation"), _SENT[1:])
+async def test_what_comes_after_a_run_that_succeeded_is_an_alarm_that_names_it(
+    scenario: Scenario, operation: str
+) -> None:
+    """The first phase of three comes once more: the cell is locked, which no comparison calls drift."""
+    bench = _Watched(scenario)
+    await bench.ends(Outcome.SUCCEEDED, Fault(operation, FaultKind.DROP_LATE, after=3000))
+    bench.clock.pause(3000)
+    await bench.look()
+    alarm = bench.alarm
+    assert alarm is not None
+    assert alarm.text.startswith(f"run {bench.run.id}: it may have touched S1/L1; it ended succeeded")
+    assert alarm.cells == ("S1/L1",)
+    (call,) = bench.store.escalations.pending()
+    assert call.alarm == alarm.id
+    assert f"minka playbook run repair-drift where=device={STATION}" in call.reason
+    assert "minka undo" not in call.reason
+
+    bench.device.foreign_edit(_back(bench))
+    await bench.look()
+    assert bench.alarm is None
+    (job,) = bench.store.runs.jobs(bench.run.id)
+    assert (job.outcome, job.found) == (Outcome.SUCCEEDED, FoundState.PLANNED)
+
+
+def _back(bench: TransactionBench) -> list[Edit]:
+    """What makes the station as the run had left it."""
+    return [edit for phase in bench.scenario.change.phases for edit in phase.edits]
+
+
+async def test_no_reading_of_what_a_run_brought_is_taken_for_what_came_late() -> None:
+    bench = _Watched(retune(UNSAFE))
+    await bench.ends(Outcome.SUCCEEDED, Fault("commit", FaultKind.DROP_BEFORE))
+    for _ in range(3):
+        bench.clock.pause(3600)
+        await bench.look()
+        assert bench.alarm is None

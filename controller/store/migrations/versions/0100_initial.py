@@ -1179,6 +1179,7 @@ def upgrade() -> None:
         sa.Column("beyond", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("operated", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("unseen", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("unanswered", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("unread", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("found", sa.String(), nullable=True),
         sa.Column("found_at", sa.DateTime(timezone=True), nullable=True),
@@ -1201,8 +1202,8 @@ def upgrade() -> None:
         "jobs",
         ["station"],
         unique=False,
-        sqlite_where=sa.text("unseen"),
-        postgresql_where=sa.text("unseen"),
+        sqlite_where=sa.text("unseen OR unanswered"),
+        postgresql_where=sa.text("unseen OR unanswered"),
     )
     op.create_table(
         "notices",

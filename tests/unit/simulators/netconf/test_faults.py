@@ -94,6 +94,22 @@ async def test_late_effect(client: Client, station: Station, clock: VirtualClock
     assert await client.label() == OLD
 
 
+async def test_an_effect_that_is_late_and_was_not_answered(
+    client: Client, other: Client, station: Station, clock: VirtualClock
+) -> None:
+    station.faults.inject(Fault(FaultKind.DROP_LATE, "commit", seconds=8.0))
+    await prepared(client)
+    client.post("<commit><confirmed/></commit>")
+    await client.receive()
+    assert client.wire.aborted
+    assert client.inbox == []
+    clock.advance(7)
+    assert await other.label() == OLD
+    clock.advance(1)
+    assert await other.label() == "new"
+    assert station.datastores.awaiting_confirmation
+
+
 async def test_confirm_is_an_operation_of_its_own(client: Client, station: Station) -> None:
     station.faults.inject(Fault(FaultKind.OK_WITHOUT_EFFECT, "confirm"))
     await prepared(client)
