@@ -117,6 +117,9 @@ METRICS: tuple[Metric, ...] = (
         "Runs under way that wait, as a whole or in part, by what for: approval, window, freeze, hold, question,"
         " pause, shelving, announced work, stop of automatic repair, worker (none lives), or other. What waits for"
         " two things counts twice.", "11", ("for",)),
+    Metric("minka_oldest_waiting_run_age_seconds", _G, _OURS,
+        "For how long the run under way that waits longest has been kept from going on, as a whole or in part, by what"
+        " for; 0 if none waits for that.", "11", ("for",)),
     Metric("minka_jobs", _G, _OURS,
         "Jobs on record by state: waiting, ready (a worker may take it), claimed, done.", "one per state", ("state",)),
     Metric("minka_jobs_ended_total", _C, _OURS, "Jobs that ended, by outcome.", "one per outcome", ("outcome",)),

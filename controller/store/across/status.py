@@ -12,7 +12,7 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, not_, or_, select, text, true
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, not_, or_, select, text
 
 from controller.models.alarm import (
     BREAKER,
@@ -45,15 +45,14 @@ from controller.store.database.transaction import Database, Tx
 from controller.store.incidents.notices import deliveries
 from controller.store.incidents.on_call import failing, unacknowledged
 from controller.store.jobs.processes import listed, observations, workers
-from controller.store.jobs.questions import is_open, questions
-from controller.store.jobs.run_rows import ACTIVE, jobs, runs, unpacked_reasons
+from controller.store.jobs.run_rows import ACTIVE, jobs, runs
 from controller.store.network.collections import collections, totals
 from controller.store.network.devices import devices, healths
 from controller.store.network.holds import switches
 from controller.store.network.leases import leases
 from controller.store.network.plans import changes, plans
 from controller.store.runs.claims import CLAIMABLE
-from controller.store.runs.runs import unworked
+from controller.store.runs.runs import counted_waits
 
 #: Counters begin at 0: a counter that appears with its first event would hide that event from ``increase()``.
 _OUTCOMES: Figures = {(outcome.value,): 0.0 for outcome in Outcome}
@@ -138,7 +137,7 @@ class Status(Repository[M_co]):
             "minka_automatic_repair_stopped": _repair_stopped(tx),
             "minka_record_in_doubt": {(): float(epochs.noted(tx.connection, tx.evidence, tx.notes)[1])},
             "minka_leases": _leases(tx),
-            "minka_runs_waiting": _waiting(tx),
+            **_waiting(tx),
             "minka_reports": _reports(tx),
             "minka_proposals": _PROPOSALS | _grouped(tx, proposals.c.state),
             **_collections(tx),
@@ -297,22 +296,20 @@ def _leases(tx: Tx) -> Figures:
     return {("held",): _counted(tx, held), ("to-recover",): _counted(tx, left)}
 
 
-def _waiting(tx: Tx) -> Figures:
-    """Runs under way that wait, by what they wait for."""
-    active = runs.c.state.in_(ACTIVE)
-    blocked = select(jobs.c.run, jobs.c.reasons).join(runs, runs.c.id == jobs.c.run).distinct()
-    unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
-    found = {
-        (row.run, reason.code.counted)
-        for row in tx.execute(blocked.where(active, unbegun, jobs.c.reasons != ""))
-        for reason in unpacked_reasons(row.reasons)
+def _waiting(tx: Tx) -> dict[str, Figures]:
+    """Runs under way that wait, by what they wait for, and for how long the one does that has waited longest."""
+    since: dict[tuple[str, WaitCode], datetime] = {}
+    for run, wait in counted_waits(tx):
+        for code in wait.codes:
+            key = (run, code.counted)
+            since[key] = min(since.get(key, wait.since), wait.since)
+    oldest = {code: min((at for (_, one), at in since.items() if one is code), default=None) for code in COUNTED}
+    return {
+        "minka_runs_waiting": {(code.value,): float(sum(one is code for _, one in since)) for code in COUNTED},
+        "minka_oldest_waiting_run_age_seconds": {
+            (code.value,): _seconds_since(at, tx.now) for code, at in oldest.items()
+        },
     }
-    asking = select(questions.c.run).join(runs, runs.c.id == questions.c.run).where(active, *is_open(tx))
-    found |= {(run, WaitCode.QUESTION) for run in tx.execute(asking).scalars()}
-    found |= {(run, WaitCode.WORKER) for run in unworked(tx, true())}
-    paused = select(runs.c.id).where(runs.c.state == RunState.PAUSED.value)
-    found |= {(run, WaitCode.PAUSE) for run in tx.execute(paused).scalars()}
-    return {(code.value,): float(sum(one is code for _, one in found)) for code in COUNTED}
 
 
 def _failing(tx: Tx) -> Figures:

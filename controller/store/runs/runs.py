@@ -382,6 +382,12 @@ class Runs(Repository[M_co]):
         return zlib.decompress(content).decode()
 
 
+def counted_waits(tx: Tx) -> Iterator[tuple[str, Wait]]:
+    """Waits of all runs under way that metrics count: pauses, questions, what jobs may not begin for, no worker."""
+    active = runs.c.state.in_(ACTIVE)
+    yield from (*_paused(tx, active), *_asking(tx, active), *_blocked(tx, active), *unworked(tx, active).items())
+
+
 def unworked(tx: Tx, which: ColumnElement[bool]) -> dict[str, Wait]:
     """Do what ``Runs.unworked`` does, as part of a transaction."""
     living, last = worker_seen(tx)

@@ -156,6 +156,37 @@ def test_a_blocked_job_is_not_claimed_and_one_that_is_cleared_is(store: Store) -
     assert store.runs.get(run.id).waits == {}
 
 
+async def test_metrics_say_for_how_long_the_run_waits_that_waits_longest(store: Store, clock: VirtualClock) -> None:
+    """It stands on record, so whoever asks anew after a restart forgets nothing."""
+
+    def waits() -> tuple[dict[str, float], dict[str, float]]:
+        figures = store.status.figures()
+        numbers, ages = (figures[f"minka_{name}"] for name in ("runs_waiting", "oldest_waiting_run_age_seconds"))
+        assert numbers.keys() == ages.keys()
+        found = [{code: value for (code,), value in of.items() if value} for of in (numbers, ages)]
+        return found[0], found[1]
+
+    store.processes.register("w")
+    start(store, "A", "B", begin=False)
+    await clock.advance(10 * 3600)
+    store.processes.register("w2")  # the first one is long silent
+    second = start(store, "C", subject="second")
+    assert waits() == ({}, {})
+    say(store, WAITS)
+    await clock.advance(5)
+    assert waits() == ({"approval": 2}, {"approval": 10 * 3600 + 5})
+    store.approvals.reassess(
+        lambda standing: dict.fromkeys(
+            standing.constraints.stations, WAITS if "C" in standing.constraints.stations else FREE
+        ),
+        {},
+    )
+    assert waits() == ({"approval": 1}, {"approval": 5})
+    store.runs.pause(second.id, "ana")
+    await clock.advance(5)
+    assert waits() == ({"approval": 1, "pause": 1}, {"approval": 10, "pause": 5})
+
+
 def test_a_window_that_closed_gives_no_more_jobs(store: Store, clock: VirtualClock) -> None:
     run = start(store, "A", "B")
     worker = store.processes.register("w")

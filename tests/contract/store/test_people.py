@@ -98,6 +98,7 @@ def test_figures_count_what_is_on_record(store: Store, clock: VirtualClock) -> N
         "minka_record_writable": {},
         "minka_leases": {("held",): 1.0, ("to-recover",): 0.0},
         "minka_runs_waiting": {(code.value,): 0.0 for code in COUNTED},
+        "minka_oldest_waiting_run_age_seconds": {(code.value,): 0.0 for code in COUNTED},
         "minka_reports": {(source,): float(source == "check") for source in AlarmSource},
         "minka_proposals": {(state,): 0.0 for state in ProposalState},
         "minka_repairs_started_total": {("rebuild",): 1.0},
