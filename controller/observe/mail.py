@@ -16,6 +16,7 @@ import structlog
 from pydantic import SecretStr
 
 from controller.models.errors import InputError, MessageRefusedError, NotTakenError, in_words
+from controller.models.untrusted import visible
 
 log = structlog.get_logger()
 
@@ -208,14 +209,19 @@ def _is_about_content(error: Exception) -> bool:
 
 
 def _message(content: Mapping[str, Any], key: str, sender: str, to: Sequence[str]) -> EmailMessage:
-    text = str(content.get("text", ""))
+    """The message. Its text may repeat words of stations and alarm sources."""
+    lines = str(content.get("text", "")).splitlines() or [""]
     message = EmailMessage()
-    first = " ".join(text.split("\n", 1)[0].split())
-    message["Subject"] = f"{content.get('station', 'Minka')}: {first}"[:200]
+    message["Subject"] = _header(f"{content.get('station', 'Minka')}: {' '.join(lines[0].split())}")
     message["From"] = sender
     message["To"] = ", ".join(to)
     message["Message-ID"] = f"<{key}@{sender.rpartition('@')[2]}>"
     # Stops automatic answers, such as out-of-office notes (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text)
+    message.set_content("\n".join(visible(line.replace("\t", " ")) for line in lines))
     return message
+
+
+def _header(text: str) -> str:
+    """A text as a header may have it: the library decodes encoded words (RFC 2047) in it, line breaks and all."""
+    return visible(text).replace("=?", "= ?")[:200]

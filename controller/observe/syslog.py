@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from controller.models.errors import MinkaError, in_words
+from controller.models.untrusted import visible
 from controller.ports.clock import Clock
 
 log = structlog.get_logger()
@@ -83,11 +84,11 @@ class Syslog:
         data = " ".join(
             f'{name}="{_escaped(value)}"' for name, value in (("station", content.get("station")), ("key", key))
         )
-        text = " ".join(str(content.get("text", "")).split())
+        text = visible(" ".join(str(content.get("text", "")).split()))
         head = f"<{_PRIORITY}>1 {at} {host} minka - notify [{_ELEMENT} {data}] "
         return head.encode() + b"\xef\xbb\xbf" + text.encode()
 
 
 def _escaped(value: Any) -> str:
     """A parameter's value (RFC 5424 §6.3.3)."""
-    return re.sub(r'([\\"\]])', r"\\\1", " ".join(str(value or "").split()))
+    return re.sub(r'([\\"\]])', r"\\\1", visible(" ".join(str(value or "").split())))

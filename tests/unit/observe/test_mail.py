@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email
+import email.policy
 from collections.abc import AsyncIterator
 
 import pytest
@@ -62,3 +64,27 @@ async def test_a_reply_without_end_is_left_at_its_bound(before: bytes) -> None:
         with pytest.raises(NotTakenError, match="longer than 65536 bytes"):
             await _post(port)
         await asyncio.wait_for(left.wait(), 60)
+
+
+_FORGED = "=?utf-8?q?=0d=0aX-Injected:_1=0d=0aReply-To:_evil@example.org=0d=0a=0d=0aAll_clear?= x"
+
+
+@pytest.mark.parametrize("text", [_FORGED, f"first line\x1b[2J\n{_FORGED}", f"\r\n{_FORGED}", "a\u202eb\x00\u2028c"])
+@pytest.mark.parametrize("station", ["PE-CUS-0154", f"PE {_FORGED}"])
+def test_words_of_alarm_sources_become_no_headers_and_no_control_characters(text: str, station: str) -> None:
+    """The library decodes encoded words (RFC 2047) that a text has in it, line breaks and all."""
+    written = mail._message({"text": text, "station": station}, "key", "minka@example.org", ["a@example.org"])
+    read = email.message_from_bytes(written.as_bytes(), policy=email.policy.default)
+    assert sorted(map(str.lower, read.keys())) == [
+        "auto-submitted",
+        "content-transfer-encoding",
+        "content-type",
+        "from",
+        "message-id",
+        "mime-version",
+        "subject",
+        "to",
+    ]
+    assert read["Subject"].isprintable()
+    assert all(line.isprintable() for line in read.get_content().splitlines())
+    assert ("X-Injected" in read.get_content()) is ("X-Injected" in text), "nothing is left out"
