@@ -38,7 +38,7 @@ from controller.access.roles import lacking, may
 from controller.api.problems import VES
 from controller.api.services import Services
 from controller.inventory.source import suggest
-from controller.models.errors import InputError, MinkaError, NotFoundError, SignInError
+from controller.models.errors import AbsentError, InputError, MinkaError, NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role
 from controller.models.untrusted_json import DEEPEST, has_more, is_deeper
 from controller.ports.clock import Clock
@@ -248,8 +248,9 @@ OPEN: Dependency = Depends(_anyone)
 class Route(APIRoute):
     """A route that refuses callers without its permission, before it reads the body.
 
-    A tenant's person gets 404, as for everything that is not the tenant's, and each such answer goes on record. The
-    thread of the endpoint also makes the JSON: on the loop, a page of 1000 would delay all other callers.
+    A tenant's person gets 404, as for everything that is not the tenant's, and each such answer goes on record; none
+    does about something of its own that there is not (``AbsentError``).
+    The thread of the endpoint also makes the JSON: on the loop, a page of 1000 would delay all other callers.
     """
 
     permission: Permission | None
@@ -341,8 +342,8 @@ async def _guarded(permission: Permission, known: tuple[str, ...], handler: Hand
     _check_parameters(request, known)
     try:
         return await handler(request)
-    except NotFoundError:
-        if person.tenant:
+    except NotFoundError as error:
+        if person.tenant and not isinstance(error, AbsentError):
             await _denied(request, permission)
         raise
 

@@ -15,7 +15,7 @@ from controller.intent.outages import Outages
 from controller.intent.times import Times, union
 from controller.models.alarm import ToldAlarm
 from controller.models.definitions import DefinitionKind
-from controller.models.errors import ConflictError, InputError, NotFoundError
+from controller.models.errors import AbsentError, ConflictError, InputError
 from controller.models.measurement import DAY, GRANULARITIES, HOUR, MONTH, Measured
 from controller.models.sharing import Charge
 from controller.models.statement import CORRECTED_MONTHS, Sheet, Statement, StatementKind
@@ -77,7 +77,7 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     A month that was issued keeps the time zone and the bounds with which it was.
 
     Raises:
-        NotFoundError: There was no such tenant in the month, and nothing of it is to be corrected.
+        AbsentError: There was no such tenant in the month, and nothing of it is to be corrected.
         InputError: The month has not begun.
         ConflictError: It was issued, and counters on which it may rest were deleted since.
     """
@@ -105,7 +105,7 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     if gone is not None:
         rules = *rules, availability.NOT_COUNTED.format(gone=local(gone, span.zone))
     if known is None and not any(one.rows for one in sheets) and issued is None:
-        raise NotFoundError(f"{tenant} left before {month}, and nothing that was issued for it is to be corrected")
+        raise AbsentError(f"{tenant} left before {month}, and nothing that was issued for it is to be corrected")
     return Statement(
         kind=kind,
         tenant=tenant,
@@ -125,14 +125,14 @@ def _name_of_former(store: Store, kind: StatementKind, tenant: str, month: str) 
     """The name of a tenant that left before a month, whose settlement may still correct those before.
 
     Raises:
-        NotFoundError: Nothing that was issued for it can be corrected in this month.
+        AbsentError: Nothing that was issued for it can be corrected in this month.
     """
     if kind is StatementKind.SETTLEMENT:
         own = _issued(store, kind, tenant, month)
         stated = [one for _, one in _settled_before(store, tenant, month)] if own is None else [own]
         if stated:
             return stated[0].tenant_name
-    raise NotFoundError(f"the network has no tenant {tenant}, and had none in the month")
+    raise AbsentError(f"the network has no tenant {tenant}, and had none in the month")
 
 
 def settled(one: Statement) -> datetime:
@@ -187,7 +187,7 @@ def _issued(store: Store, kind: StatementKind, tenant: str, month: str) -> State
     """The statement of a month that was issued last; None if none was."""
     try:
         return store.statements.get(kind, tenant, month)[1]
-    except NotFoundError:
+    except AbsentError:
         return None
 
 
@@ -217,7 +217,7 @@ def _seen(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> tuple
     are put depends on all of it. An outage that is late in this month may have begun before it; days are read whole.
 
     Raises:
-        NotFoundError: No network is loaded.
+        AbsentError: No network is loaded.
     """
     held = (one for era in eras for one in era.network.agreements_of(tenant))
     hours = max((one.sla.restore_hours for one in held), default=0.0)
@@ -225,7 +225,7 @@ def _seen(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> tuple
     longer = month._replace(begin=begin, end=month.end + _AROUND)
     outages = store.incidents.outages(longer.begin, longer.end)
     if outages is None:
-        raise NotFoundError("no network is loaded yet: minka network load")
+        raise AbsentError("no network is loaded yet: minka network load")
     return _with_counters(store, outages, tenant, longer, store.incidents.eras(longer.begin, longer.end))
 
 

@@ -48,7 +48,7 @@ from controller.models.approval import Freeze, Notice
 from controller.models.audit import PublishedHead
 from controller.models.collection import Collection as DataCollection
 from controller.models.enums import ProposalState
-from controller.models.errors import DeviceError, NotFoundError
+from controller.models.errors import AbsentError, DeviceError, NotFoundError
 from controller.models.evidence import Extension
 from controller.models.health import Health
 from controller.models.incident import (
@@ -1190,7 +1190,7 @@ class TenantView(_Published):
         """See ``View``."""
         found = self._store.statements.proof(digest, self._tenant)
         if found.statement.kind not in disclosure.STATEMENTS:
-            raise NotFoundError("no issued statement has this file")
+            raise AbsentError("no issued statement has this file")
         return disclosure.visible_proof(found)
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:

@@ -13,6 +13,11 @@ class CliError(Exception):
         self.status = status
         self.problem = problem or {"detail": message}
 
+    @property
+    def code(self) -> str:
+        """The code of the API's error tree that the problem has; empty if it has none."""
+        return str(self.problem.get("type", "")).rpartition(":")[2]
+
 
 #: Exit statuses: an operation failed; the input is wrong; API or database can't be reached; there are differences; a
 #: plan changes nothing, but leaves nodes that nothing asks for any more.

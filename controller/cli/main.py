@@ -35,7 +35,7 @@ from controller.cli import (
 from controller.cli.errors import FAILED, WRONG_INPUT, CliError
 from controller.cli.lazy import lazily
 from controller.cli.output import err, manner, print_json, styled
-from controller.models.errors import InputError, MinkaError
+from controller.models.errors import InputError, MinkaError, NetworkFilesError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -150,7 +150,7 @@ def main() -> None:
 
 def _message(error: CliError) -> str:
     """The message of an error; for network files all problems, a line for each kind."""
-    if not str(error.problem.get("type", "")).endswith(":invalid-network-files"):
+    if error.code != NetworkFilesError.code:
         return str(error)
     from controller.cli.groups import problem_lines  # noqa: PLC0415 - only for this
 

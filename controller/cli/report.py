@@ -20,7 +20,7 @@ from controller.cli.progress import working
 from controller.cli.tables import Column, records, table
 from controller.inventory.source import content_of
 from controller.models.enums import StatementForm, StatementKind
-from controller.models.errors import InputError, in_words
+from controller.models.errors import AbsentError, InputError, in_words
 
 report = typer.Typer(
     no_args_is_help=True,
@@ -86,7 +86,7 @@ def _read(path: str, form: str, version: int | None) -> tuple[bytes, bool]:
         with working("asking for the statement"):
             return client().get_file(path, format=form, version=version), True
     except CliError as error:
-        if error.problem.get("status") != 404 or version is not None:
+        if error.code != AbsentError.code or version is not None:
             raise
     content = _draft(path, form)
     err.print("not issued: this is a draft, which is on no record")
@@ -103,7 +103,7 @@ def _keep_note(path: str, version: int | None, file: Path) -> None:
     try:
         note = client().get_file(f"{path}/note", version=version)
     except CliError as error:
-        if error.problem.get("status") != 404:
+        if error.code != AbsentError.code:
             raise
         err.print("it was issued before statements were signed")
     else:
@@ -212,7 +212,7 @@ def verify(
     try:
         proof = client().get(f"/v1/statements/proofs/{hashlib.sha256(content).hexdigest()}")
     except CliError as error:
-        if error.problem.get("status") != 404:
+        if error.code != AbsentError.code:
             raise
         named = _ID.search(content)
         lost = "it was changed, or issued on a record that was lost"

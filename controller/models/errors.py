@@ -3,7 +3,8 @@
     MinkaError
     ├── InputError              what a person or file gave is wrong            never
     │   ├── NetworkFilesError   problems of network files, all at once         never
-    │   ├── NotFoundError       no such object                                 never
+    │   ├── NotFoundError       no such object, or hidden from who asks        never
+    │   │   └── AbsentError     who asks may see it, and there is none         never
     │   ├── ConflictError       the object's state forbids it                  never
     │   └── PlanRefusedError    a plan that may not be made or applied         never
     ├── DeviceError             a device or the way to it                      (see below)
@@ -142,6 +143,15 @@ class NotFoundError(InputError):
             hint: Which one may be meant.
         """
         return cls("; ".join(filter(None, (f"there is no {noun} {name}", hint, f"see {LISTS[noun]}"))))
+
+
+class AbsentError(NotFoundError):
+    """There is none, now or at all, of something that who asks may see: nobody is denied anything.
+
+    Only where it can't be meant to hide what somebody else has: what is named is the asker's own, or everybody's.
+    """
+
+    code = "absent"
 
 
 class ConflictError(InputError):

@@ -13,7 +13,7 @@ from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.statements import draft, settled
 from controller.api.views import CallerView
-from controller.models.errors import ConflictError, NotFoundError
+from controller.models.errors import AbsentError, ConflictError
 from controller.models.people import Permission, Person
 from controller.models.statement import IssuedStatement, Month, Statement, StatementForm, StatementKind, StatementProof
 from controller.performance.statements import figures_of, files_of
@@ -180,7 +180,7 @@ def _latest(store: Store, named: _OfMonth) -> str:
     """Id of the latest version on record; empty if there is none."""
     try:
         return store.statements.get(*named)[0].id
-    except NotFoundError:
+    except AbsentError:
         return ""
 
 

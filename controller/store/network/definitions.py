@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Column, Integer, LargeBinary, Select, Table, bindparam, case, select
 
 from controller.models.definitions import DefinitionFiles, Definitions
-from controller.models.errors import NotFoundError
+from controller.models.errors import AbsentError
 from controller.store.database.columns import Instant, long_text, metadata, string
 from controller.store.database.repository import M_co, Repository, reads, writes
 from controller.store.database.transaction import Database, Tx
@@ -53,11 +53,11 @@ class DefinitionVersions(Repository[M_co]):
         """The version in force, now or at a time; the first one for a time before it.
 
         Raises:
-            NotFoundError: None was ever put in force.
+            AbsentError: None was ever put in force.
         """
         found = self._latest(tx, at) or (self._first(tx) if at is not None else None)
         if found is None:
-            raise NotFoundError("no rules, playbooks and KPIs are in force yet: minka definitions load")
+            raise AbsentError("no rules, playbooks and KPIs are in force yet: minka definitions load")
         return found
 
     @writes

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from controller.intent.agreed_terms import AgreedTerms
-from controller.models.errors import ConflictError, NotFoundError
+from controller.models.errors import AbsentError, ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.models.packing import unpacked
 from controller.models.plan import Plan
@@ -223,4 +223,4 @@ def no_version(digest: str) -> NotFoundError:
     """The error where a version, or any if none is named, is not on record."""
     if digest:
         return NotFoundError(f"there is no network version {digest}")
-    return NotFoundError("no network is loaded yet: minka network load")
+    return AbsentError("no network is loaded yet: minka network load")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, Row, String, Table, UniqueConstraint, and_, func, select
 
-from controller.models.errors import ConflictError, InputError, NotFoundError
+from controller.models.errors import AbsentError, ConflictError, InputError
 from controller.models.evidence import StatementNote
 from controller.models.packing import packed, unpacked
 from controller.models.run import AuditRow
@@ -150,10 +150,10 @@ class Statements(Repository[M_co]):
 
     @reads
     def note(self, tx: Tx, statement: str) -> str:
-        """The signed note about the files of a statement, by the statement's id. Raises NotFoundError."""
+        """The signed note about the files of a statement, by the statement's id. Raises AbsentError."""
         note: str | None = tx.execute(select(statements.c.note).where(statements.c.id == statement)).scalar()
         if not note:
-            raise NotFoundError(f"{statement} was not signed" if note == "" else f"there is no statement {statement}")
+            raise AbsentError(f"{statement} was not signed" if note == "" else f"there is no statement {statement}")
         return note
 
     def _check_not_lost(self, tx: Tx, draft: Statement) -> None:
@@ -216,20 +216,20 @@ class Statements(Repository[M_co]):
     def get(
         self, tx: Tx, kind: StatementKind, tenant: str, month: str, version: int | None = None
     ) -> tuple[IssuedStatement, Statement]:
-        """A version of a statement, the latest by default. Raises NotFoundError."""
+        """A version of a statement, the latest by default. Raises AbsentError."""
         row = self._latest(tx, kind, tenant, month, version)
         if row is None:
             which = "" if version is None else f" version {version} of"
-            raise NotFoundError(f"there is no{which} {kind} statement of {tenant} for {month}")
+            raise AbsentError(f"there is no{which} {kind} statement of {tenant} for {month}")
         return self._noun(tx, row), unpacked(Statement, row.content)
 
     @reads
     def file(self, tx: Tx, statement: str, form: StatementForm) -> bytes:
-        """A file of a statement, by the statement's id, as it was issued. Raises NotFoundError."""
+        """A file of a statement, by the statement's id, as it was issued. Raises AbsentError."""
         of = and_(statement_files.c.statement == statement, statement_files.c.form == form.value)
         content = tx.execute(select(statement_files.c.content).where(of)).scalar()
         if content is None:
-            raise NotFoundError(f"there is no statement {statement}")
+            raise AbsentError(f"there is no statement {statement}")
         return zlib.decompress(content)
 
     @reads
@@ -237,12 +237,12 @@ class Statements(Repository[M_co]):
         """The statement of a file, by the file's SHA-256, and whether the audit row matches; of all tenants or one.
 
         Raises:
-            NotFoundError: No such file was issued.
+            AbsentError: No such file was issued to the tenant. Who has a file may ask; the answer tells no more of it.
         """
         known = tx.execute(_FILES.where(statement_files.c.digest == digest)).one_or_none()
         row = known and tx.execute(select(statements).where(statements.c.id == known.statement)).one()
         if known is None or row is None or tenant not in (None, row.tenant):
-            raise NotFoundError("no issued statement has this file")
+            raise AbsentError("no issued statement has this file")
         form = StatementForm(known.form)
         about = and_(audit_chain.NUMBERED, audit.c.action.in_([ISSUED, TAKEN_BACK]), audit.c.object == row.id)
         noted = tx.execute(select(audit.c.id).where(about).order_by(audit.c.id)).scalars().all()

@@ -120,15 +120,25 @@ async def test_open_paths_need_no_token(bench: ApiBench, path: str) -> None:
         "/v1/runs/r-0/jobs",
         "/v1/runs/r-0/events",
         "/v1/alarms/a-0",
+    ],
+)
+async def test_what_is_not_there_is_not_found(bench: ApiBench, path: str) -> None:
+    problem(await bench.client.get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
         "/v1/network",
         "/v1/network/stations",
         "/v1/devices",
         "/v1/devices/PE-1",
         "/v1/devices/PE-1/config",
+        "/v1/statements/sla/bitel/2026-10",
     ],
 )
-async def test_what_is_not_there_is_not_found(bench: ApiBench, path: str) -> None:
-    problem(await bench.client.get(path), 404, "not-found")
+async def test_what_there_is_none_of_yet_is_absent(bench: ApiBench, path: str) -> None:
+    problem(await bench.client.get(path), 404, "absent")
 
 
 async def test_unknown_things_of_a_loaded_network(bench: ApiBench) -> None:

@@ -19,6 +19,7 @@ from controller.models.network import PerformanceData, network_digest
 from controller.models.people import Role
 from controller.models.sharing import MaintenanceWindow
 from controller.models.signed_note import PublicKey
+from controller.store import Page
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
 from tests.contract.store.test_statements import sign_with
 from tests.support.callers import admit
@@ -195,6 +196,20 @@ async def test_reading_issues_nothing_and_a_month_that_is_not_over_is_a_draft_fo
     issued = (await issue(bench.client)).json()
     draft_now = (await alfa.get(f"/v1/statements/sla/alfa/{MONTH}/draft")).json()
     assert issued["sheets"] == draft_now["sheets"]
+
+
+async def test_a_tenant_is_denied_what_is_another_ones_and_not_what_there_is_not_yet(bench: ApiBench) -> None:
+    alfa = bench.with_token("token-of-alfa")
+    mine, theirs = f"/v1/statements/sla/alfa/{MONTH}", f"/v1/statements/sla/beta/{MONTH}"
+    digest = sha256(b"a changed file").hexdigest()
+    own = (mine, f"{mine}/note", f"{mine}?version=7", f"/v1/statements/proofs/{digest}")
+    for path, code in [*((path, "absent") for path in own), (theirs, "not-found"), (f"{theirs}/draft", "not-found")]:
+        answer = await alfa.get(path)
+        assert (answer.status_code, answer.json()["type"]) == (404, f"urn:minka:error:{code}"), path
+    await issue(bench.client)
+    assert (await alfa.get(f"{mine}/note")).json()["type"] == "urn:minka:error:absent", "it was not signed"
+    denied = [row.object for row in bench.store.audit.page(Page(limit=1000))[1] if row.action == "access.denied"]
+    assert sorted(denied) == [f"GET {theirs}", f"GET {theirs}/draft"]
 
 
 async def test_tenants_get_their_own_and_issue_none(bench: ApiBench) -> None:

@@ -49,6 +49,7 @@ NOTE = KEY.sign(
     ).text
 )
 ISSUED = STATEMENT.model_dump(mode="json", include={"kind", "tenant", "month", "version", "issued", "reason"})
+ABSENT = "urn:minka:error:absent"
 ISSUED |= {"id": STATEMENT.id, "latest": 2, "by": "ana", "digests": {}}
 
 
@@ -60,7 +61,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     def answer(_: Any, request: httpx.Request) -> httpx.Response:
         asked.append((request.method, request.url.path))
         if request.url.path.endswith("/bitel/2026-11"):
-            return httpx.Response(404, json={"status": 404, "detail": "there is no sla statement of bitel for 2026-11"})
+            return httpx.Response(404, json={"type": ABSENT, "detail": "there is no sla statement"})
         if request.url.path.endswith("/note"):
             return httpx.Response(200, text=NOTE)
         if "/proofs/" not in request.url.path:
@@ -68,7 +69,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         known = {hashlib.sha256(content).hexdigest(): form for form, content in FILES.items()}
         form = known.get(request.url.path.rpartition("/")[2])
         if form is None:
-            return httpx.Response(404, json={"status": 404, "detail": "it is no file of a statement"})
+            return httpx.Response(404, json={"type": ABSENT, "detail": "it is no file of a statement"})
         return httpx.Response(200, json={"statement": ISSUED, "form": form, "row": 7, "hash": "ab", "wrong": ""})
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
@@ -120,6 +121,19 @@ def test_what_is_not_issued_is_read_as_a_draft_and_says_so(api: list[tuple[str, 
     path = "/v1/statements/sla/bitel/2026-11"
     assert api == [("GET", path), ("GET", f"{path}/draft")]
     assert minka("report", "sla", "bitel", "--month", "2026-11", "--version", "1").status != 0, "a version is issued"
+
+
+def test_what_is_not_the_askers_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time is a denial on record, and a draft of it would be another one."""
+    asked = []
+
+    def answer(_: Any, request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(404, json={"type": "urn:minka:error:not-found", "status": 404, "detail": "no statement"})
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    said = minka("report", "sla", "claro", "--month", "2026-11")
+    assert (said.status, asked) == (2, ["/v1/statements/sla/claro/2026-11"])
 
 
 def test_issue_is_a_verb_that_issues_what_is_not_on_record_or_is_corrected(api: list[tuple[str, str]]) -> None:
