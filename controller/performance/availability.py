@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from fractions import Fraction
 from math import floor
 from typing import NamedTuple
@@ -48,7 +49,9 @@ RULES = (
     "empty where all were. What may be lost is that of the same seconds. At worst it would be that if all that was "
     "unseen, unobserved or not applied had been lost. A "
     "promise is kept if availability is as promised and nothing was restored late; it is unproved if nothing was "
-    "applied, or a larger part of the time than the agreement allows was unseen, unobserved or not applied.\n"
+    "applied, or a larger part of the time than the agreement allows was unseen, unobserved or not applied. Where the "
+    "agreement shared no cell, as before it begins, nothing was promised: it has no availability and no verdict (none)."
+    "\n"
     "Locked is the time in which somebody had locked a cell, less what lies in windows of the agreement, in a run that "
     "interrupts the tenant and of which it was notified, or in another column. It is lost as well. Without windows the "
     "host may lock at any time. No window allows a lock that a run left behind which ended diverged: from its end on "
@@ -122,6 +125,20 @@ class Month(NamedTuple):
         return found
 
 
+class Kept(StrEnum):
+    """Whether a promise was kept.
+
+    Attributes:
+        NONE: Nothing was shared in the time, so nothing was promised of it.
+        UNPROVED: Too little was applied and seen to call it kept.
+    """
+
+    YES = "yes"
+    NO = "no"
+    UNPROVED = "unproved"
+    NONE = "none"
+
+
 class Attainment(NamedTuple):
     """What an agreement promised with the same terms, and what its tenant got in that time."""
 
@@ -143,16 +160,23 @@ class Attainment(NamedTuple):
     @property
     def delivered(self) -> int:
         """Microseconds of them at known stations, in cells not known to lack what was agreed."""
-        return self._shared - sum(_microseconds(self.owed.undelivered(cell)) for cell in self.owed.seconds)
+        return self.shared - sum(_microseconds(self.owed.undelivered(cell)) for cell in self.owed.seconds)
+
+    def kept(self, restored_late: int) -> Kept:
+        """The verdict, with how much was restored late."""
+        if not self.shared:
+            return Kept.NONE
+        if self.availability < exactly(self.agreement.sla.availability_percent) or restored_late:
+            return Kept.NO
+        return Kept.YES if self._proved else Kept.UNPROVED
 
     @property
-    def proof(self) -> str:
-        """Whether enough was applied and seen to call the promise kept: ``yes`` or ``unproved``."""
-        most = self._shared * exactly(self.agreement.sla.unproved_percent) / 100
+    def _proved(self) -> bool:
+        """Whether enough was applied and seen to call the promise kept."""
+        most = self.shared * exactly(self.agreement.sla.unproved_percent) / 100
         lengths = map(self.owed.lengths, self.owed.seconds)
         unproved = sum(_microseconds(one.unseen + one.unobserved + one.not_applied) for one in lengths)
-        enough = unproved <= most and (self.delivered > 0 or not self._shared)
-        return "yes" if enough else "unproved"
+        return unproved <= most and self.delivered > 0
 
     @property
     def availability(self) -> Fraction:
@@ -163,10 +187,11 @@ class Attainment(NamedTuple):
     def at_worst(self) -> Fraction:
         """The same if all that is not proved had been lost."""
         proved = sum(_microseconds(self.owed.lengths(cell).proved) for cell in self.owed.seconds)
-        return available(self._shared, self._shared - proved)
+        return available(self.shared, self.shared - proved)
 
     @property
-    def _shared(self) -> int:
+    def shared(self) -> int:
+        """Microseconds in which cells were shared."""
         return sum(map(_microseconds, self.owed.seconds.values()))
 
 
@@ -290,7 +315,10 @@ _AGREEMENTS = (
     Column(name="promised", unit="%"),
     Column(name="availability", unit="%", meaning="of what was applied at adopted stations; empty if nothing was"),
     Column(name="at_worst", unit="%", meaning="if all that was unseen, unobserved or not applied had been lost"),
-    Column(name="kept", meaning="yes, no, or unproved (no credit): too much was unseen, unobserved or not applied"),
+    Column(
+        name="kept",
+        meaning="yes; no; unproved (no credit): too much unseen, unobserved or not applied; none: no cell was shared",
+    ),
     Column(name="cells"),
     Column(name="shared", unit="cell-hours"),
     *_MINUTES,
@@ -324,9 +352,9 @@ def _agreements(found: Sequence[Attainment], month: Month, restored_late: Mappin
                 local(one.begin, month.zone),
                 local(one.until, month.zone),
                 sla.availability_percent,
-                _percent(one.availability) if one.delivered > 0 or not one.seconds else None,
-                _percent(one.at_worst),
-                "no" if one.availability < exactly(sla.availability_percent) or late else one.proof,
+                _percent(one.availability) if one.delivered > 0 else None,
+                _percent(one.at_worst) if one.shared else None,
+                one.kept(late).value,
                 len(one.owed.seconds),
                 round(one.seconds / 3600, 2),
                 *(round(length / 60, 2) for length in total),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +16,7 @@ from controller.intent.agreed_service import AgreedService, CellSeconds
 from controller.models.health import OBSERVED_AFTER, Health
 from controller.models.network import network_digest
 from controller.models.process import ProcessRole
+from controller.models.sharing import Scope, Validity
 from controller.models.statement import StatementKind
 from controller.observe.exposition import exposition
 from controller.ports.clock import VirtualClock
@@ -103,6 +104,27 @@ def test_the_agreement_says_how_much_may_be_unproved(store: Store, share: float,
     (agreement,) = rows(said, "agreements")
     assert (agreement["kept"], agreement["availability"]) == (kept, 100)
     assert agreement["unobserved"] == pytest.approx(4 * gap / MINUTE, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [{"validity": Validity(start=date(2026, 6, 20))}, {"scope": Scope(everywhere=True, bands=("n258",))}],
+    ids=["has not begun", "reaches no cell"],
+)
+def test_an_agreement_that_shared_no_cell_has_no_verdict(store: Store, terms: dict[str, Any]) -> None:
+    now = BEGIN + timedelta(days=10)
+    store.database.clock = VirtualClock(start=now)
+    made = network(penalties=[{"below_percent": 99, "credit_percent": 5}])
+    alfa = made.agreements[0].model_copy(update=terms)
+    made = made.model_copy(update={"agreements": (alfa, *made.agreements[1:])})
+    store.networks.save(made, network_digest(made), "ana")
+    deliver(store, SHARED, BEGIN, END, made)
+    observe(store, SHARED, BEGIN, now)
+    (agreement,) = rows(draft(store, now, StatementKind.SLA, "alfa", "2026-06"), "agreements")
+    verdict = [agreement[name] for name in ("kept", "availability", "at_worst", "shared", "credit", "restored_late")]
+    assert verdict == ["none", None, None, 0, 0, 0]
+    (beside,) = rows(draft(store, now, StatementKind.SLA, "beta", "2026-06"), "agreements")
+    assert (beside["kept"], beside["availability"]) == ("yes", 100)
 
 
 def test_checks_that_are_hours_apart_observe_nothing(store: Store) -> None:
