@@ -1,4 +1,4 @@
-"""Checks before all routes: the caller, the size of the body, and the number of requests at once.
+"""Checks before all routes: the size of the head, the caller, the size of the body, and the requests at once.
 
 All of them come before a body is read.
 """
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.api.auth import asked_for, caller, digest, looked_up, routed
+from controller.api.auth import asked_for, caller, digest, looked_up, routed, without_others_cookies
 from controller.api.intake import Intake
 from controller.api.pages import PATHS
 from controller.api.problems import VES, answer, problem_of, to
@@ -25,6 +25,8 @@ from controller.models.untrusted import natural
 #: Paths that need no token: probes, the OpenAPI document, and sign-in.
 OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json", "/v1/login", "/v1/login/callback", "/v1/login/device"}
 
+#: Largest head of a request in bytes. The HTTP server bounds it so only where it comes in pieces.
+HEAD_LIMIT = 16 * 2**10
 _MIB = 2**20
 #: Largest body in bytes: network files and those of statements, a webhook or all definitions, VES events (by their
 #: specification), all else.
@@ -65,10 +67,12 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["headers"] = without_others_cookies(scope["headers"])
         request = Request(scope)
         path = routed(scope)
         limit = _limit(path)
         try:
+            _check_head(scope)
             tenant = await self._door.admit(request, limit)
             if tenant:
                 limit = LIMIT  # only the host sends network files and alerts
@@ -291,6 +295,12 @@ def _limit(path: str) -> int:
 
 def _too_large(limit: int) -> HTTPException:
     return HTTPException(413, f"the body is larger than {limit} bytes")
+
+
+def _check_head(scope: Scope) -> None:
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    if len(scope["raw_path"]) + len(scope["query_string"]) + headers > HEAD_LIMIT:
+        raise HTTPException(431, f"the head of the request is larger than {HEAD_LIMIT} bytes")
 
 
 def _check_room(tenant: str, path: str, under_way: int) -> None:

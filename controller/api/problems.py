@@ -52,6 +52,7 @@ _CODES = {
     405: "method-not-allowed",
     413: "too-large",
     429: "too-many-requests",
+    431: "too-large",
     503: "not-ready",
 }
 MEDIA_TYPE = "application/problem+json"

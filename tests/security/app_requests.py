@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI
@@ -24,10 +25,18 @@ class Answer(NamedTuple):
 
 
 async def ask(
-    app: FastAPI, method: str, path: str, token: str, *, query: str = "", body: bytes = b"", until: bytes | None = None
+    app: FastAPI,
+    method: str,
+    path: str,
+    token: str,
+    *,
+    query: str = "",
+    body: bytes = b"",
+    headers: Sequence[tuple[bytes, bytes]] = ((b"content-type", b"application/json"),),
+    until: bytes | None = None,
 ) -> Answer:
     """Send a request; a stream is left when ``until`` came, or as soon as it begins if that is None."""
-    headers = [(b"content-type", b"application/json")]
+    headers = list(headers)
     if token:
         headers.append((b"authorization", f"Bearer {token}".encode()))
     scope = {

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from controller.api.guard import HEAD_LIMIT
+from controller.api.problems import VES
 from controller.api.readings import Readings
 from controller.api.services import STATION_SECONDS
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
@@ -26,6 +30,7 @@ from controller.store import Page, open_store
 from controller.store.across.status import MOST_CAUSES, OTHER_CAUSE
 from controller.store.runs import votes
 from tests.security.app_requests import ask
+from tests.security.test_parsers import EACH_KB
 from tests.support.callers import admit
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of, open_bench
 
@@ -39,6 +44,49 @@ async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
         admit(made.store, "token-of-rosa", "rosa", Role.TENANT_VIEWER, "andes")
         admit(made.store, "token-of-tom", "tom", Role.TENANT_VIEWER, "condor")
         yield made
+
+
+# ------------------------------------------------------------------------- heads
+
+#: Headers that we or the framework read, and parts of values that are costly to read badly.
+HEADERS = (
+    *("accept", "accept-encoding", "authorization", "content-encoding", "content-length", "content-type", "cookie"),
+    *("host", "if-none-match", "last-event-id", "origin", "range", "x-forwarded-for"),
+)
+PARTS = (
+    *("\\", '"', ";", "; a=", 'a="\\";', "=", ",", "a=b,", "1-2,", "bytes=0-", ".", " ", "%41", "a", "[", "{", "://"),
+    *('minka_login="\\', 'minka_session="\\";', "a,b;q=0.1,", "form-data; boundary="),
+)
+OPENINGS = ("", 'a="', 'minka_login="', 'minka_session="', "bytes=", "Bearer ", "Basic ", "multipart/form-data; x=")
+
+
+def values(size: int) -> Iterator[bytes]:
+    for opening, part in product(OPENINGS, PARTS):
+        yield (opening + (part * size)[: size - len(opening) - 1] + '"').encode()
+
+
+@pytest.mark.parametrize("name", HEADERS)
+async def test_a_head_costs_what_its_length_allows(bench: ApiBench, name: str) -> None:
+    """Also where it comes in one piece, so that the HTTP server takes more than the 16 KiB that it keeps."""
+    for method, path in (("GET", "/docs/start.js"), ("DELETE", "/v1/login"), ("POST", "/eventListener/v7")):
+        await ask(bench.app, method, path, "")
+        for value in (b"", *(one for size in (HEAD_LIMIT - 200, 60_000) for one in values(size))):
+            began = time.thread_time()
+            answer = await ask(bench.app, method, path, "", headers=[(name.encode(), value)])
+            took, most = time.thread_time() - began, 0.1 + EACH_KB * len(value) / 1024
+            assert took <= most, f"{took:.1f} s for {method} {path}, {len(value)} bytes that begin with {value[:30]!r}"
+            assert answer.status < 500
+            if len(value) > HEAD_LIMIT and name != "cookie":
+                assert answer.status == (400 if path.startswith(VES) else 431)
+
+
+async def test_a_browser_has_cookies_of_others_and_gets_its_answers(bench: ApiBench) -> None:
+    """Those of other applications on the same host are not read, whatever they hold."""
+    others = b'theme="dark\\"; long=' + b"x" * 2 * HEAD_LIMIT
+    for cookies in (others, others + b"; minka_session=a.b.c", b"minka_session=a.b.c;" + others):
+        answer = await ask(bench.app, "DELETE", "/v1/login", "", headers=[(b"cookie", cookies)])
+        assert answer.status == 204
+        assert (b"set-cookie" in dict(answer.headers)) is (b"minka_session" in cookies)
 
 
 # ----------------------------------------------------------------------- nesting

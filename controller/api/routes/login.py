@@ -9,7 +9,7 @@ from fastapi import Cookie, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.auth import OPEN, SESSION, Router, provider_token, signed_in
+from controller.api.auth import FLOW, OPEN, SESSION, Router, provider_token, signed_in
 from controller.api.services import Backend, Body, Services
 from controller.models.errors import NotFoundError, SignInError
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 router = Router(prefix="/v1/login", tags=["people"])
 
-#: Cookie of a browser during its way to the provider and back, and its lifetime in seconds.
-_FLOW, _PATIENCE = "minka_login", 600
+#: Lifetime in seconds of the cookie of a browser on its way to the provider and back.
+_PATIENCE = 600
 _PATH = "/v1/login"
 #: Longest token that browsers keep in a cookie, in characters (RFC 6265 §6.1).
 _LONGEST = 4000
@@ -32,7 +32,7 @@ async def begin(backend: Backend) -> RedirectResponse:
     answer = RedirectResponse(address, 303)
     # Lax, since the browser comes back from another site.
     answer.set_cookie(
-        _FLOW, content, max_age=_PATIENCE, path=_PATH, httponly=True, samesite="lax", secure=_secure(backend)
+        FLOW, content, max_age=_PATIENCE, path=_PATH, httponly=True, samesite="lax", secure=_secure(backend)
     )
     return answer
 
@@ -42,7 +42,7 @@ async def callback(
     backend: Backend,
     state: Annotated[str, Query(max_length=500)] = "",
     code: Annotated[str, Query(max_length=4000)] = "",
-    kept: Annotated[str, Cookie(alias=_FLOW)] = "",
+    kept: Annotated[str, Cookie(alias=FLOW)] = "",
 ) -> RedirectResponse:
     """Receive the browser that the identity provider sends back."""
     token, identity = await _provider(backend).finish(code, state, kept)
@@ -52,7 +52,7 @@ async def callback(
     answer = RedirectResponse("/docs", 303)
     left = max(0, int((identity.sign_in.ends - backend.clock.now()).total_seconds()))
     answer.set_cookie(SESSION, token, max_age=left, httponly=True, samesite="strict", secure=_secure(backend))
-    answer.delete_cookie(_FLOW, path=_PATH)
+    answer.delete_cookie(FLOW, path=_PATH)
     return answer
 
 
