@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -67,6 +68,10 @@ class CellSeconds(NamedTuple):
         return sum(self) - self.lost - self.locked - self.unseen - self.unobserved - self.not_applied
 
 
+#: A cell, pool or function with how much of it a tenant had, and when it had just that.
+Bought = dict[tuple[str, float], Times]
+
+
 @dataclass(slots=True)
 class AgreedService:
     """Service under an agreement in a span of time, and the part that was lost.
@@ -75,10 +80,10 @@ class AgreedService:
         held: Seconds until now in which the agreement was in force and a cell carried its PLMNs, or it reached none.
         seconds: How long each cell (``station/cell``) was shared under it until now.
         carried: For how much of that each cell carried its PLMNs, by Minka's record.
-        guaranteed: Percent of PRBs that each cell guaranteed in that time, as agreed at most, times seconds.
-        cores: Core-seconds of pools that its tenant had bought until now, by pool.
-        gbps: Gbit/s of pools times seconds, in the same way.
-        functions: Seconds of functions that its tenant had bought as such.
+        guaranteed: Percents of PRBs that each cell guaranteed in that time, as agreed at most.
+        cores: Cores of each pool that its tenant had bought until now.
+        gbps: Gbit/s of pools, in the same way.
+        functions: Functions that its tenant had bought as such, each as one.
         allowed: Cell-seconds that may be lost in the whole span, were all of it delivered.
         forgone: The part of these that falls to times that were not delivered.
         parts: Times without service of the tenant, of cells that had such times.
@@ -98,10 +103,10 @@ class AgreedService:
     held: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
     carried: dict[str, float] = field(default_factory=dict)
-    guaranteed: dict[str, float] = field(default_factory=dict)
-    cores: dict[str, float] = field(default_factory=dict)
-    gbps: dict[str, float] = field(default_factory=dict)
-    functions: float = 0.0
+    guaranteed: Bought = field(default_factory=dict)
+    cores: Bought = field(default_factory=dict)
+    gbps: Bought = field(default_factory=dict)
+    functions: Bought = field(default_factory=dict)
     allowed: float = 0.0
     forgone: float = 0.0
     parts: dict[str, Parts] = field(default_factory=dict)
@@ -115,12 +120,14 @@ class AgreedService:
     served: dict[str, Times] = field(default_factory=dict)
     missing: dict[str, Times] = field(default_factory=dict)
 
-    def buy(self, agreement: Agreement, seconds: float) -> None:
+    def buy(self, agreement: Agreement, times: Times) -> None:
         """Add the capacity that an agreement buys of pools for some time."""
-        for one in agreement.capacity:
-            self.cores[one.pool] = self.cores.get(one.pool, 0.0) + one.cores * seconds
-            self.gbps[one.pool] = self.gbps.get(one.pool, 0.0) + one.gbps * seconds
-        self.functions += len(agreement.functions) * seconds
+        for pool in {one.pool for one in agreement.capacity}:
+            there = [one for one in agreement.capacity if one.pool == pool]
+            extend(self.cores, (pool, sum(one.cores for one in there)), times)
+            extend(self.gbps, (pool, sum(one.gbps for one in there)), times)
+        for function, number in Counter(agreement.functions).items():
+            extend(self.functions, (function, number), times)
 
     def undelivered(self, cell: str) -> float:
         """Seconds of a cell that were not applied, or in which Minka did not know its station: there was no service."""

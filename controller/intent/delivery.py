@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
-from controller.intent.times import Times, both, meet, seconds, union, without
+from controller.intent.times import Times, both, meet, union, without
 from controller.models.network import Agreement, Plmn, Tenant
 from controller.nrm.tree import Path
 
@@ -125,20 +125,21 @@ class Guarantees:
 
     carried: tuple[CarriedShare, ...] = ()
 
-    def percent_seconds(self, halves: Collection[str], agreement: Agreement, tenant: Tenant, times: Times) -> float:
-        """Percent times seconds that a cell, by its halves (``station/cell``), guaranteed as agreed in some times.
+    def percents(
+        self, halves: Collection[str], agreement: Agreement, tenant: Tenant, times: Times
+    ) -> Iterator[tuple[int, Times]]:
+        """Percents that a cell, by its halves (``station/cell``), guaranteed as agreed in some times, and when.
 
         PLMNs and slices of an agreement have its share together, so the highest of theirs is the share.
         """
         plmns, slices = agreement.plmns_of(tenant), ("", *map(str, agreement.slices_of(tenant)))
         there = chain.from_iterable(self._by_half.get(half, ()) for half in halves)
-        found, left = 0.0, times
+        left = times
         for one in sorted(there, key=lambda one: (-one.percent, one.since, one.until)):
             if one.plmn in plmns and one.slice in slices:
                 here = both(left, ((one.since, one.until),))
-                found += min(one.percent, agreement.guaranteed_prbs) * seconds(here)
+                yield min(one.percent, agreement.guaranteed_prbs), here
                 left = without(left, here)
-        return found
 
     @cached_property
     def _by_half(self) -> dict[str, list[CarriedShare]]:

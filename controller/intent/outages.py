@@ -332,7 +332,7 @@ class Outages:
         for cell in held.cells if held.terms.sla.unseen_borne_by is Bearer.HOST else ():
             if unseen := both(owed.parts.get(cell, NOTHING_LOST).unseen, held.span):
                 extend(owed.borne, cell, unseen)
-        owed.buy(held.terms, held.seconds)
+        owed.buy(held.terms, held.span)
 
     def _served(self, held: _Held) -> dict[str, Times]:
         """When cells of an agreement served by what they counted in a time, where no check read it."""
@@ -354,8 +354,8 @@ class Outages:
             lacking = self._lacking(held, cell)
             here = without(held.span, lacking)
             owed.carried[cell] = owed.carried.get(cell, 0.0) + seconds(here)
-            if (guaranteed := self._guaranteed(held, cell, here)) is not None:
-                owed.guaranteed[cell] = owed.guaranteed.get(cell, 0.0) + guaranteed
+            for percent, times in self._guaranteed(held, cell, here):
+                extend(owed.guaranteed, (cell, percent), times)
             if not lacking:
                 in_any = held.span
                 continue
@@ -365,13 +365,13 @@ class Outages:
             in_any = in_any if in_any == held.span else union([*in_any, *here])
         return seconds(in_any) if held.cells else held.seconds
 
-    def _guaranteed(self, held: _Held, cell: str, times: Times) -> float | None:
-        """Percent times seconds that a cell guaranteed of an agreement in some times; None if nobody asks."""
+    def _guaranteed(self, held: _Held, cell: str, times: Times) -> Iterable[tuple[int, Times]]:
+        """Percents that a cell guaranteed of an agreement in some times, and when; none if nobody asks."""
         if self._known.guarantees is None:
-            return None
+            return ()
         network = held.era.network
         tenant = network.tenant_by_id[held.terms.tenant]
-        return self._known.guarantees.percent_seconds(halves(network, cell), held.terms, tenant, times)
+        return self._known.guarantees.percents(halves(network, cell), held.terms, tenant, times)
 
     def _lacking(self, held: _Held, cell: str) -> Times:
         """When a cell did not carry all PLMNs of an agreement in a time."""

@@ -43,6 +43,8 @@ RULES = (
     "months before another one, a line of this month corrects it, and the sheet of corrections has both figures.\n"
     "Core-months and Gbit/s-months are what the agreement buys of pools, function-months the functions that it buys "
     "as such, each for the part of the month that it held with these terms, used or not.\n"
+    "Quantities of both kinds are the sum of units times seconds of their pieces, divided by the seconds of the month, "
+    "rounded once to 6 digits.\n"
     "Gigabytes are 10^9 bytes, to the megabyte, of the cells and PLMNs of the agreement, as stations counted them. "
     "What was not measured is not charged. A day, and its part of what a line of volume includes, belongs to the terms "
     "with which it began: the volume of the day on which an agreement ends is charged, and that of a day that began "
@@ -282,6 +284,20 @@ def settlement_sheets(
             rows=(*(line.row for line in every), *(_line_for(one, month) for one in corrected)),
         ),
         Sheet(
+            name="pieces",
+            title="What the quantities of lines are made of",
+            columns=_PIECES,
+            rows=tuple(
+                (
+                    *(one.agreement.id, one.line.id, local(one.begin, month.zone), piece.of),
+                    *(local(piece.begin, month.zone), local(piece.end, month.zone)),
+                    *map(_plain, (piece.seconds, piece.units)),
+                )
+                for one in sorted(spans, key=lambda one: (one.agreement.id, one.line.id, one.begin))
+                for piece in _pieces(one.line, services[one.time])
+            ),
+        ),
+        Sheet(
             name="corrections",
             title="Corrections of earlier months, by what is known since",
             columns=_CORRECTIONS,
@@ -321,6 +337,16 @@ _CORRECTIONS = (
     Column(name="stated", meaning="as it was issued, with what was corrected since"),
     Column(name="now", meaning="by what is known now"),
     Column(name="difference", meaning="which is due in addition"),
+)
+_PIECES = (
+    Column(name="agreement"),
+    Column(name="line", meaning="by percent-cell-months, core-months, Gbit/s-months or function-months"),
+    Column(name="since", meaning="of the line: since when these terms held, in the month"),
+    Column(name="of", meaning="the cell, pool or function"),
+    Column(name="begin", meaning="when its time of just these units begins"),
+    Column(name="end"),
+    Column(name="seconds", unit="s", meaning="from begin to end, to the microsecond"),
+    Column(name="units", meaning="percent of PRBs, cores, Gbit/s, or 1 for a function"),
 )
 _LINES = (
     Column(name="agreement"),
@@ -423,21 +449,56 @@ def _quantity(one: ChargeSpan, service: AgreedService, volumes: Volumes | None, 
         return _gigabytes(line, volumes)
     if line.per is Charge.MONTH:
         return _part(service.held, length)
-    if line.per in (Charge.CORE_MONTH, Charge.GBPS_MONTH, Charge.FUNCTION_MONTH):
-        return _part(_bought(line, service), length)
-    by_cell = service.carried if line.per is Charge.CELL_MONTH else service.guaranteed
-    return _part(sum(by_cell.values()), length)
+    if line.per is Charge.CELL_MONTH:
+        return _part(sum(service.carried.values()), length)
+    return _part(sum((one.seconds * one.units for one in _pieces(line, service)), Decimal(0)), length)
 
 
-def _bought(line: PriceLine, owed: AgreedService) -> float:
-    """Capacity bought of pools, times seconds."""
-    if line.per is Charge.FUNCTION_MONTH:
-        return owed.functions
-    by_pool = owed.cores if line.per is Charge.CORE_MONTH else owed.gbps
-    return sum(amount for pool, amount in by_pool.items() if not line.pools or pool in line.pools)
+class _Piece(NamedTuple):
+    """A part of a quantity.
+
+    Attributes:
+        of: The cell, pool or function.
+        units: How much of it there was all of that time.
+    """
+
+    of: str
+    begin: datetime
+    end: datetime
+    units: Decimal
+
+    @property
+    def seconds(self) -> Decimal:
+        """Its length, exactly."""
+        return _seconds(self.end - self.begin)
 
 
-def _part(seconds: float, length: float) -> Decimal:
+def _pieces(line: PriceLine, service: AgreedService) -> list[_Piece]:
+    """Parts whose units times seconds add up to the quantity of a line, in order; none of lines of other kinds."""
+    match line.per:
+        case Charge.PERCENT_CELL_MONTH:
+            bought = service.guaranteed
+        case Charge.CORE_MONTH:
+            bought = service.cores
+        case Charge.GBPS_MONTH:
+            bought = service.gbps
+        case Charge.FUNCTION_MONTH:
+            bought = service.functions
+        case _:
+            return []
+    return sorted(
+        _Piece(of, begin, end, Decimal(str(units)))
+        for (of, units), times in bought.items()
+        if units and (not line.pools or of in line.pools)
+        for begin, end in times
+    )
+
+
+def _seconds(length: timedelta) -> Decimal:
+    return Decimal(length // timedelta.resolution).scaleb(-6)
+
+
+def _part(seconds: float | Decimal, length: float) -> Decimal:
     return (Decimal(round(seconds * 1_000_000)) / Decimal(round(length * 1_000_000))).quantize(_MILLIONTH)
 
 
