@@ -194,6 +194,7 @@ def check(store: Store, new: PreparedRun) -> None:
     if digest != new.plan.network_digest:
         raise ConflictError(f"plan {new.plan.id} was made on an older version of the network files: plan again")
     check_undo(store, new.plan)
+    check_carried_out(store, new.plan)
     if not (request.automatic or request.overtake):
         check_overtaking(store, {job.station for job in new.jobs})
     if new.constraints is None:
@@ -222,6 +223,25 @@ def check_undo(store: Store, plan: Plan) -> None:
         change = plan.changes.on(station)
         if change is not None and (why := changed_since(later, change)):
             raise ConflictError(f"plan {plan.id}: {why} {plan.undoes}")
+
+
+def check_carried_out(store: Store, plan: Plan) -> None:
+    """Check that a plan has anything left to do, before anybody is asked for it or told of it once more.
+
+    It has where a run of it did not change all of its devices, and where a later run changed one, as an undo does.
+
+    Raises:
+        ConflictError: The last run that changed each of its devices carried out this plan there.
+    """
+    ended = (one.as_found() for one in store.runs.ended_jobs(plan.changes.packed, plan.created))
+    last = {job.station: job for job in ended if job.changed}
+    if not last or last.keys() != plan.changes.packed.keys():
+        return
+    runs = sorted({job.run for job in last.values()})
+    if all(job.outcome.good for job in last.values()) and all(store.runs.get(run).plan == plan.id for run in runs):
+        done = "its devices" if len(last) > 1 else first_names(list(last))
+        by = f"run {first_names(runs)}"
+        raise ConflictError(f"plan {plan.id} was carried out by {by}, and no run changed {done} since: make a new plan")
 
 
 def check_overtaking(store: Store, stations: Set[str]) -> None:

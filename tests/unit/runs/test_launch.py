@@ -23,6 +23,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeWakeups
 from controller.runs.launch import Launcher, check_overtaking
 from controller.runs.planning.adoption import AdoptionOutcome
+from controller.runs.rollout.transitions import decide
 from controller.store import JobResult, LoopStore, NewJob, Page, PreparedRun, RunRequest, Store, Transition, open_store
 from tests.support.idle import watched
 from tests.support.launch import prepared
@@ -64,13 +65,14 @@ class OneStation:
 class Doors:
     """A launcher over a record with a plan."""
 
-    def __init__(self, store: Store, loop: LoopStore) -> None:
+    def __init__(self, store: Store, loop: LoopStore, clock: VirtualClock) -> None:
         network = samples.network()
         store.networks.save(network, network_digest(network), "ana")
-        self.plan = samples.plan(network, {"S1": samples.factory("S1"), "S2": samples.factory("S2")})
+        plan = samples.plan(network, {"S1": samples.factory("S1"), "S2": samples.factory("S2")})
+        self.plan = plan.model_copy(update={"created": clock.now()})
         store.plans.save(self.plan, "ana")
         self.store = store
-        self.clock = VirtualClock()
+        self.clock = clock
         self.playbooks = OneStation(self.plan)
         #: Runs that were rung for, with what the record said then to another thread.
         self.rings: list[tuple[str, str]] = []
@@ -96,9 +98,10 @@ class Doors:
 
 @pytest.fixture
 async def doors() -> AsyncIterator[Doors]:
-    store = open_store("sqlite://", VirtualClock())
+    clock = VirtualClock()
+    store = open_store("sqlite://", clock)
     loop = LoopStore(store)
-    yield Doors(store, loop)
+    yield Doors(store, loop, clock)
     await loop.close()
     store.close()
 
@@ -261,6 +264,47 @@ async def test_what_is_under_way_in_a_paused_run_is_not_done_yet(doors: Doors) -
         doors.store.claims.finish(claim, JobResult(Outcome.UNCHANGED))
         check_overtaking(doors.store, {claim.job.station})
     assert claims
+
+
+def _end(doors: Doors, run: Run, outcomes: dict[str, Outcome]) -> None:
+    """Carry out all jobs of a run, with their outcomes by device."""
+    while not doors.store.runs.get(run.id).state.terminal:
+        doors.store.runs.advance(run.id, lambda run, jobs: decide(run, jobs, doors.clock.now()))
+        for claim in doors.store.claims.take(doors.store.processes.register("w"), 9):
+            doors.clock.pause(1)
+            doors.store.claims.finish(claim, JobResult(outcomes[claim.job.station]))
+
+
+async def test_a_plan_that_was_carried_out_is_refused_before_anybody_is_told_of_it_again(doors: Doors) -> None:
+    run = await doors.launcher.start(doors.apply(key="k"))
+    _end(doors, run, {"S1": Outcome.SUCCEEDED, "S2": Outcome.SUCCEEDED})
+    told = doors.store.notices.page(Page(), "alfa")[0]
+    refused = f"plan {doors.plan.id} was carried out by run {run.id}, and no run changed its devices since"
+    with pytest.raises(ConflictError, match=refused):
+        await doors.launcher.start(doors.apply())
+    assert doors.store.notices.page(Page(), "alfa")[0] == told
+    assert (await doors.launcher.start(doors.apply(key="k"))).id == run.id, "the same request again is no other one"
+
+
+@pytest.mark.parametrize("second", [Outcome.FAILED_SAFE, Outcome.DIVERGED])
+async def test_a_plan_that_was_carried_out_in_part_is_applied_again(doors: Doors, second: Outcome) -> None:
+    run = await doors.launcher.start(doors.apply(strategy=Strategy(canary=0)))
+    _end(doors, run, {"S1": Outcome.SUCCEEDED, "S2": second})
+    again = await doors.launcher.start(doors.apply(strategy=Strategy(canary=0)))
+    _end(doors, again, {"S1": Outcome.UNCHANGED, "S2": Outcome.SUCCEEDED})
+    assert doors.store.runs.get(again.id).state is RunState.SUCCEEDED
+    with pytest.raises(ConflictError, match=f"was carried out by run {'.*'.join(sorted((run.id, again.id)))}"):
+        await doors.launcher.start(doors.apply())
+
+
+async def test_a_plan_that_a_later_run_undid_is_applied_again(doors: Doors) -> None:
+    run = await doors.launcher.start(doors.apply())
+    _end(doors, run, {"S1": Outcome.SUCCEEDED, "S2": Outcome.SUCCEEDED})
+    back = doors.plan.model_copy(update={"id": "0a0b0c0d0e0f", "digest": "d" * 64})
+    doors.store.plans.save(back, "ana")
+    later = doors.store.runs.create(prepared(back, "undo", Strategy(), [NewJob(0, "S2")], actor="ana"))
+    _end(doors, later, {"S2": Outcome.SUCCEEDED})
+    await doors.launcher.start(doors.apply())
 
 
 async def test_nothing_of_a_plan_for_a_whole_network_is_worked_out_inside_a_transaction() -> None:
