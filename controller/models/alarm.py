@@ -533,8 +533,8 @@ class Escalation(Noun):
 
     @property
     def receiver(self) -> str:
-        """Who gets it: there is one receiver of all escalations."""
-        return ""
+        """Who gets it: one receiver of all pages, and one of all tickets, so that no page waits for a ticket."""
+        return self.kind
 
     @property
     def about(self) -> str:

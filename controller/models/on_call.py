@@ -104,8 +104,8 @@ class CallMessage(Noun):
 
     @property
     def receiver(self) -> str:
-        """Who gets it."""
-        return f"{self.call.side}/{self.call.contact}"
+        """Who gets it: a contact by pages and by tickets, so that no page waits for a ticket."""
+        return f"{self.call.side}/{self.call.contact}/{self.call.kind}"
 
     @property
     def about(self) -> str:

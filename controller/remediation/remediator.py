@@ -233,7 +233,7 @@ class Remediator:
         if self._caller is not None and await self._caller.take(one):
             return
         alarm = await self._store.alarms.get(one.alarm)
-        pack = await self._store.transaction(dispatch_pack, one.alarm, self._clock.now())
+        pack = await self._store.read(dispatch_pack, one.alarm, self._clock.now())
         await self._notifier.escalate(alarm, one.reason, one.key, pack, one.kind)
 
     async def _sort(self, due: Sequence[str]) -> None:

@@ -75,7 +75,7 @@ from controller.store.alarms.repairs import repairs
 from controller.store.alarms.works import work_on
 from controller.store.database.audit_chain import LAST, audit
 from controller.store.database.columns import Instant, long_text, metadata, string
-from controller.store.database.outbox import Outbox, first_ones, gravest_first, gravity
+from controller.store.database.outbox import Outbox, first_ones, gravest_first, gravity, pages_first
 from controller.store.database.queries import as_noun
 from controller.store.database.repository import M_co, Page, Repository, reads, writes, writes_aside
 from controller.store.database.transaction import Tx
@@ -151,10 +151,10 @@ _first = first_ones(
         escalations.c.notified.is_(None),
         ~exists().where(alarms.c.id == escalations.c.alarm, alarms.c.shelved_until > bindparam("now", type_=Instant())),
     ),
-    (),
+    ("kind",),
     ("number",),
 )
-_UNNOTIFIED = select(_first).order_by(*gravest_first(_first))
+_UNNOTIFIED = select(_first).order_by(pages_first(_first.c.kind), *gravest_first(_first))
 _SYMPTOMS = select(alarms.c.root, alarms.c.probable_cause, alarms.c.severity).where(STANDING)
 _EVERY_SYMPTOM = _SYMPTOMS.where(alarms.c.root != "").distinct()
 #: Faults of alarms that follow from a root.
@@ -466,7 +466,10 @@ class Escalations(Repository[M_co]):
 
     @reads
     def pending(self, tx: Tx) -> list[Escalation]:
-        """The first escalations that are not delivered, the gravest first, without those of alarms shelved now."""
+        """The first escalations that are not delivered, without those of alarms shelved now.
+
+        Pages come before tickets, and of each the gravest first.
+        """
         return [as_noun(Escalation, row) for row in tx.execute(_UNNOTIFIED, {"now": tx.now})]
 
     @reads

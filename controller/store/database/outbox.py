@@ -1,6 +1,6 @@
 """Messages to people on record: their order, and how one is claimed before it is sent and given back.
 
-What is gravest goes first, and what is about the same in order of time.
+Pages go before tickets, what is gravest goes first, and what is about the same in order of time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.expression import ColumnOperators
 
-from controller.models.alarm import Escalation, PerceivedSeverity
+from controller.models.alarm import PAGE, Escalation, PerceivedSeverity
 from controller.models.approval import Delivery
 from controller.models.on_call import CallMessage
 from controller.store.database.transaction import Tx
@@ -84,6 +84,11 @@ def message_id(together: Sequence[str]) -> str:
 def gravity(severity: ColumnOperators) -> ColumnElement[int]:
     """Place of a severity among all: 0 is the worst."""
     return case(_WORST_FIRST, value=severity, else_=_WORST_FIRST[PerceivedSeverity.INDETERMINATE.value])
+
+
+def pages_first(kind: ColumnOperators) -> ColumnElement[int]:
+    """Place of a kind of escalation: a page wakes somebody who has to act now, so it goes before tickets."""
+    return case({PAGE: 0}, value=kind, else_=1)
 
 
 def first_ones(waiting: Select[Any], receiver: Sequence[str], within: Sequence[str]) -> Subquery:

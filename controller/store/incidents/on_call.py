@@ -38,7 +38,7 @@ from controller.models.scalars import HOST
 from controller.store.alarms.alarm_rows import STANDING, alarms
 from controller.store.alarms.alarms import escalations
 from controller.store.database.columns import Instant, long_text, metadata, string
-from controller.store.database.outbox import Outbox, first_ones, gravest_first, gravity, message_id
+from controller.store.database.outbox import Outbox, first_ones, gravest_first, gravity, message_id, pages_first
 from controller.store.database.queries import as_noun
 from controller.store.database.repository import M_co, Page, Repository, method, reads, writes
 from controller.store.database.transaction import Tx
@@ -131,15 +131,15 @@ _messages = (
     .where(*_OPEN, calls.c.message != "")
     .subquery()
 )
-#: The first ones of each contact: who takes nothing keeps no other contact waiting.
+#: The first pages and tickets of each contact: who takes nothing keeps no other contact waiting.
 _first = first_ones(
     select(_messages, case((_messages.c.open > 1, _messages.c.message), else_=_messages.c.alarm).label("about")).where(
         _messages.c.turn == 1
     ),
-    ("side", "contact"),
+    ("side", "contact", "kind"),
     ("at", "escalation", "number"),
 )
-_PENDING = select(_first).order_by(*gravest_first(_first))
+_PENDING = select(_first).order_by(pages_first(_first.c.kind), *gravest_first(_first))
 #: All calls of a message, the gravest first.
 _LISTED = (
     select(calls)
@@ -184,7 +184,7 @@ _DUE = (
     select(calls)
     .join(escalations, _OF_ESCALATION)
     .where(calls.c.next <= bindparam("now", type_=Instant()))
-    .order_by(gravity(escalations.c.severity), calls.c.next)
+    .order_by(pages_first(calls.c.kind), gravity(escalations.c.severity), calls.c.next)
     .limit(_MOST_DUE)
 )
 _IN_FORCE = (
@@ -220,7 +220,7 @@ class Calls(Repository[M_co]):
 
     @reads
     def due(self, tx: Tx) -> list[Call]:
-        """Calls that the next one is to follow now: the gravest first, then those that wait for the longest time."""
+        """Calls that the next one is to follow now: pages first, the gravest of them, those that wait longest."""
         return [as_noun(Call, row) for row in tx.execute(_DUE, {"now": tx.now})]
 
     @writes
@@ -375,7 +375,7 @@ class Calls(Repository[M_co]):
 
     @reads
     def pending(self, tx: Tx) -> list[CallMessage]:
-        """Messages of the last day that are not delivered, the gravest first; the first ones of each contact.
+        """Messages of the last day that are not delivered: pages first, the gravest of them; the first of each contact.
 
         Without those of which somebody acknowledged all, and later ones whose alarms are over.
         """

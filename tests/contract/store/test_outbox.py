@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from controller.models.alarm import AlarmReport, PerceivedSeverity
+from controller.models.alarm import PAGE, TICKET, AlarmReport, PerceivedSeverity
 from controller.models.approval import NoticeKind
 from controller.models.on_call import Call
 from controller.ports.clock import VirtualClock
@@ -113,12 +113,12 @@ async def test_notices_of_the_gravest_incidents_are_written_first(store: Store, 
     assert [row.id for row in rows] == [grave, *small, over]
 
 
-def escalated(store: Store, clock: VirtualClock, number: int, severity: PerceivedSeverity) -> str:
+def escalated(store: Store, clock: VirtualClock, number: int, severity: PerceivedSeverity, kind: str = PAGE) -> str:
     report = AlarmReport(
         station="A", object=f"/x[{number}]", probable_cause="fan", severity=severity, source="check", at=clock.now()
     )
     alarm = store.alarms.report(report)
-    assert store.alarms.escalate(alarm, "it stands", actor="remediation")
+    assert store.alarms.escalate(alarm, "it stands", actor="remediation", kind=kind)
     return alarm.id
 
 
@@ -156,6 +156,39 @@ async def test_the_gravest_escalations_are_sent_first_and_their_calls_are_made_a
     await clock.advance(700)
     assert store.calls.due()[0].alarm == grave
     assert len(store.calls.due()) == 26
+
+
+async def test_pages_go_before_graver_and_older_tickets_of_which_none_is_behind_a_page(
+    store: Store, clock: VirtualClock
+) -> None:
+    tickets = {escalated(store, clock, number, CRITICAL, TICKET) for number in range(30)}
+    await clock.advance(1)
+    small = escalated(store, clock, 97, MINOR)
+    await clock.advance(1)
+    late, large = (escalated(store, clock, number, severity) for number, severity in ((98, MINOR), (99, MAJOR)))
+    found = [one.alarm for one in store.escalations.pending()]
+    assert found[:3] == [large, small, late], "the gravest page first, then the oldest"
+    assert set(found[3:]) < tickets
+    assert len(found) == 3 + 20, "a round takes a few of each kind"
+    for one in store.escalations.pending():
+        call = Call(
+            alarm=one.alarm,
+            escalation=one.number,
+            side="host",
+            number=1,
+            kind=one.kind,
+            duty="always",
+            place=0,
+            nth=1,
+            contact="noc",
+            at=clock.now(),
+            next=clock.now() + timedelta(minutes=10),
+        )
+        store.calls.begin(one, [call])
+    store.calls.gather()
+    assert [one.call.kind for one in store.calls.pending()] == [PAGE, TICKET]
+    await clock.advance(700)
+    assert [one.kind for one in store.calls.due()] == [PAGE] * 3 + [TICKET] * 20
 
 
 def due(store: Store, clock: VirtualClock, name: str, severity: PerceivedSeverity, side: str = "andes") -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from controller.models.alarm import PAGE, Alarm, AlarmState
+from controller.models.alarm import PAGE, TICKET, Alarm, AlarmState, PerceivedSeverity
 from controller.models.dispatch import DispatchPack
 from controller.models.errors import NotTakenError, StoreError
 from controller.models.health import ServiceState
@@ -86,6 +86,51 @@ async def test_pauses_between_tries_double_from_a_second_to_a_minute(bench: Benc
     assert [later - sooner for sooner, later in pairwise(tried)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
+async def test_a_page_waits_for_no_ticket_though_none_of_these_is_taken(bench: Bench) -> None:
+    class Hanging(FakeNotifier):
+        """Never ends a ticket."""
+
+        async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack, kind: str = PAGE) -> None:
+            if kind == TICKET:
+                await ended.wait()
+            await super().escalate(alarm, reason, key, dispatch, kind)
+
+    ended, people = asyncio.Event(), Hanging()
+    scheduler = bench.scheduler(people)
+    for number in range(40):
+        _escalated(bench, f"/fan[{number}]", TICKET, PerceivedSeverity.CRITICAL)
+    await scheduler.step()
+    page = _escalated(bench, "/cell", PAGE, PerceivedSeverity.MINOR)
+    await scheduler.step()
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert people.keys == [f"escalate-{page.id}"], "tickets are under way, as many as may be, and more wait"
+    ended.set()
+    for _ in range(2):
+        await bench.round(scheduler)
+    assert Counter(people.kinds) == {PAGE: 1, TICKET: 40}
+
+
+async def test_a_page_is_tried_though_tickets_were_just_not_taken(bench: Bench) -> None:
+    class OnlyPages(FakeNotifier):
+        """Takes no tickets."""
+
+        async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack, kind: str = PAGE) -> None:
+            if kind == TICKET:
+                raise NotTakenError("503")
+            await super().escalate(alarm, reason, key, dispatch, kind)
+
+    people = OnlyPages()
+    scheduler = bench.scheduler(people)
+    for number in range(3):
+        _escalated(bench, f"/fan[{number}]", TICKET)
+    for _ in range(30):
+        await bench.round(scheduler, seconds=1)
+    _escalated(bench, "/cell")
+    await bench.round(scheduler, seconds=1)
+    assert people.kinds == [PAGE]
+
+
 async def test_a_scheduler_that_dies_with_a_claim_is_followed_by_another_after_a_while(bench: Bench) -> None:
     alarm = _escalated(bench)
     (untold,) = bench.store.escalations.pending()
@@ -118,9 +163,12 @@ async def test_a_post_that_could_not_be_noted_is_noted_later_and_not_repeated(
     assert len(bench.people.sent) == 1
 
 
-def _escalated(bench: Bench) -> Alarm:
+def _escalated(
+    bench: Bench, path: str = "/x", kind: str = PAGE, severity: PerceivedSeverity = PerceivedSeverity.MAJOR
+) -> Alarm:
     """An alarm of which people are to be told."""
-    escalated = bench.store.alarms.escalate(bench.report("/x", "no-rule-answers-this"), "why", actor="remediation")
+    alarm = bench.report(path, "no-rule-answers-this", severity)
+    escalated = bench.store.alarms.escalate(alarm, "why", actor="remediation", kind=kind)
     assert escalated is not None
     return escalated
 
