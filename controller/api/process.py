@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
 import h11
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from controller.api.app import make_app
@@ -113,25 +117,45 @@ def serve(settings: Settings, name: str) -> None:
     )
 
 
-#: Seconds for the head of a request (from the connection or first byte on), and for its body (from the head on).
-HEAD, BODY = 10.0, 60.0
-#: Most connections at once. A further one replaces the one whose request has been incomplete for longest.
+class Debt(Enum):
+    """What a client owes: the head of a request, its body, or to take what it was answered."""
+
+    HEAD = "no head of a request came"
+    BODY = "no whole body came"
+    ANSWER = "the client took nothing of its answer"
+
+
+#: Seconds to wait: for a head, from the connection or the answer before on; for a body, from the head on; and until a
+#: client takes some more of an answer.
+PATIENCE = {Debt.HEAD: 10.0, Debt.BODY: 60.0, Debt.ANSWER: 30.0}
+#: Most connections at once. A further one replaces the one whose client has let us wait for longest.
 MOST = 1000
+#: Bytes that the kernel keeps unsent. If it kept megabytes, nobody could see for minutes whether a slow client reads.
+_UNSENT = 16 * 2**10
 
 
 class Connection(H11Protocol):
-    """A connection that is closed if a request comes slowly or not at all, to make room for others."""
+    """A connection that is closed if its client lets us wait, to make room for others.
 
-    #: Connections with an incomplete request, the oldest first, with the time at which they are closed.
+    A client that takes its answer slowly is waited for as long as it takes some. Its next request begins when it has
+    taken all before, so that no request under way waits for a client, but for streams and files.
+    """
+
+    #: Connections whose client owes something, the oldest debt first, with the time at which it is claimed.
     _owing: dict[Connection, asyncio.TimerHandle] = {}
-    _state: object = None
+    _debt: Debt | None = None
+    #: Bytes of the answer that the client had still to take when that was last looked at.
+    _left = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to time the connection."""
         super().connection_made(transport)
-        self._owe(HEAD)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+        self.app = partial(self._in_order, self.app)
+        self._time()
         if len(self.connections) > MOST:
-            next(iter(self._owing)).give_up("there are too many connections")
+            while not next(iter(self._owing))._claim("there are too many connections"):
+                pass
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection ended."""
@@ -141,24 +165,66 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take data, and time the rest of the request."""
         super().data_received(data)
-        owed = self.conn.their_state
-        if owed not in (h11.IDLE, h11.SEND_BODY):
-            self._settle()
-        elif owed is not self._state or self not in self._owing:
-            self._settle()
-            self._owe(HEAD if owed is h11.IDLE else BODY)
-        self._state = owed
+        self._time()
+
+    def on_response_complete(self) -> None:
+        """Time how the client takes the rest of the answer, and then the next request."""
+        self.transport.set_write_buffer_limits(0)
+        super().on_response_complete()
+        self._time()
+
+    def pause_writing(self) -> None:
+        """Wait until the client has taken some: of a stream, or before its next request begins."""
+        super().pause_writing()
+        self._left = self.transport.get_write_buffer_size()
+        self._time()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        super().resume_writing()
+        self._time()
 
     def give_up(self, reason: str) -> None:
-        """Close the connection without an answer."""
+        """Close the connection without an answer, or without the rest of it."""
         self._settle()
         log.info("api.connection_closed", client=self.client and self.client[0], reason=reason)
         self.transport.abort()
 
-    def _owe(self, seconds: float) -> None:
+    async def _in_order(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Begin a request once the client has taken all answers before: its own, if in one piece, then never waits."""
+        await self.flow.drain()
         if not self.transport.is_closing():
-            reason = f"no whole request came in {seconds:g} s"
-            self._owing[self] = self.loop.call_later(seconds, self.give_up, reason)
+            self.transport.set_write_buffer_limits()
+            await app(scope, receive, send)
+
+    def _owed(self) -> Debt | None:
+        if self.flow.write_paused:
+            return Debt.ANSWER
+        if self.transport.is_closing():
+            return None
+        return {h11.IDLE: Debt.HEAD, h11.SEND_BODY: Debt.BODY}.get(self.conn.their_state)
+
+    def _time(self) -> None:
+        """Time what the client owes now, unless it owed that before."""
+        before, self._debt = self._debt, self._owed()
+        if self._debt is not before:
+            self._settle()
+            if self._debt is not None:
+                self._wait(self._debt)
+
+    def _wait(self, debt: Debt) -> None:
+        seconds = PATIENCE[debt]
+        self._owing[self] = self.loop.call_later(seconds, self._claim, f"{debt.value} in {seconds:g} s")
+
+    def _claim(self, reason: str) -> bool:
+        """Give the connection up, unless its client has taken some of its answer since this was last asked."""
+        left, self._left = self._left, self.transport.get_write_buffer_size()
+        self._settle()
+        if self._debt is Debt.ANSWER and self._left < left:
+            self._wait(self._debt)
+            return False
+        self.give_up(reason)
+        return True
 
     def _settle(self) -> None:
         timer = self._owing.pop(self, None)
