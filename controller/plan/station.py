@@ -43,6 +43,8 @@ LOCKED_BY_RUN, FOREIGN_LOCK = "locked-by-run", "foreign-lock"
 FOREIGN_ELEMENT = "foreign-element"
 #: Codes of findings about what a diverged run left: a cell locked; nodes on record that are gone, and not wanted.
 LEFT_LOCKED, GONE_ON_RECORD = "left-locked", "gone-on-record"
+#: Code of the finding about a station that does not show the element that all of ours stands in.
+NOTHING_TOLD = "nothing-told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def plan_station(
     findings = station_findings(station, root, observed, edits, staying, options, view)
     if not view.adopted:
         findings = (*findings, *_unheard(station, root, edits))
-    findings = (*dark, *findings, *_lost_locks(station, view), *_gone(station, root, view, edits))
+    lost = (*_lost_locks(station, view), *_gone(station, root, view, edits), *_nothing_told(station, root, view))
+    findings = (*dark, *findings, *lost)
     reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
     ours = edits.orphans.values() if view.adopted and view.retired is None else ()
     orphans = Counter(owner for owners in ours for owner in owners)
@@ -582,6 +585,19 @@ def _gone(station: str, root: NodeSpec, view: StationView, edits: Edits) -> Iter
             f"them back: minka playbook run repair-drift where=device={station}"
         )
         yield Finding(GONE_ON_RECORD, Severity.WARNING, message, station)
+
+
+def _nothing_told(station: str, root: NodeSpec, view: StationView) -> Iterator[Finding]:
+    """A station that carried something of ours, and answers without the element that it stands in."""
+    top = child("", root.name, station)
+    emptied = view.observed is not None and top not in view.observed.tree
+    if view.adopted and emptied and top in view.ledger and any(map(cell_of, view.ledger)):
+        message = (
+            f"{station} answers, and tells nothing of itself, though {nodes(len(view.ledger))} are on record there as "
+            "ours: it has lost its configuration, or hides it from our user (NACM), or another device answers: find "
+            "out before this is applied"
+        )
+        yield Finding(NOTHING_TOLD, Severity.WARNING, message, station)
 
 
 def _lock_findings(station: str, locked: Mapping[Path, str], view: StationView) -> Iterator[Finding]:
