@@ -210,7 +210,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def getitem(self, obj: Any, argument: Any) -> Any:
         """An item of a mapping or list; anything else is undefined."""
         if isinstance(obj, Undefined):
-            return obj[argument]  # raises, naming what is undefined
+            return obj  # names what is undefined where it is used; ``default`` takes its place
         try:
             if isinstance(obj, Mapping) or (isinstance(obj, list | tuple) and isinstance(argument, int)):
                 found = obj[argument]

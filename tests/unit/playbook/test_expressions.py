@@ -290,3 +290,11 @@ def test_a_number_beyond_all_bounds_is_named_with_its_expression_when_it_comes_a
         with pytest.raises(InputError, match=re.escape(text)) as raised:
             read(names | ({} if read == Expression(text).foreseen else {"later": 1}))
         assert "is not a finite number" in raised.value.message
+
+
+def test_a_default_stands_for_what_a_step_that_was_skipped_did_not_register() -> None:
+    assert Expression("{{ woken.cells | default([]) }}").value({}) == []
+    assert Expression("{{ woken.cells.first | default('none') }}").value({"woken": {}}) == "none"
+    for text in ("{{ woken.cells }}", "{{ woken.cells | length }}", "cells {{ woken['cells'] }}"):
+        with pytest.raises(InputError, match="'woken' is undefined"):
+            Expression(text).value({})
