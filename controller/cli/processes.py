@@ -15,7 +15,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 import typer
 
@@ -415,15 +415,24 @@ def _begin(role: str, process: str) -> Settings:
     return settings
 
 
+#: A URL of one server or several, whose user and password end at the last "@". A "?" before it may be the password's.
+_HOST = r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?"
+_URL = re.compile(rf"(\w[\w+.-]*://)(?:[^/?][^?]*@)?((?:{_HOST}(?:,{_HOST})*)?(?:/[^@?#]*)?)(?:\?([^@#]*))?")
+#: Between the URLs of several brokers, as Celery takes them.
+_NEXT = re.compile(r";(?=\w+://)")
 #: Parameters of a database's URL that say which servers it leads to (libpq); others may hold secrets.
 _SERVERS = frozenset({"host", "hostaddr", "port", "target_session_attrs"})
 
 
-def _without_secrets(url: str) -> str:
-    """A URL without password and parameters, but for those that name servers."""
-    parts = urlsplit(url)
-    servers = urlencode([one for one in parse_qsl(parts.query) if one[0] in _SERVERS], safe=",:/[]")
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{servers and f'?{servers}'}"
+def _without_secrets(urls: str) -> str:
+    """Servers and names of databases in URLs; empty where it can't be told what of them is a password."""
+    found = [_URL.fullmatch(url) for url in _NEXT.split(urls)]
+    return ";".join(_shown(*one.groups("")) for one in found if one) if all(found) else ""
+
+
+def _shown(scheme: str, place: str, parameters: str) -> str:
+    servers = urlencode([one for one in parse_qsl(parameters) if one[0] in _SERVERS], safe=",:/[]")
+    return f"{scheme}{place}{servers and f'?{servers}'}"
 
 
 async def _until_stopped(body: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
+from controller.cli.processes import _without_secrets
 from controller.models.environment import OTHERS, check_environment
 from controller.models.errors import InputError
 from controller.models.settings import Settings
@@ -148,6 +149,31 @@ def test_the_log_of_a_process_begins_with_what_it_works_with(capfd: pytest.Captu
     assert '"postgresql:///minka?host=db1:5432&host=db2&target_session_attrs=read-write&host=/run/pg"' in behind
     for part in ("version", '"postgresql://127.0.0.1:9/minka"', '"minka-spool://"', os.environ["MINKA_HOME"]):
         assert part in line
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sentinel://:hunter2@a:1;sentinel://:hunter2@b:2;sentinel://c", "sentinel://a:1;sentinel://b:2;sentinel://c"),
+        ("redis://:12/hunter2@h", "redis://h"),
+        ("redis://:12;hunter2@h:1/0", "redis://h:1/0"),
+        ("redis://:12#hunter2@h,[::1]:2", "redis://h,[::1]:2"),
+        ("rediss://minka:hunter2@[fd00::1]:6379/0?password=hunter2", "rediss://[fd00::1]:6379/0"),
+        ("unix://:hunter2@/run/redis.sock", "unix:///run/redis.sock"),
+        ("postgresql://minka:12/hunter2@h/db", "postgresql://h/db"),
+        ("postgresql://minka:12@hunter2@h/db", "postgresql://h/db"),
+        ("postgresql://minka:12?hunter2@h/db", ""),
+        ("postgresql://minka:12?host=hunter2@h/db", ""),
+        ("postgresql://minka@h/db?password=12@hunter2", ""),
+        ("postgresql://minka:12#hunter2", ""),
+        ("redis://:hunter2", ""),
+        ("redis://minka:hunter2;redis://h", ""),
+        ("redis:hunter2@h", ""),
+        ("sqlite:////srv/ana's files/minka.sqlite3", "sqlite:////srv/ana's files/minka.sqlite3"),
+    ],
+)
+def test_a_log_shows_of_a_url_what_is_no_password_for_sure(url: str, shown: str) -> None:
+    assert _without_secrets(url) == shown
 
 
 def test_what_kubernetes_sets_for_services_and_what_secrets_are_called_is_no_mistake() -> None:
