@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from controller.inventory.explain import explain
 from controller.inventory.parse import FORMS
@@ -186,9 +187,15 @@ def bug(request: Request, error: Exception) -> JSONResponse:
     return problem(500, "bug", "an error in Minka itself; see the log of the API process")
 
 
+def _broken_off() -> JSONResponse:
+    """The answer, which nobody reads, to a body that ends before its end: no bug of ours."""
+    return problem(400, _CODES[400], "the connection ended before the body did")
+
+
 def install(app: FastAPI) -> None:
     """Add the error handlers to the app."""
     app.exception_handler(MinkaError)(lambda request, error: to(request, problem_of(error)))
     app.exception_handler(RequestValidationError)(lambda request, error: to(request, invalid(error)))
     app.exception_handler(HTTPException)(lambda request, error: to(request, answer(error)))
+    app.exception_handler(ClientDisconnect)(lambda request, _: to(request, _broken_off()))
     app.exception_handler(Exception)(lambda request, error: to(request, bug(request, error)))

@@ -31,11 +31,14 @@ async def ask(
     token: str,
     *,
     query: str = "",
-    body: bytes = b"",
+    body: bytes | None = b"",
     headers: Sequence[tuple[bytes, bytes]] = ((b"content-type", b"application/json"),),
     until: bytes | None = None,
 ) -> Answer:
-    """Send a request; a stream is left when ``until`` came, or as soon as it begins if that is None."""
+    """Send a request, which breaks off before its body if that is None.
+
+    A stream is left when ``until`` came, or as soon as it begins if that is None.
+    """
     headers = list(headers)
     if token:
         headers.append((b"authorization", f"Bearer {token}".encode()))
@@ -54,7 +57,8 @@ async def ask(
         "server": ("minka", 80),
     }
     over = asyncio.Event()
-    asked = [{"type": "http.request", "body": body, "more_body": False}]
+    whole = {"type": "http.request", "body": body, "more_body": False}
+    asked = [{"type": "http.disconnect"} if body is None else whole]
     said: dict[str, Any] = {"status": 0, "headers": (), "body": b""}
 
     async def receive() -> Any:

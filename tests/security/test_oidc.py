@@ -434,7 +434,16 @@ async def test_a_browser_signs_in_and_out(bench: ApiBench, idp: IdentityProvider
     assert {"httponly", "samesite=strict"} <= {word.strip().lower() for word in kept.split(";")}
     assert (await browser.get("/v1/me")).json()["name"] == "eva@ipt.pe"
     hold = {"target": "T-LTE-1", "reason": "rigger"}
-    for origin in ({}, {"Origin": "http://evil"}, {"Origin": "null"}):
+    strange = (
+        "http://evil",
+        "null",
+        "http://[",
+        "minka",
+        "http://minka.evil",
+        "http://evil/://minka",
+        "http://evil@minka",
+    )
+    for origin in ({}, *({"Origin": one} for one in strange)):
         assert (await browser.post("/v1/holds", json=hold, headers=origin)).status_code == 401
     assert (await browser.post("/v1/holds", json=hold, headers={"Origin": "http://minka"})).status_code == 201
     # A code is good once, and for the browser that began.

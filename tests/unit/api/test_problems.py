@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from controller.api import routes
 from controller.api.app import api_routes, make_app
@@ -22,6 +23,7 @@ from controller.api.examples import EXAMPLES
 from controller.api.guard import LIMIT, OPEN, WEBHOOK_LIMIT
 from controller.api.problems import VES
 from controller.models.errors import InputError, StoreError
+from tests.security.app_requests import ask
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of
 
 #: What the VES event listener answers to who is not known (7.2.1, policy exceptions).
@@ -368,3 +370,12 @@ def test_every_body_has_an_example_that_is_valid() -> None:
         kind.model_validate(EXAMPLES[name])
     schemas = make_app().openapi()["components"]["schemas"]
     assert all(schemas[name]["examples"] == [example] for name, example in EXAMPLES.items())
+
+
+@pytest.mark.parametrize("path", ["/eventListener/v7", "/eventListener/v7/eventBatch", "/v1/plans", "/v1/network"])
+async def test_a_body_that_breaks_off_is_no_bug(bench: ApiBench, path: str) -> None:
+    method = "PUT" if path == "/v1/network" else "POST"
+    token = WEBHOOK_TOKEN if path.startswith(VES) else "token-of-ana"
+    with capture_logs() as logs:
+        assert (await ask(bench.app, method, path, token, body=None)).status == 400
+    assert not [one for one in logs if one["log_level"] in ("error", "critical")]
