@@ -14,11 +14,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import NamedTuple
 
 from controller.intent.delivery import CarriedLink
 from controller.intent.impact import link_in
+from controller.intent.incidents import BLAMED
 from controller.intent.observation import Proof
 from controller.intent.outages import Spell
 from controller.intent.roots import WINDOW
@@ -204,8 +205,8 @@ class _Down:
             path = link_in(spell.alarm.object) if spell.alarm.probable_cause in LINK_CAUSES else ""
             if path:
                 found[spell.alarm.station, path].append((spell.since, spell.until))
-                for tenant in spell.alarm.tenants:
-                    self._blamed[spell.cause, _end_of(tenant, path)].append((spell.since, spell.until))
+                for cause, tenant in product(BLAMED, spell.alarm.tenants):
+                    self._blamed[cause, _end_of(tenant, path)].extend(spell.put_down_to((cause,)))
         return {key: union(times) for key, times in found.items()}
 
     def _without(self, station: str, links: Mapping[_Link, Times]) -> Times:

@@ -199,8 +199,15 @@ def _is_blamed_for(end: Stay, link: Stay) -> bool:
     """Whether the time of a core link is put down to a remote end, whose fault is over."""
     if link.alarm.probable_cause not in LINK_CAUSES or end.until is None:
         return False
-    there = end.alarm.probable_cause == REMOTE_END_DOWN or core_node_in(link.alarm) == end.alarm.object
-    return there and link.since < end.until and (link.until is None or link.until > end.since)
+    at_once = link.since < end.until and (link.until is None or link.until > end.since)
+    return at_once and is_at_end(end.alarm, link.alarm)
+
+
+def is_at_end(end: Alarm, alarm: Alarm) -> bool:
+    """Whether an alarm of an incident is about what is behind this end: of a core node, the links to it."""
+    if end.probable_cause == REMOTE_END_DOWN:
+        return True
+    return end.tenant == alarm.tenant and end.object == core_node_in(alarm)
 
 
 def root_beside(alarm: Alarm, roots: Mapping[str, Alarm]) -> Alarm | None:

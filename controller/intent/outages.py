@@ -8,8 +8,8 @@ after (``controller.intent.proofs``): it is unobserved.
 
 Nobody owes the following times, which are counted separately too: those in which a run itself takes the cell away after
 a notice (``controller.intent.interruptions``), those in which the tenant works on the remote ends of all links that are
-down, or its own core nodes there are lost, and those of an incident whose root has a probable cause outside of the
-contract, such as the mains.
+down, or its own core nodes there are lost, and those in which the root of the incident stood, if its probable cause is
+outside of the contract, such as the mains (``controller.intent.blame``).
 
 Before all of these comes whether a cell carried the tenant's PLMNs at all, by Minka's record
 (``controller.intent.delivery``): where it did not, nothing was delivered that could be lost.
@@ -42,6 +42,7 @@ from controller.intent.agreed_service import (
     extend,
 )
 from controller.intent.agreed_terms import AgreedSpan, Era, month_of
+from controller.intent.blame import Blame
 from controller.intent.central_units import halves, whole_of
 from controller.intent.counted import CountedPeriod, Settled, settled
 from controller.intent.delivery import CarriedLink, Delivery, Guarantees
@@ -73,8 +74,9 @@ class Spell(NamedTuple):
     """A time in which an alarm stood as part of an incident.
 
     Attributes:
-        cause: Probable cause of the incident's root.
+        cause: Probable cause to which it is put down where no root stood: its own.
         proof: How it is known that it stood in that time.
+        blames: Roots to which it is put down, and when.
     """
 
     alarm: Alarm
@@ -83,6 +85,17 @@ class Spell(NamedTuple):
     incident: str = ""
     cause: str = ""
     proof: Proof = Proof.READING
+    blames: tuple[Blame, ...] = ()
+
+    def put_down_to(self, causes: Collection[str]) -> Times:
+        """When it stood because of roots with these causes, or by itself with one of them: each second by the first."""
+        left: Times = ((self.since, self.until),)
+        found: list[tuple[datetime, datetime]] = []
+        for cause, since, until in self.blames:
+            span = ((since, until),)
+            found.extend(both(left, span) if cause in causes else ())
+            left = without(left, span)
+        return union([*found, *(left if self.cause in causes else ())])
 
 
 class _Held(NamedTuple):
@@ -731,14 +744,14 @@ class Outages:
             return self._own_work(group.tenant, spells)
 
         def of_core(spells: Sequence[Spell]) -> Times:
-            return _by_root(one for one in spells if one.cause == CORE_NODE_DOWN)
+            return _by_root(spells, (CORE_NODE_DOWN,))
 
         lost.owed.extend(at_all(_when))
         if not lost.owed:
             return lost
         lost.own_work.extend(at_all(own_work))
         lost.own_core.extend(at_all(lambda spells: union([*own_work(spells), *of_core(spells)])))
-        lost.outside.extend(at_all(lambda spells: _by_root(one for one in spells if one.cause in left_out)))
+        lost.outside.extend(at_all(lambda spells: _by_root(spells, left_out)))
         for spell in chain.from_iterable(down.values()):
             if spell.proof is not Proof.READING:
                 times = both(((spell.since, spell.until),), tuple(lost.owed))
@@ -752,9 +765,8 @@ class Outages:
         found: list[tuple[datetime, datetime]] = []
         for spell in down:
             began = (spell.alarm.seen or spell.alarm.raised) + SKEW
-            if spell.cause in _MAY_BE_OWN:
-                begun = tuple(one for one in works if began >= one[0])
-                found.extend(both(((spell.since, spell.until),), begun))
+            begun = tuple(one for one in works if began >= one[0])
+            found.extend(both(spell.put_down_to(_MAY_BE_OWN), begun))
         return union(found)
 
     def _links_then(self, era: Era, group: LinkGroup, down: Iterable[Path]) -> dict[Path, Times]:
@@ -828,8 +840,7 @@ def _add(gone: _ServiceLoss, spell: Spell, left_out: frozenset[str]) -> None:
     gone.owed.append((spell.since, spell.until))
     if spell.proof is not Proof.READING:
         gone.proofs[spell.proof].append((spell.since, spell.until))
-    if spell.cause in left_out:
-        gone.outside.extend(_by_root([spell]))
+    gone.outside.extend(_by_root([spell], left_out))
 
 
 def _with_cuts(spells: Sequence[Spell], network: Network) -> Iterator[Spell]:
@@ -859,10 +870,14 @@ def _when(spells: Iterable[Spell]) -> Times:
     return union((one.since, one.until) for one in spells)
 
 
-def _by_root(spells: Iterable[Spell]) -> Times:
-    """When alarms stood because of their roots: not in the time in which nobody heard of them."""
-    heard = ((max(one.since, unheard_until(one.alarm) or one.since), one.until) for one in spells)
-    return union((since, until) for since, until in heard if since < until)
+def _by_root(spells: Iterable[Spell], causes: Collection[str]) -> Times:
+    """When alarms stood because of roots with these causes: not in the time in which nobody heard of them."""
+    return union(
+        (max(since, unheard_until(one.alarm) or since), until)
+        for one in spells
+        for since, until in one.put_down_to(causes)
+        if (unheard_until(one.alarm) or since) < until
+    )
 
 
 def _add_link(down: Mapping[LinkGroup, Mapping[Path, list[Spell]]], spell: Spell) -> None:

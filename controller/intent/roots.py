@@ -294,9 +294,13 @@ def _stood_before(alarm: Alarm, root: Alarm, roots: Roots) -> bool:
     """
     if alarm.root and (alarm.root == root.id or alarm.root not in roots):
         return False
+    return began(root) - _by_itself_since(alarm) > lead(root, alarm)
+
+
+def lead(root: Alarm, alarm: Alarm) -> timedelta:
+    """How long before a root its symptom may be seen."""
     cut = root.source is AlarmSource.CHECK and root.probable_cause == BACKHAUL_DOWN
-    known = cut and alarm.probable_cause != BACKHAUL_DOWN
-    return began(root) - _by_itself_since(alarm) > (SKEW if known else WINDOW)
+    return SKEW if cut and alarm.probable_cause != BACKHAUL_DOWN else WINDOW
 
 
 def began(alarm: Alarm) -> datetime:

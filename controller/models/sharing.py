@@ -392,8 +392,8 @@ class Sla(Noun):
     """What the host owes the tenant.
 
     Attributes:
-        outside_causes: Probable causes outside of the contract, such as the mains: the host does not owe minutes of an
-            incident with such a root.
+        outside_causes: Probable causes outside of the contract, such as the mains: the host does not owe the time
+            in which such a root of an incident stood.
         unproved_percent: Largest part of the shared time, in percent, that may be unseen, unobserved or not applied in
             a month whose promise is called kept.
         unseen_borne_by: Who bears the time in which Minka looked, got no answer, and nothing else proves service or

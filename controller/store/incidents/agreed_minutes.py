@@ -147,7 +147,7 @@ class _Part:
             (
                 *(one.alarm.station, one.alarm.object, one.alarm.object_class, one.alarm.tenant),
                 *(one.alarm.probable_cause, one.alarm.cells, one.alarm.tenants, one.alarm.functions),
-                *(one.since, one.until, one.cause, one.proof),
+                *(one.since, one.until, one.cause, one.proof, [tuple(blame) for blame in one.blames]),
             )
             for one in self.spells
         ]

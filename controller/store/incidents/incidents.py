@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ import orjson
 from sqlalchemy import ColumnElement, Row, and_, bindparam, case, exists, func, or_, select, update
 
 from controller.intent.agreed_terms import Era, month_of, spans_of
+from controller.intent.blame import RootTime, blames
 from controller.intent.brief_outages import NOTHING_LISTED, Listed, ListRead, brief_spells
 from controller.intent.central_units import whole_of
 from controller.intent.delivery import CarriedLink, Delivery
@@ -125,10 +127,27 @@ _SPELLS = (
         incident_alarms.c.since,
         incident_alarms.c.until,
         _CAUSE.label("part_of"),
-        case((incident_alarms.c.blameless, ""), else_=incidents.c.probable_cause).label("cause"),
+        incident_alarms.c.blameless,
+        incidents.c.probable_cause.label("cause"),
     )
     .join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
     .join(incidents, incidents.c.id == _CAUSE)
+)
+_former = incidents.alias()
+_IS_PRESENT = alarms.c.probable_cause == incidents.c.probable_cause
+#: Times of roots of incidents, and of those that became part of these.
+_ROOT_TIMES = (
+    select(alarms, incident_alarms.c.since, incident_alarms.c.until, _CAUSE.label("part_of"))
+    .add_columns(_IS_PRESENT.label("present"))
+    .join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
+    .join(incidents, incidents.c.id == _CAUSE)
+    .outerjoin(_former, _former.c.id == incident_alarms.c.merged_from)
+    .where(alarms.c.spreads, or_(_IS_PRESENT, alarms.c.probable_cause == _former.c.probable_cause))
+)
+#: The same by the incident to which they are put down.
+_ROOTS_BY = (
+    (_ROOT_TIMES.where(incident_alarms.c.put_down_to == ""), incident_alarms.c.incident),
+    (_ROOT_TIMES.where(incident_alarms.c.put_down_to != ""), incident_alarms.c.put_down_to),
 )
 #: Causes of alarms that count for their incident: a statement knows times of missing PLMNs by what checks read.
 _TAKE = COUNTED | {BACKHAUL_DOWN, PLMN_MISSING}
@@ -410,16 +429,34 @@ def _clear_of_blame(tx: Tx, asked: Collection[str]) -> None:
 
 def spells_of(tx: Tx, where: ColumnElement[bool], causes: Collection[str] = COUNTED | {BACKHAUL_DOWN}) -> list[Spell]:
     """Times in which alarms stood, as part of an incident; by default those that count, or cut the way to others."""
-    rows = tx.execute(_SPELLS.where(where, alarms.c.probable_cause.in_(sorted(causes))))
-    return [_spell(row, tx.now) for row in rows]
+    rows = tx.execute(_SPELLS.where(where, alarms.c.probable_cause.in_(sorted(causes)))).all()
+    roots = _root_times(tx, {row.part_of for row in rows if row.cause != row.probable_cause})
+    return [_spell(row, roots, tx.now) for row in rows]
 
 
-def _spell(row: Row[Any], now: datetime) -> Spell:
+#: Times of roots by incident, and those that explain alarms of their own station alone by that too.
+_RootTimes = Mapping[tuple[str, str], Sequence[RootTime]]
+
+
+def _root_times(tx: Tx, asked: Collection[str]) -> _RootTimes:
+    """When roots of incidents stood; in as many statements whether or not anything follows from them."""
+    found: dict[tuple[str, str], list[RootTime]] = defaultdict(list)
+    for query, part_of in _ROOTS_BY:
+        for row in tx.rows(query, part_of, asked or {""}):
+            one = RootTime(as_alarm(row), row.since, row.until or tx.now, bool(row.present))
+            found[row.part_of, one.alarm.station if one.is_at_station else ""].append(one)
+    return found
+
+
+def _spell(row: Row[Any], roots: _RootTimes, now: datetime) -> Spell:
     """A time of an alarm in an incident; of a fault of which others told first, from when a reading saw it begin."""
     alarm, since, until = as_alarm(row), row.since, row.until or now
     if alarm.seen is not None and alarm.seen < until and (since == alarm.raised or since < alarm.seen):
         since = alarm.seen
-    return Spell(alarm, since, until, row.part_of, row.cause)
+    if row.blameless:
+        return Spell(alarm, since, until, row.part_of)
+    above = chain.from_iterable(roots.get((row.part_of, at), ()) for at in {"", alarm.station})
+    return Spell(alarm, since, until, row.part_of, alarm.probable_cause, blames=blames(alarm, since, above, now))
 
 
 class _Held(NamedTuple):

@@ -20,6 +20,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+#: Lost mains, how long before them a symptom may be seen, and for how long it may outlive them.
+_MAINS, _SEEN_BEFORE, _SETTLES = "mains-lost", timedelta(minutes=5), timedelta(minutes=5)
 _MILLIONTH, _MEGABYTE, _CENT = Decimal("0.000001"), Decimal("0.001"), Decimal("0.01")
 
 
@@ -68,7 +70,9 @@ class Record:
     def times(self) -> set[datetime]:
         """All times at which anything begins or ends."""
         spans = [*self.looked, *self.adopted, *self.carried, *self.guaranteed, *self.alarms]
-        return {at for one in spans for at in (one.since, one.until)} | {one.since for one in self.versions}
+        ends = {at for one in spans for at in (one.since, one.until)}
+        outlived = {one.until + _SETTLES for one in self.alarms if one.name[0] == _MAINS}
+        return ends | outlived | {one.since for one in self.versions}
 
 
 def read(path: Path, counted: Iterable[Counted], until: datetime) -> Record:
@@ -189,7 +193,7 @@ def promises(record: Record, tenant: str, begin: datetime, end: datetime) -> lis
                 found.append(known[-1])
             known[-1].until = until
             for cell in _cells(version, agreement):
-                column = _column(record, version, tenant, cell, since)
+                column = _column(record, version, agreement, cell, since)
                 known[-1].cells[cell][column] += (until - since).total_seconds()
     return found
 
@@ -209,20 +213,35 @@ def _cells(version: Any, agreement: Any) -> list[str]:
     return [name for station, name in every if scope["everywhere"] or station in scope["stations"]]
 
 
-def _column(record: Record, version: Any, tenant: str, cell: str, at: datetime) -> str:
+def _column(record: Record, version: Any, agreement: Any, cell: str, at: datetime) -> str:
     """Where a moment of a cell belongs; the first that holds."""
     station = cell.partition("/")[0]
     looked = _holds(record.looked, (station,), at)
     known = at >= record.versions[0].since and _holds(record.adopted, (station,), at)
     if not known and not looked:
         return "unknown"
-    if not _carries(record, version, tenant, cell, at):
+    if not _carries(record, version, agreement["tenant"], cell, at):
         return "not_applied"
     if not looked:
         return "unobserved"
     if _holds(record.alarms, ("station-unreachable", station, "station"), at):
         return "unseen"
-    return "lost" if _holds(record.alarms, ("cell-off-air", station, cell), at) else "served"
+    if not _holds(record.alarms, ("cell-off-air", station, cell), at):
+        return "served"
+    outside = _MAINS in agreement["sla"]["outside_causes"] and _by_mains(record, station, cell, at)
+    return "outside" if outside else "lost"
+
+
+def _by_mains(record: Record, station: str, cell: str, at: datetime) -> bool:
+    """Whether a cell is off air because its station has no mains: it failed with them, and both stood at once."""
+    off = [one for one in record.alarms if one.name == ("cell-off-air", station, cell) and one.since <= at < one.until]
+    mains = [one for one in record.alarms if one.name == (_MAINS, station, "station")]
+    return any(
+        one.since < root.until and root.since < one.until
+        for one in off
+        for root in mains
+        if root.since - one.since <= _SEEN_BEFORE and at < root.until + _SETTLES
+    )
 
 
 def _carries(record: Record, version: Any, tenant: str, cell: str, at: datetime) -> bool:

@@ -2,8 +2,8 @@
 
 Network files come in mid-month with other prices, shares, promises, PLMNs, scopes and time zones, and runs bring them
 to stations later, or never; stations are adopted late or never; nobody looks for a while; stations can't be reached;
-cells are off air. The auditor reads what that left on record, and agrees to the cent, to a second of a cell, and in
-minutes and percent to what rounding leaves.
+cells are off air, some again and again before their station loses its mains. The auditor reads what that left on
+record, and agrees to the cent, to a second of a cell, and in minutes and percent to what rounding leaves.
 ``MINKA_SEED`` replays months; a soak plays more.
 """
 
@@ -51,7 +51,7 @@ ZONES = ("America/Lima", "Asia/Kathmandu", "Pacific/Auckland")
 STATIONS = ("S1", "S2")
 CELLS = ("S1/L1", "S1/N1", "S2/L1", "S2/N1")
 TENANTS = ("alfa", "beta")
-COLUMNS = ("lost", "unseen", "unobserved", "not_applied", "served")
+COLUMNS = ("lost", "outside", "unseen", "unobserved", "not_applied", "served")
 
 Times = list[tuple[datetime, datetime]]
 
@@ -73,6 +73,7 @@ def changed(content: Any, chance: random.Random) -> Any:
             "restore_hours": 720,
             "unproved_percent": chance.choice((1.0, 40.0)),
             "unseen_borne_by": chance.choice(("host", "tenant")),
+            "outside_causes": chance.choice(([], ["mains-lost"])),
             "penalties": [{"below_percent": 99.0, "credit_percent": 5}, {"below_percent": 97.5, "credit_percent": 20}],
         }
     if chance.random() < 0.4:
@@ -144,8 +145,26 @@ def drawn(seed: int) -> Drawn:
         pairs = [pair for number, pair in enumerate(pairwise(times)) if number % 2 == 0]
         short = timedelta(hours=chance.uniform(0.1, 3))
         made.alarms[object_, cause] = [(since, min(until, since + short) if quiet else until) for since, until in pairs]
+    for station in STATIONS * 3:
+        lose_mains(made, station, moment(loaded + timedelta(hours=2), end - timedelta(hours=2)), chance)
     made.begin, made.end = edge(made, 6), edge(made, 7)
     return made
+
+
+def lose_mains(made: Drawn, station: str, at: datetime, chance: random.Random) -> None:
+    """A cell fails some times, each within ten minutes, and then with the mains, unless something fails already."""
+    cell = f"{station}/L1"
+    mains = at, at + timedelta(seconds=chance.randrange(300, 2400))
+    begins = at + timedelta(seconds=chance.choice((-480, -240, -30, 30, 180)))
+    faults = [(begins, mains[1] + timedelta(seconds=chance.choice((-60, 60, 480))))]
+    for _ in range(chance.randrange(1, 6)):
+        until = faults[0][0] - timedelta(seconds=chance.randrange(30, 570))
+        faults.insert(0, (until - timedelta(seconds=chance.randrange(60, 540)), until))
+    apart = timedelta(hours=1)
+    known = made.alarms[cell, "cell-off-air"]
+    if all(until + apart < faults[0][0] or faults[-1][1] + apart < since for since, until in known):
+        made.alarms[cell, "cell-off-air"] = sorted([*known, *faults])
+        made.alarms[station, "mains-lost"] = sorted([*made.alarms.get((station, "mains-lost"), ()), mains])
 
 
 def first_of(month: int, zone: str) -> datetime:
