@@ -31,7 +31,7 @@ class Settled(NamedTuple):
 
 
 def settled(
-    unread: Times, known: Times, locked: Times, periods: Iterable[CountedPeriod], listed: Times = ()
+    unread: Times, known: Times, locked: Times, periods: Iterable[CountedPeriod], linked: Times = ()
 ) -> Settled:
     """Which times of a cell were lost or served, beyond those that are known.
 
@@ -39,23 +39,24 @@ def settled(
     nobody read in it; if that is not enough, it was off air between checks, which is put at the begin of the rest. If
     nobody read any of the period, and the tenant's users sent or received something, the rest of it was served.
 
-    A cell counts nothing of core links, and what its users sent says not when: times that the station's own record has
-    of these stay as they are.
+    A cell counts nothing of core links. So what it counted off air is lost beside time in which they were down, and is
+    put into none of that, as long as the period has other time; nobody knows whether both were at once. What its users
+    sent says not when: times that the station's own record has of these stay as they are.
 
     Args:
         unread: Times that no check read.
         known: Other times in which it is known to be off air, or may be, whoever is responsible.
         locked: Times in which it was locked: it counts these as manual, so none of them is among its faults.
         periods: What the station counted.
-        listed: Times in which core links were down by the station's own record.
+        linked: Times in which core links were down by the station's own record, or where checks read.
     """
     gone: list[tuple[datetime, datetime]] = []
     served: list[tuple[datetime, datetime]] = []
     for one in periods:
         span = ((one.begin, one.until),)
-        down = both(listed, span)
+        down = both(linked, span)
         here = without(both(unread, span), down)
-        off = one.off - seconds(both(without(union([*known, *down]), locked), span))
+        off = one.off - seconds(both(without(known, locked), span))
         lost_here = _first(without(here, locked), off)
         between = _first(without(span, union([*here, *known, *down, *locked])), off - seconds(lost_here))
         gone.extend((*lost_here, *between))

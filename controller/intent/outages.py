@@ -202,8 +202,23 @@ _UNKNOWN = Known()
 #: to be served in the same way.
 _Counted = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]], dict[tuple[str, str], Times]]
 
-#: The first two; and times in which core links were down by the station's own record, of which cells count nothing.
-_Told = tuple[dict[tuple[str, str], Parts], dict[tuple[str, str], dict[Proof, Times]], dict[tuple[str, str], Times]]
+
+class _Told(NamedTuple):
+    """Times without service as alarms tell it, by cell and tenant.
+
+    Attributes:
+        parts: Times without service.
+        proofs: By what they are known where no check read that.
+        listed: Times in which core links were down by the station's own record.
+        off: Times in which the cell itself failed, or may have: all others were those of core links, of which cells
+            count nothing.
+    """
+
+    parts: dict[tuple[str, str], Parts]
+    proofs: dict[tuple[str, str], dict[Proof, Times]]
+    listed: dict[tuple[str, str], Times]
+    off: dict[tuple[str, str], Times]
+
 
 #: Causes of roots of core links that announced work of their tenant may explain; any other is a fault of the host.
 _MAY_BE_OWN = LINK_CAUSES | {"", CORE_NODE_DOWN, REMOTE_END_DOWN}
@@ -624,7 +639,7 @@ class Outages:
         key = era.begin, era.until, left_out  # networks that came at once make eras of zero length
         if key not in self._found:
             told = self._told(era, left_out)
-            parts, proofs = dict(told[0]), dict(told[1])
+            parts, proofs = dict(told.parts), dict(told.proofs)
             served: dict[tuple[str, str], Times] = {}
             if self._whole is not None:
                 _settle_by(self._whole._counted(era, left_out), parts)
@@ -648,6 +663,7 @@ class Outages:
             for tenant, cells in taken_by(era.sharing, spell.alarm).items():
                 for cell in cells:
                     _add(gone[cell, tenant], spell, left_out)
+        off = {at: union(one.owed) for at, one in gone.items()}
         for group, by_link in down.items():
             lost = self._without_path(era, group, by_link, left_out)
             for cell in cells_over(era.sharing, group, by_link) if lost.owed else ():
@@ -655,7 +671,7 @@ class Outages:
         parts = {at: self._parted(at, one) for at, one in gone.items()}
         proofs = {at: {proof: union(times) for proof, times in one.proofs.items()} for at, one in gone.items()}
         listed = {at: union(one.listed) for at, one in gone.items()}
-        found = self._alarmed[key] = parts, proofs, listed
+        found = self._alarmed[key] = _Told(parts, proofs, listed, off)
         return found
 
     def _settle(
@@ -691,31 +707,29 @@ class Outages:
         A period counts once, whatever changes within it: what it counted has no part in each era.
         """
         if left_out not in self._settled:
-            eras = [(era, *self._told(era, left_out)) for era in self._eras] if self._counters else []
+            eras = [(era, self._told(era, left_out)) for era in self._eras] if self._counters else []
             off_air = self.off_air(self._eras[0].begin, self._eras[-1].until) if self._counters else {}
             self._settled[left_out] = found = {}
             for key, periods in self._counters.items():
-                shared = [
-                    self._unread_and_off(era, key, parts.get(key, NOTHING_LOST), proofs.get(key, {}))
-                    for era, parts, proofs, _ in eras
-                    if _shares(era, key)
-                ]
-                listed = union(chain.from_iterable(at.get(key, ()) for era, *_, at in eras if _shares(era, key)))
-                unread = union(chain.from_iterable(one for one, _ in shared))
+                shared = [self._unread_and_known(era, key, told) for era, told in eras if _shares(era, key)]
+                if not shared:
+                    continue
+                unread, off, linked = (union(chain.from_iterable(times)) for times in zip(*shared, strict=True))
                 planned, locks = self._known.excused.planned.get(key, ()), self._known.locks.get(key[0], ())
-                off = chain.from_iterable((off_air.get(key[0], ()), planned, *(one for _, one in shared)))
-                found[key] = settled(unread, without(union(off), unread), locks, periods, listed)
+                known = without(union([*off_air.get(key[0], ()), *planned, *off]), unread)
+                found[key] = settled(unread, known, locks, periods, linked)
         return self._settled[left_out]
 
-    def _unread_and_off(
-        self, era: Era, key: tuple[str, str], parts: Parts, proofs: Mapping[Proof, Times]
-    ) -> tuple[Times, Times]:
-        """When no check read a cell in an era, and other times in which it may have been off air."""
+    def _unread_and_known(self, era: Era, key: tuple[str, str], told: _Told) -> tuple[Times, Times, Times]:
+        """When no check read a cell in an era; when else it may have been off air; when core links were down."""
+        parts, proofs = told.parts.get(key, NOTHING_LOST), told.proofs.get(key, {})
         indirect = union(chain.from_iterable(proofs.values()))
         away = chain.from_iterable(self._gaps_at(key[0], era.begin, era.until).values())
         excused = union([*parts.planned, *parts.own_work, *parts.own_core, *parts.outside])
         unread = without(union([*parts.unseen, *both(parts.lost, indirect), *away]), excused)
-        return unread, union([*excused, *without(parts.lost, unread), *self._missing_at(era, *key)])
+        off, gone = told.off.get(key, ()), union([*excused, *parts.lost])
+        linked = union([*told.listed.get(key, ()), *without(gone, union([*off, *unread]))])
+        return unread, union([*off, *self._missing_at(era, *key)]), linked
 
     def _parted(self, key: tuple[str, str], gone: _ServiceLoss) -> Parts:
         all_of_it, own_work = union(gone.owed), union(gone.own_work)

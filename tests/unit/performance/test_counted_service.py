@@ -18,7 +18,7 @@ from controller.intent.agreed_service import CellSeconds
 from controller.intent.brief_outages import BriefOutage, ListRead
 from controller.intent.counted import CountedPeriod, settled
 from controller.intent.times import Times, union
-from controller.models.alarm import AlarmReport, AlarmSource
+from controller.models.alarm import AlarmReport, AlarmSource, ObjectClass
 from controller.models.health import Health
 from controller.models.measurement import HOUR, QUARTER, Measured, Subject
 from controller.models.network import Network, PerformanceData, network_digest
@@ -72,11 +72,10 @@ def test_a_period_says_how_long_a_cell_was_off_air_and_whether_somebody_was_serv
     gone, served = _seconds(found.lost), _seconds(found.served)
     assert not gone & served
     assert served <= nobody - listed, "what the station timed itself stays lost"
-    lost |= listed
-    assert not gone & (lost | locked)
+    assert not gone & (lost | listed | locked)
     for (a, b), (off, carried) in zip(pairwise(edges), counted, strict=True):
         span = set(range(a, b))
-        more = min(len(span - lost - locked), max(0, off - len((lost - locked) & span)))
+        more = min(len(span - lost - listed - locked), max(0, off - len((lost - locked) & span)))
         assert len(gone & span) == more
         free = (nobody - locked - listed) & span
         assert len(gone & span & nobody) == min(more, len(free)), "what nobody read comes first"
@@ -233,6 +232,32 @@ def test_a_core_link_that_the_station_says_was_down_is_lost_although_its_users_m
         ("lost", "station", until - since),
         ("served", "counters", 3600 - until),
     ]
+
+
+@pytest.mark.parametrize("counted", [0, 200, 900])
+@pytest.mark.parametrize("known_by", ["list", "checks", "core"])
+def test_what_a_cell_counts_off_air_is_lost_beside_time_in_which_its_core_links_were_down(
+    store: Store, known_by: str, counted: int
+) -> None:
+    """It counts nothing of links: nobody knows whether both were at once, unless the period has no other time."""
+    _load(store)
+    link = f"{samples.LTE}/EP_S1C[alfa-mme]"
+    down = _at(12) + 5 * MINUTE, _at(12) + 10 * MINUTE
+    if known_by == "list":
+        for hour, outages in ((12.0, ()), (12.2, (BriefOutage("S1", link, ("alfa",), *down),))):
+            store.incidents.note_listed([ListRead("S1", _at(hour), True, outages)])
+    else:
+        told = {"object": link, "object_class": ObjectClass.CORE_LINK, "tenant": "alfa"}
+        core = {"station": "", "object": "alfa-mme", "object_class": ObjectClass.CORE_NODE}
+        for at, over in zip(down, (False, True), strict=True):
+            failed = _report(12, "core-link-down", over=over).model_copy(update=told | {"at": at})
+            lost = failed.model_copy(update=core | {"probable_cause": "core-node-down"})
+            store.alarms.report_all([failed, *([lost] if known_by == "core" else [])])
+    _put(store, *(_period(12 + n / 4, 0 if n else counted, 7) for n in range(4)))
+    _settle_days(store)
+    cell = _cell(store)
+    owed, own = (0, 300) if known_by == "core" else (300, 0)
+    assert (cell["lost"], cell["own_core"]) == (owed + min(counted, 900 - 300), own)
 
 
 def test_what_checks_saw_is_not_lost_again_by_counters(store: Store) -> None:
