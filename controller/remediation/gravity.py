@@ -1,4 +1,4 @@
-"""How grave an alarm is with all that follows from it, for people who are to be told of it, or told again.
+"""How grave an alarm is with all that follows from it: whether people are told of it, or again, and its turn.
 
 A source that says of its alarm what it said before may still lose its station: a battery is empty, and what tells is an
 alarm that follows from it. A cut above the station looks the same until its neighbours were read: until then people are
@@ -7,10 +7,13 @@ told nothing, since a cut is another fault.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from controller.models.alarm import SUPPLY_CAUSES, UNREACHABLE, Alarm, PerceivedSeverity
+from controller.models.alarm import SUPPLY_CAUSES, UNREACHABLE, Alarm, AlarmState, PerceivedSeverity
 from controller.models.incident import DARK, gravest
+from controller.models.network import Network
 from controller.remediation.dispatch import suspects_of
 from controller.store import Store
 
@@ -21,6 +24,39 @@ _CUT_WITHIN = timedelta(seconds=60)
 _OF_ITS_SITE = 2
 #: How long after people were told that a station is dark they are told so again, when it comes back and is lost anew.
 _AGAIN_AFTER = timedelta(minutes=10)
+_PLACES = {severity: place for place, severity in enumerate(PerceivedSeverity)}
+
+
+class Rank(NamedTuple):
+    """The place of an alarm among those that wait for the same; the lowest goes first.
+
+    Attributes:
+        severity: Place of its severity with all that follows from it; 0 is the worst.
+        told: Whether people have it in hand, since it was escalated.
+        people: Population of the sites of the cells that it and all that follows from it affect, negative.
+        cells: Number of these cells, negative.
+        order: Its place by age (``Alarm.order``).
+    """
+
+    severity: int
+    told: bool
+    people: int
+    cells: int
+    order: tuple[datetime | str, ...]
+
+
+def ranks(store: Store, alarms: Sequence[Alarm], network: Network | None) -> dict[str, Rank]:
+    """The rank of each alarm, by id."""
+    known = store.alarms.effects([one.id for one in alarms])
+    found = {}
+    for one in alarms:
+        what, cells = known.get(one.id, (frozenset(), frozenset()))
+        severity = gravest([(one.probable_cause, one.severity), *what])
+        affected = {*one.cells, *cells}
+        people = network.people_at(affected) if network is not None else 0
+        told = one.state is AlarmState.ESCALATED
+        found[one.id] = Rank(_PLACES[severity], told, -people, -len(affected), one.order)
+    return found
 
 
 def gravity(store: Store, alarm: Alarm, now: datetime) -> PerceivedSeverity:

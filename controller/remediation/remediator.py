@@ -38,7 +38,7 @@ from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.remediation.breaker import Breaker
 from controller.remediation.dispatch import dispatch_pack
-from controller.remediation.gravity import dark_at, darkness, gravity, growth
+from controller.remediation.gravity import dark_at, darkness, gravity, growth, ranks
 from controller.remediation.guards import (
     CORRELATION,
     ENDS_WITH_ALARM,
@@ -191,7 +191,7 @@ class Remediator:
         self._uncorrelated |= bool(changed)
         if self._uncorrelated and (self._correlating is None or self._correlating.done()):
             self._correlating = asyncio.create_task(self._correlate())
-        due = [one for one, at in self._due.items() if at <= now and one not in self._turns]
+        due = [one for one, at in self._due.items() if at <= now and not self._turns.works_on(one)]
         for start in range(0, len(due), _AT_ONCE):
             await self._sort(due[start : start + _AT_ONCE])
         await self._escalations.step()
@@ -247,22 +247,33 @@ class Remediator:
         digests = {rule.name: rule.digest for rule in rules}
         for alarm_id in due:
             del self._due[alarm_id]
+        some = []
         for alarm in found:
             plain = self._plain(alarm, rules, network, grants, digests, urgent) if network else None
             if plain is None:
-                self._turns.add(alarm.id, alarm.tenants)
+                some.append(alarm)
                 continue
             note, wait = plain
             if note != alarm.noted:
                 self._notes[alarm.id] = alarm, note
             if wait is not None:
                 self._due[alarm.id] = self._clock.monotonic() + wait
+        await self._queue(some, network)
         for alarm_id, left in dark.items():
             if left > 0:
                 self._due[alarm_id] = self._clock.monotonic() + min(left, _LATER)
         self._turns.begin()
         if self._notes and (self._noting is None or self._noting.done()):
             self._noting = asyncio.create_task(self._note_all())
+
+    async def _queue(self, found: Sequence[Alarm], network: Network | None) -> None:
+        """Let alarms wait for their turns, the gravest in front; one that waits already may be graver by now."""
+        places = await self._store.read(ranks, found, network) if found else {}
+        for alarm in found:
+            if self._turns.works_on(alarm.id):
+                self._due[alarm.id] = self._clock.monotonic()
+            else:
+                self._turns.add(alarm.id, alarm.tenants, places[alarm.id])
 
     async def _wake_roots(self, found: Sequence[Alarm]) -> None:
         """Take up again what alarms follow from, since it is graver with them; a repair under way is left alone."""

@@ -156,6 +156,7 @@ _first = first_ones(
 )
 _UNNOTIFIED = select(_first).order_by(pages_first(_first.c.kind), *gravest_first(_first))
 _SYMPTOMS = select(alarms.c.root, alarms.c.probable_cause, alarms.c.severity).where(STANDING)
+_EFFECTS = select(alarms.c.root, alarms.c.probable_cause, alarms.c.severity, alarms.c.cells).where(STANDING)
 _EVERY_SYMPTOM = _SYMPTOMS.where(alarms.c.root != "").distinct()
 #: Faults of alarms that follow from a root.
 _FOLLOWING = (
@@ -316,6 +317,21 @@ class Alarms(Repository[M_co]):
     def with_symptoms(self, tx: Tx, alarm: Alarm) -> frozenset[tuple[str, PerceivedSeverity]]:
         """Causes and severities of an alarm and of all standing alarms that follow from it."""
         return _with_symptoms(tx, alarm)
+
+    @reads
+    def effects(
+        self, tx: Tx, roots: Iterable[str]
+    ) -> dict[str, tuple[frozenset[tuple[str, PerceivedSeverity]], frozenset[str]]]:
+        """Of all standing alarms that follow from each of these: causes and severities, and cells.
+
+        Alarms without symptoms are left out.
+        """
+        what: dict[str, set[tuple[str, PerceivedSeverity]]] = {}
+        cells: dict[str, set[str]] = {}
+        for row in tx.rows(_EFFECTS, alarms.c.root, roots):
+            what.setdefault(row.root, set()).add((row.probable_cause, PerceivedSeverity(row.severity)))
+            cells.setdefault(row.root, set()).update(orjson.loads(row.cells))
+        return {root: (frozenset(what[root]), frozenset(cells[root])) for root in what}
 
     @reads
     def symptoms(self, tx: Tx, roots: Iterable[str]) -> dict[str, Counter[tuple[str, PerceivedSeverity]]]:
