@@ -30,6 +30,9 @@ _DATABASES = {
 }
 _DATABASE_FORMS = f"{_DATABASES['postgresql']} of a server, or {_DATABASES['sqlite']} for a file on this machine"
 
+#: Refuses a password whose rest the libraries would take for a host or a path, and name in their errors.
+_ENCODED = "has a user or password that can't be told from the rest; write %2F for / and %40 for @ in it"
+
 
 def _server(value: str, schemes: Collection[str], example: str, *, with_user: bool = False) -> str:
     """Check the address of one server: scheme, host, and maybe a port; with a user where it takes one.
@@ -279,6 +282,17 @@ class Settings(BaseSettings):
             raise ValueError(f"names no file; right is {_DATABASES['sqlite']}, with three slashes before the path")
         if scheme.startswith("postgresql"):
             _split(value, f"right is {_DATABASE_FORMS}")
+            if rest.partition("/")[0].count("@") > 1:
+                raise ValueError(_ENCODED)
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _readable_broker(cls, value: str) -> str:
+        """Refuse what would be read as a database that is called as the rest of a password, and logged so."""
+        for one in value.split(";"):
+            if "@" in one.partition("://")[2].partition("/")[2]:
+                raise ValueError(_ENCODED)
         return value
 
     @field_validator("syslog")

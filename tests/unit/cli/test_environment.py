@@ -93,6 +93,9 @@ def test_databases_of_minka(url: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
+        ("BROKER_URL", "redis://:12/hunter2@h", "write %2F for / and %40 for @ in it"),
+        ("BROKER_URL", "sentinel://:x@a:1;sentinel://:1/hunter2@b:2", "write %2F for / and %40 for @ in it"),
+        ("DATABASE_URL", "postgresql://minka:x@hunter2@h/minka", "write %2F for / and %40 for @ in it"),
         ("SYSLOG", "collector:514", "must begin with udp://, tcp://, tls://, as in tls://collector:6514"),
         ("SYSLOG", "udp://collector:99999", "is no address with a port from 1 to 65535; as in tls://collector:6514"),
         ("SYSLOG", "tls://:6514", "names no host, as in tls://collector:6514"),
@@ -127,6 +130,8 @@ def test_a_setting_of_another_form_is_refused_by_its_name_with_a_right_one(name:
 
 def test_settings_of_the_right_form_are_taken() -> None:
     taken = {
+        "broker_url": "sentinel://:hunter%2F2@a:26379;sentinel://:hunter2@b:26379/0",
+        "database_url": "postgresql://minka:hunter%402@h/minka",
         "syslog": "udp://[::1]",
         "mail_relay": "starttls://ana%40noc@relay:587",
         "mail_to": "noc@bitel.example  root@localhost",
