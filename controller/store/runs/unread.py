@@ -40,6 +40,7 @@ from controller.store.jobs.divergences import unresolved
 from controller.store.jobs.ended_jobs import ended_jobs, ledger_before
 from controller.store.jobs.journal import journal, unpacked_names
 from controller.store.jobs.run_rows import jobs, load_runs, run_playbooks, runs
+from controller.store.jobs.steps import as_step, steps
 from controller.store.network.devices import note_applied
 from controller.store.network.leases import leases
 from controller.store.network.ledger import LedgerChange, change_ledger, changed_later, news_in
@@ -50,7 +51,7 @@ from controller.store.network.versions import current_network
 STANDING = select(alarms).where(
     alarms.c.probable_cause == DIVERGED, alarms.c.source == AlarmSource.CHECK.value, alarms.c.cleared.is_(None)
 )
-_OF_PLAYBOOKS = exists(select(run_playbooks.c.run).where(run_playbooks.c.run == jobs.c.run))
+_OF_PLAYBOOK = exists(select(run_playbooks.c.run).where(run_playbooks.c.run == jobs.c.run))
 _IS_OPEN = and_(jobs.c.unread, jobs.c.outcome == Outcome.DIVERGED.value, jobs.c.found.is_(None))
 #: For how long what was sent and had no effect that showed is looked for by readings.
 _WATCHED = timedelta(days=7)
@@ -60,21 +61,24 @@ _KNOWN_END = jobs.c.outcome.in_(
 )
 _CAME = and_(_IN_VAIN, jobs.c.found == FoundState.LATE.value)
 _UNSEEN = (
-    select(jobs.c.id, jobs.c.station, jobs.c.finished, runs.c.plan)
+    select(jobs.c.id, jobs.c.station, jobs.c.finished, runs.c.plan, _OF_PLAYBOOK.label("of_playbook"))
     .join(runs, runs.c.id == jobs.c.run)
     .where(
         _IN_VAIN,
         _KNOWN_END,
         jobs.c.found.is_(None),
         jobs.c.finished > bindparam("since", type_=jobs.c.finished.type),
-        ~_OF_PLAYBOOKS,
     )
     .order_by(jobs.c.finished)
 )
-_UNREAD = select(
-    *(jobs.c.id, jobs.c.run, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.station, jobs.c.detail, jobs.c.found),
-    jobs.c.outcome,
-).where(or_(_IS_OPEN, _CAME), ~jobs.c.beyond, ~_OF_PLAYBOOKS)
+_UNREAD = (
+    select(
+        *(jobs.c.id, jobs.c.run, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.station, jobs.c.detail, jobs.c.found),
+        *(jobs.c.outcome, runs.c.plan, _OF_PLAYBOOK.label("of_playbook")),
+    )
+    .join(runs, runs.c.id == jobs.c.run)
+    .where(or_(and_(_IS_OPEN, ~_OF_PLAYBOOK), _CAME), ~jobs.c.beyond)
+)
 _JOURNAL = select(journal.c.job, journal.c.transaction, journal.c.step, journal.c.deadline, journal.c.carried).order_by(
     journal.c.job, journal.c.at, journal.c.seq
 )
@@ -85,14 +89,25 @@ _FREE = (
     .with_for_update()
 )
 _OPEN = (
-    select(jobs, runs.c.plan, runs.c.network_digest)
+    select(jobs, runs.c.plan, runs.c.network_digest, _OF_PLAYBOOK.label("of_playbook"))
     .join(runs, runs.c.id == jobs.c.run)
     .where(or_(_IS_OPEN, _CAME, and_(_IN_VAIN, _KNOWN_END, jobs.c.found.is_(None))))
 )
+_STEPS = select(steps).where(steps.c.job == bindparam("of")).order_by(steps.c.started, steps.c.position, steps.c.undo)
 _ENDED_SINCE = select(jobs.c.id).where(
     jobs.c.station == bindparam("device"), jobs.c.finished > bindparam("since", type_=jobs.c.finished.type)
 )
 _CHANGE = select(changes.c.content).where(changes.c.plan == bindparam("of"), changes.c.station == bindparam("device"))
+#: The transaction of a job of which nothing showed last.
+_VAIN = (
+    select(journal.c.transaction)
+    .where(
+        journal.c.job == bindparam("of"),
+        journal.c.step.in_([JournalStep.UNSEEN.value, JournalStep.UNANSWERED.value]),
+    )
+    .order_by(journal.c.at.desc(), journal.c.seq.desc())
+    .limit(1)
+)
 _FOUND = update(jobs).where(jobs.c.id == bindparam("job"))
 
 
@@ -118,7 +133,7 @@ def _unseen_jobs(tx: Tx, stations: Sequence[str]) -> list[UnreadJob]:
     began = _began(tx, found)
     may = frozenset([FoundState.LATE])
     return [
-        UnreadJob(replace(job, changes=(), unsure=(_change(tx, last[job.station]),)), one.carried, one.counts, may)
+        UnreadJob(replace(job, changes=(), unsure=_sent(tx, last[job.station])), one.carried, one.counts, may)
         for job in found
         if (one := began.get(job.job)) is not None
     ]
@@ -137,6 +152,10 @@ def _diverged_jobs(tx: Tx, stations: Iterable[str]) -> list[UnreadJob]:
     alone = [jobs_left[0] for jobs_left in left if len(jobs_left) == 1 and jobs_left[0].job in open_jobs]
     may = _may(tx, [open_jobs[job.job] for job in alone])
     began = _began(tx, alone)
+    came = {job for job, row in open_jobs.items() if row.found is not None}
+    alone = [
+        replace(job, changes=(), unsure=_sent(tx, open_jobs[job.job])) if job.job in came else job for job in alone
+    ]
     return [
         UnreadJob(job, began[job.job].carried, began[job.job].counts, may[job.job])
         for job in alone
@@ -214,7 +233,7 @@ def _take_late(tx: Tx, found: Sequence[tuple[Reading, Row[Any]]]) -> None:
         tx.execute(_FOUND.values(found=FoundState.LATE.value, found_at=one.at), {"job": row.id})
         _note(tx, one, row)
         device = ObjectClass.STATION if network is None else ObjectClass.of_device(network.kind_of(one.station))
-        cells = () if network is None else reached(network, one.station, [_change(tx, row)])
+        cells = () if network is None else reached(network, one.station, _sent(tx, row))
         said = f"it ended {row.outcome}, and a reading found {FoundState.LATE.words} on the device"
         report = AlarmReport(
             station=one.station,
@@ -232,7 +251,7 @@ def _take_late(tx: Tx, found: Sequence[tuple[Reading, Row[Any]]]) -> None:
         back = (
             f"bring it back: minka playbook run repair-drift where=device={one.station}, and unlock-cell for each cell "
             "that it locked"
-            if Outcome(row.outcome).good
+            if Outcome(row.outcome).good or row.of_playbook
             else f"take it back: minka undo {row.run}"
         )
         call = (
@@ -245,6 +264,21 @@ def _take_late(tx: Tx, found: Sequence[tuple[Reading, Row[Any]]]) -> None:
 def _change(tx: Tx, row: Row[Any]) -> Change:
     """What a job's plan changes on its station."""
     return unpacked(Change, tx.execute(_CHANGE, {"of": row.plan, "device": row.station}).scalar_one())
+
+
+def _sent(tx: Tx, row: Row[Any]) -> tuple[Change, ...]:
+    """What a job sent of which nothing showed, and what it changed after that, in order.
+
+    Steps of playbooks change one after another: what the last leaves is what counts.
+    """
+    if not row.of_playbook:
+        return (_change(tx, row),)
+    vain = str(tx.execute(_VAIN, {"of": row.id}).scalar_one()).rpartition(".")[0]
+    made = [(one, one.change) for one in map(as_step, tx.execute(_STEPS, {"of": row.id})) if one.change is not None]
+    sent = (n for n, (one, _) in enumerate(made) if vain.endswith(f".{one.transaction.rpartition('.')[0]}"))
+    if (first := next(sent, None)) is None:
+        return ()
+    return tuple(change for n, (one, change) in enumerate(made) if n == first or (n > first and one.changed))
 
 
 def _ended_since(tx: Tx, reading: Reading) -> bool:
@@ -264,7 +298,7 @@ def _taken(tx: Tx, reading: Reading, row: Row[Any], alarm: Alarm) -> AlarmReport
         return None
     tx.execute(_FOUND.values(found=reading.found.value, found_at=reading.at), {"job": row.id})
     change_ledger(tx, made)
-    if reading.found is FoundState.PLANNED:
+    if reading.found is FoundState.PLANNED and row.found is None:
         note_applied(tx, {row.station: row.network_digest})
     _note(tx, reading, row)
     text = f"run {row.run}: a reading at {reading.at:%Y-%m-%d %H:%M:%S} UTC found {reading.found.words} on the device"
@@ -273,6 +307,8 @@ def _taken(tx: Tx, reading: Reading, row: Row[Any], alarm: Alarm) -> AlarmReport
 
 def _ledger_changes(tx: Tx, found: FoundState, row: Row[Any]) -> list[LedgerChange]:
     """What the ledger lacks: what the change brought, or that what entered it in doubt leaves it again."""
+    if row.found is not None:
+        return []  # what came late and went again was never in it
     if found is FoundState.PLANNED:
         change = _change(tx, row)
         return [LedgerChange(row.station, change.gained, change.lost, job=row.id, plan=row.plan)]
