@@ -9,15 +9,19 @@ from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
-from controller.models.measurement import DAY, HOUR, MONTH, Measured, Subject, Values, parts, shape_of
+from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject, Values, parts, shape_of
 from controller.performance.vocabulary import Aggregation, counter_named
+
+#: Clocks change at a quarter of an hour.
+_QUARTER = timedelta(seconds=QUARTER)
 
 
 def span_of(moment: datetime, level: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Begin and end of the span of a level that contains a moment.
 
     Days and months begin at midnight in the time zone, so days last 23 or 25 hours when its clocks change. Hours begin
-    with its hours: there are zones that differ from UTC by a half or a quarter of one.
+    with its hours: there are zones that differ from UTC by a half or a quarter of one. Where clocks change by half an
+    hour, the hour ends with that, and the next one begins: a half belongs to one of them, and to no other.
     """
     if level in (DAY, MONTH):
         day = moment.astimezone(zone).date()
@@ -26,11 +30,21 @@ def span_of(moment: datetime, level: int, zone: ZoneInfo) -> tuple[datetime, dat
         after = day + timedelta(days=1) if level == DAY else (day + timedelta(days=31)).replace(day=1)
         begin, end = (datetime(one.year, one.month, one.day, tzinfo=zone) for one in (day, after))
         return begin.astimezone(UTC), end.astimezone(UTC)
-    offset = moment.astimezone(zone).utcoffset() or timedelta()
-    ahead = int(offset.total_seconds()) % HOUR if level == HOUR else 0
+    ahead = _ahead(moment, zone) if level == HOUR else 0
     seconds = int(moment.timestamp())
     begin = datetime.fromtimestamp(seconds - (seconds + ahead) % level, UTC)
-    return begin, begin + timedelta(seconds=level)
+    end = begin + timedelta(seconds=level)
+    if level == HOUR:
+        while begin + _QUARTER <= moment and _ahead(begin, zone) != ahead:
+            begin += _QUARTER
+        while end - _QUARTER > moment and _ahead(end - _QUARTER, zone) != ahead:
+            end -= _QUARTER
+    return begin, end
+
+
+def _ahead(moment: datetime, zone: ZoneInfo) -> int:
+    """By how many seconds hours of a time zone are further than those of UTC."""
+    return int((moment.astimezone(zone).utcoffset() or timedelta()).total_seconds()) % HOUR
 
 
 @dataclass(frozen=True, slots=True)

@@ -585,6 +585,20 @@ async def test_no_hour_is_part_of_two_days_or_of_none_when_the_time_zone_changes
     assert [one.cells["1"][VOLUME][BITEL] for one in days[:2]] == [24, 2]
 
 
+@pytest.mark.parametrize(("midnight", "hours"), [("2026-10-04", 23.5), ("2027-04-04", 24.5)])
+async def test_no_half_hour_is_lost_on_the_day_on_which_clocks_change_by_half_of_one(
+    store: Store, clock: VirtualClock, midnight: str, hours: float
+) -> None:
+    zone = ZoneInfo("Australia/Lord_Howe")
+    _in_zone(store, zone.key)
+    begin = datetime.fromisoformat(midnight).replace(tzinfo=zone).astimezone(UTC)
+    await clock.advance((begin + timedelta(days=2) - clock.now()).total_seconds())
+    store.measurements.put(period(begin + n * timedelta(seconds=QUARTER), 1.0) for n in range(int(4 * hours)))
+    settle(store, clock)
+    (day,) = [one for one in every(store, DAY) if one.begin == begin]
+    assert (day.seconds, day.cells["1"][VOLUME][BITEL]) == (hours * HOUR, 4 * hours)
+
+
 def test_an_hour_is_worked_out_outside_of_transactions_and_anew_where_others_write_meanwhile(
     store: Store, clock: VirtualClock, start: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,20 @@ def test_a_day_is_as_long_as_its_clocks_make_it(day: str, hours: int) -> None:
     assert {span_of(begin + timedelta(hours=n), DAY, zone) for n in range(hours)} == {(begin, end)}
 
 
+@pytest.mark.parametrize(("change", "halves"), [("2026-10-03T15:30", [30, 60]), ("2026-04-04T15:00", [30, 60])])
+def test_each_quarter_is_part_of_one_hour_where_clocks_change_by_half_of_one(change: str, halves: list[int]) -> None:
+    zone = ZoneInfo("Australia/Lord_Howe")
+    changed = datetime.fromisoformat(change).replace(tzinfo=UTC)
+    assert span_of(changed - timedelta(minutes=1), HOUR, zone) == (changed - timedelta(hours=1), changed)
+    begin = changed
+    for minutes in halves:
+        end = begin + timedelta(minutes=minutes)
+        quarters = [begin + n * timedelta(seconds=QUARTER) for n in range(minutes // 15)]
+        assert {span_of(one, HOUR, zone) for one in quarters} == {(begin, end)}
+        begin = end
+    assert begin.astimezone(zone).minute == 0
+
+
 def period(number: int, volume: float = 1.0, covered: float = QUARTER, *, suspect: bool = False) -> Measured:
     cells = {"1": {VOLUME: {Subject("716-15", 9): volume}, PRBS: {Subject(): volume}, MOST: {Subject(): volume}}}
     begin = BEGIN + number * timedelta(seconds=QUARTER)
