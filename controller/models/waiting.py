@@ -37,6 +37,7 @@ class WaitCode(StrEnum):
     - ``shelving``, ``work``: the alarm is shelved, or announced work of a tenant explains it.
     - ``stop``: automatic repair is stopped.
     - ``answer``: a person has to say yes to the repair.
+    - ``share``: as many stations of the region are under repair as may be, or a graver fault there goes first.
     - ``other``: another guard of automatic repair says no for now.
     - ``bug``: a bug in Minka.
     """
@@ -61,6 +62,7 @@ class WaitCode(StrEnum):
     WORK = "work"
     STOP = "stop"
     ANSWER = "answer"
+    SHARE = "share"
     OTHER = "other"
     BUG = "bug"
 

@@ -7,9 +7,11 @@ warning nothing before it is known whether the repair interrupts service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -37,7 +39,7 @@ from controller.models.settings import Settings
 from controller.models.sharing import Consent
 from controller.models.waiting import WaitCode, codes_of
 from controller.playbook.engine.reach import reach, refusals
-from controller.remediation.gravity import dark_at, gravity
+from controller.remediation.gravity import Rank, dark_at, gravity, ranks
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, places_of
 from controller.runs.procedures import NO_DISTURBANCE, Disturbance
@@ -480,17 +482,53 @@ def _rate(ask: GuardInput) -> _Denial | None:
 
 
 def _share(ask: GuardInput) -> _Denial | None:
-    """Stations of the region that are under repair now."""
+    """Stations of the region that are under repair now. Of those that wait for that, the gravest goes first."""
     region = _place(ask.network, ask.device)[1]
-    under = {one for one in ask.store.alarms.under_repair() if _place(ask.network, one)[1] == region} - {ask.device}
-    percent = ask.repair.rule.guards.share or ask.repair.limits.share
-    stations = sum(ask.network.region_of(one.id) == region for one in ask.network.stations) if under else 0
-    if not region or len(under) < max(1, int(stations * percent / 100)):
+    known = {one for one in ask.store.alarms.under_repair() if _place(ask.network, one)[1] == region}
+    under = known - {ask.device}
+    if not region or not (under or ask.store.alarms.waiting(WaitCode.SHARE)):
         return None
+    percent = ask.repair.rule.guards.share or ask.repair.limits.share
+    stations = sum(ask.network.region_of(one.id) == region for one in ask.network.stations)
+    if (left := max(1, int(stations * percent / 100)) - len(under)) > 0:
+        return None if ask.device in known else _behind(ask, region, known, left)
     may = f"{percent:g} % may be (at least one): the next repair begins when one of these is over"
     how = "`share` of the rule, or MINKA_REPAIR_SHARE, lets more begin at once"
     of = f"{len(under)} of {stations} stations of region {region} are under repair"
-    return _Denial(f"{of} (minka alarms list --state repairing), and {may}; {how}")
+    return _Denial(f"{of} (minka alarms list --state repairing), and {may}; {how}", waits=(WaitCode.SHARE,))
+
+
+def _behind(ask: GuardInput, region: str, under: Collection[str], left: int) -> _Denial | None:
+    """That stations with graver faults wait for all that is left of a region's share."""
+    line = in_line(ask.store, ask.network, ask.now, ask.alarm).get(region, [])
+    first: dict[str, Alarm] = {}
+    for one in line[: [one.id for one in line].index(ask.alarm.id)]:
+        if one.station not in (*under, ask.device):
+            first.setdefault(one.station, one)
+    if len(first) < left:
+        return None
+    faults = ", ".join(f"{one.id} at {name}" for name, one in islice(first.items(), left))
+    return _Denial(f"a graver fault of region {region} is repaired first ({faults})", waits=(WaitCode.SHARE,))
+
+
+def in_line(store: Store, network: Network, now: datetime, *more: Alarm) -> dict[str, list[Alarm]]:
+    """Alarms that wait for a share of their region, by region; and these, whatever they wait for.
+
+    The gravest goes first. Among equals these go first whose tenants had the fewest repairs in the region lately, so
+    that no tenant's storm keeps others waiting; then by people, cells and age.
+    """
+    every = {one.id: one for one in (*store.alarms.waiting(WaitCode.SHARE), *more)}
+    rank_of = ranks(store, list(every.values()), network)
+    had = Counter((_place(network, one.station)[1], one.tenants) for one in store.repairs.since(now - _HOUR))
+    found: dict[str, list[Alarm]] = {}
+    for one in every.values():
+        found.setdefault(_place(network, one.station)[1], []).append(one)
+
+    def turn(one: Alarm) -> tuple[int, bool, int, Rank]:
+        rank, region = rank_of[one.id], _place(network, one.station)[1]
+        return rank.severity, rank.told, had[region, one.tenants], rank
+
+    return {region: sorted(those, key=turn) for region, those in found.items()}
 
 
 def _place(network: Network, device: str) -> tuple[str, str]:

@@ -51,6 +51,7 @@ from controller.remediation.guards import (
     Repair,
     follows_from,
     has_to_stand,
+    in_line,
     of_fault,
     refusal,
     settle_seconds,
@@ -70,6 +71,8 @@ _AT_ONCE = 100
 _NO_RULE = "no rule answers it: it stands until its source clears it"
 #: Seconds until an alarm is considered again: while its run works, and while something prevents a repair.
 _SOON, _LATER = 1.0, 5.0
+#: Alarms of a region that are considered again at once when a repair ends: the first may be prevented otherwise.
+_NEXT = 10
 #: Fractions of the time that a repair has to last, after each of which its station is read.
 _LOOKS = 10
 #: Seconds until the next try after the first failed one; doubles up to the second.
@@ -240,6 +243,7 @@ class Remediator:
         """Give alarms their turns. Where obviously nothing begins now, only note why: there may be thousands."""
         found, rules, network, grants = await self._store.read(self._find, due)
         await self._wake_roots(found)
+        await self._wake_next(found, network)
         chattering = await self._chattering_of(found)
         self._chattering |= chattering
         dark = await self._dark_of(found)
@@ -292,6 +296,13 @@ class Remediator:
             return {name: (at - now).total_seconds() for name, at in known.items() if at is not None}
 
         return await self._store.read(dark) if on_supply else {}
+
+    async def _wake_next(self, found: Sequence[Alarm], network: Network | None) -> None:
+        """Where repairs ended, take up again what waits for a share of a region: nothing else tells of that."""
+        if network is None or not any(one.run and one.state is not AlarmState.REPAIRING for one in found):
+            return
+        for line in (await self._store.read(in_line, network, self._clock.now())).values():
+            self._due |= dict.fromkeys((one.id for one in line[:_NEXT]), self._clock.monotonic())
 
     async def _chattering_of(self, found: Sequence[Alarm]) -> frozenset[str]:
         """Those of standing alarms whose incident chatters while nobody knows of it, by id."""

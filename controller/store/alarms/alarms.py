@@ -50,6 +50,7 @@ from controller.models.alarm import (
 )
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.incident import gravest, worst
+from controller.models.waiting import WaitCode
 from controller.store.alarms.alarm_rows import (
     OLDEST,
     STANDING,
@@ -156,6 +157,10 @@ _first = first_ones(
 )
 _UNNOTIFIED = select(_first).order_by(pages_first(_first.c.kind), *gravest_first(_first))
 _SYMPTOMS = select(alarms.c.root, alarms.c.probable_cause, alarms.c.severity).where(STANDING)
+#: Alarms that are noted to wait for what a code says, which stands in a JSON list.
+_WAITING = UNCLEARED.where(
+    alarms.c.state == AlarmState.RAISED.value, alarms.c.waits.contains(bindparam("code", type_=String()))
+)
 _EFFECTS = select(alarms.c.root, alarms.c.probable_cause, alarms.c.severity, alarms.c.cells).where(STANDING)
 _EVERY_SYMPTOM = _SYMPTOMS.where(alarms.c.root != "").distinct()
 #: Faults of alarms that follow from a root.
@@ -317,6 +322,11 @@ class Alarms(Repository[M_co]):
     def with_symptoms(self, tx: Tx, alarm: Alarm) -> frozenset[tuple[str, PerceivedSeverity]]:
         """Causes and severities of an alarm and of all standing alarms that follow from it."""
         return _with_symptoms(tx, alarm)
+
+    @reads
+    def waiting(self, tx: Tx, code: WaitCode) -> list[Alarm]:
+        """Raised alarms whose repair waits for what a code says, as they were last asked; oldest first."""
+        return [as_alarm(row) for row in tx.execute(_WAITING, {"code": f'"{code.value}"'})]
 
     @reads
     def effects(

@@ -30,6 +30,7 @@ from controller.models.rule import ProposalState, RuleMode
 from controller.models.run import PERSON, Outcome, RunState, Strategy
 from controller.models.settings import Settings
 from controller.models.sharing import ActionClass, MaintenanceWindow
+from controller.models.waiting import WaitCode
 from controller.nrm.profiles import administrative_leaf
 from controller.plan import seal
 from controller.remediation import guards
@@ -931,6 +932,71 @@ async def test_a_region_with_its_share_under_repair_names_how_to_see_and_to_chan
     note = (await scene.play()).note
     for words in ("minka alarms list --state repairing", "begins when one of these is over", "MINKA_REPAIR_SHARE"):
         assert words in note
+
+
+def _one_region(bench: Bench) -> list[str]:
+    """All stations, which are in one region from now on."""
+    sites = tuple(one.model_copy(update={"region": "cusco"}) for one in tiny().sites)
+    network = tiny().model_copy(update={"sites": sites})
+    assert {network.region_of(one.id) for one in network.stations} == {"cusco"}
+    bench.store.networks.save(network, network_digest(network), "ana")
+    return [one.id for one in network.stations]
+
+
+async def test_a_freed_share_of_a_region_goes_to_the_gravest_that_waits_at_once_however_long_others_wait(
+    bench: Bench,
+) -> None:
+    """The one that waited longest is asked again most rarely, so that the youngest would see it first."""
+    under, *others = _one_region(bench)
+    scheduler = bench.scheduler(rules=(LINK_RULE,), limits=replace(UNLIMITED, share=1))
+    first = bench.breaks(station=under)
+    await bench.round(scheduler)
+    assert bench.alarm(first).state is AlarmState.REPAIRING
+
+    def broken(station: str, severity: PerceivedSeverity) -> Alarm:
+        bench.checker.down.add((station, LINK))
+        return bench.report(LINK, CORE_LINK_DOWN, severity, station=station)
+
+    small = broken(others[0], PerceivedSeverity.MAJOR)
+    await bench.clock.advance(60)
+    grave = broken(others[1], PerceivedSeverity.CRITICAL)
+    for _ in range(30):
+        await bench.round(scheduler, seconds=60)
+    young = broken(others[2], PerceivedSeverity.MAJOR)
+    await bench.round(scheduler, seconds=5)
+    for one in (small, grave, young):
+        assert (bench.alarm(one).state, bench.alarm(one).waits) == (AlarmState.RAISED, (WaitCode.SHARE,))
+
+    async def repaired() -> list[str]:
+        """Alarms that are under repair soon after the repair that is under way ended."""
+        bench.work()
+        for _ in range(6):
+            await bench.round(scheduler, seconds=1)
+        return [one.id for one in (small, grave, young) if bench.alarm(one).state is AlarmState.REPAIRING]
+
+    assert await repaired() == [grave.id]
+    assert await repaired() == [small.id], "of equals the oldest"
+    assert await repaired() == [young.id]
+    assert await repaired() == []
+
+
+async def test_a_storm_of_one_tenant_does_not_keep_equal_faults_of_others_from_a_regions_share(bench: Bench) -> None:
+    first, oldest, middle, youngest = _one_region(bench)
+    scheduler = bench.scheduler(rules=(LINK_RULE,), limits=replace(UNLIMITED, share=1))
+    bench.breaks(station=first, tenant="andes")
+    await bench.round(scheduler)
+    old = bench.breaks(station=oldest, tenant="andes")
+    await bench.round(scheduler)
+    other = bench.breaks(station=middle, tenant="condor")
+    for _ in range(30):
+        await bench.round(scheduler, seconds=60)
+    young = bench.breaks(station=youngest, tenant="andes")
+    await bench.round(scheduler)
+    bench.work()
+    for _ in range(6):
+        await bench.round(scheduler, seconds=1)
+    states = [bench.alarm(one).state for one in (old, other, young)]
+    assert states == [AlarmState.RAISED, AlarmState.REPAIRING, AlarmState.RAISED]
 
 
 async def test_an_alarm_of_a_fault_says_who_decides_and_not_that_it_is_repaired(bench: Bench) -> None:
