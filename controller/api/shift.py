@@ -158,7 +158,7 @@ class _Report:
 
     def _opened(self) -> ShiftSheet:
         found = sorted((one for one in self._found if self._in(one.opened)), key=_gravity)
-        return self._sheet("Opened", (ShiftColumn.OPENED, ShiftColumn.STATE), found, self._since, _state_of)
+        return self._sheet("Opened", (ShiftColumn.OPENED, ShiftColumn.STATE), found, self._since, self._state_of)
 
     def _closed(self) -> ShiftSheet:
         found = (one for one in sorted(self._found, key=_gravity) if self._in(one.closed))
@@ -167,11 +167,22 @@ class _Report:
     def _open(self) -> ShiftSheet:
         """Incidents that stand at the end of the shift, also those of earlier shifts."""
         return self._sheet(
-            "Still open", (ShiftColumn.OPENED, ShiftColumn.STATE), self._standing(), self._since, _state_of
+            "Still open", (ShiftColumn.OPENED, ShiftColumn.STATE), self._standing(), self._since, self._state_of
         )
 
     def _standing(self) -> list[_Incident]:
-        return [one for one in self._found if one.opened < self._end and (not one.closed or one.closed >= self._end)]
+        return [one for one in self._found if one.opened < self._end and self._is_left(one)]
+
+    def _is_left(self, one: _Incident) -> bool:
+        """Whether an incident was not over at the end of the shift."""
+        return one.closed is None or one.closed >= self._end
+
+    def _state_of(self, one: _Incident) -> str:
+        """The state of an incident at the end of the shift."""
+        if one.closed is not None and self._is_left(one):
+            return f"{IncidentState.OPEN}, closed since"
+        correlating = isinstance(one, IncidentView) and one.correlating
+        return f"{one.state}, still correlating" if correlating else str(one.state)
 
     def _sheet(
         self,
@@ -215,7 +226,7 @@ class _Report:
         return sheet.model_copy(update={"severities": _severities(every), "grouped": left})
 
     def _since(self, some: Sequence[_Incident]) -> Row:
-        return self._span([one.opened for one in some]), _state_of(some[0])
+        return self._span([one.opened for one in some]), self._state_of(some[0])
 
     def _lasted(self, some: Sequence[_Incident]) -> Row:
         times = [(one.opened, one.closed) for one in some if one.closed is not None]
@@ -564,8 +575,3 @@ def _owned(some: Sequence[_Incident]) -> Row:
         return _own_of(some[0])
     tenants = {tenant for one in some if isinstance(one, IncidentView) for tenant in one.tenants}
     return ", ".join(sorted(tenants)), some[0].owner
-
-
-def _state_of(one: _Incident) -> str:
-    correlating = isinstance(one, IncidentView) and one.correlating
-    return f"{one.state}, still correlating" if correlating else str(one.state)

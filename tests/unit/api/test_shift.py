@@ -123,6 +123,16 @@ async def test_what_was_before_and_comes_after_is_no_part_of_it(bench: ApiBench,
     assert [name for name in over if found["sheets"][name]["rows"]] == []
 
 
+async def test_what_closed_after_the_shift_was_open_at_its_end(bench: ApiBench, shift: dict[str, str]) -> None:
+    opened, closed = (getattr(bench.store.incidents.get(shift["over"]), name) for name in ("opened", "closed"))
+    found = await get(bench.client, until=(opened + (closed - opened) / 2).isoformat())
+    for name in ("opened", "open"):
+        states = {row["incident"]: row["state"] for row in rows(found, name)}
+        assert states[shift["over"]] == "open, closed since"
+        assert states[shift["stands"]] == "open"
+    assert rows(found, "closed") == []
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
