@@ -21,7 +21,7 @@ class Process:
 
     Attributes:
         instance: Its name among those of its role.
-        up: Whether its heartbeat is recent.
+        up: Whether its heartbeats go on.
         late: Names of its overdue rounds, separated by commas.
         sessions: Open sessions to devices, when it last reported.
     """

@@ -33,6 +33,7 @@ from controller.store.database import audit_chain, epochs
 from controller.store.database.engine import BEGIN, BRIEFLY, PATIENCE, WAITS, impatient, limit_locks
 from controller.store.database.evidence import Evidence, Head
 from controller.store.database.failures import is_away, is_locked, is_passing, is_silent
+from controller.store.database.pulses import Pulses
 from controller.store.database.queries import INSERTS, Insert, chunks
 
 R = TypeVar("R")
@@ -196,6 +197,7 @@ class Tx:
     clock: Clock
     evidence: Evidence = field(default_factory=Evidence)
     observations: Observations = field(default_factory=Observations)
+    pulses: Pulses = field(default_factory=Pulses)
     notes: list[audit_chain.Note] = field(default_factory=list)
     head: Head | None = None
     insists: bool = False
@@ -324,6 +326,7 @@ class Database:
         self.evidence = evidence or Evidence()
         self.observations = observations or Observations()
         self.observations.begin(DAMAGED_ROWS)
+        self._pulses = Pulses()
         self._joined = threading.local()
 
     @property
@@ -451,7 +454,7 @@ class Database:
                 patience.take_along(connection)
                 with patience.spent():
                     connection.begin()
-            tx = Tx(connection, self.clock, self.evidence, self.observations)
+            tx = Tx(connection, self.clock, self.evidence, self.observations, self._pulses)
             if tx.dialect == "postgresql":
                 tx.patience = patience
             try:

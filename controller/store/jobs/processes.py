@@ -20,6 +20,7 @@ from sqlalchemy import (
     delete,
     false,
     func,
+    or_,
     select,
     update,
 )
@@ -59,7 +60,7 @@ workers = Table(
     Column("role", String, nullable=False, server_default="worker"),
     # When it began.
     Column("begun", Instant),
-    # Last heartbeat, for people and alerts only: clocks of different machines can't be compared reliably.
+    # Last heartbeat by the process's own clock, for people: it is compared with no other clock to see who lives.
     Column("seen", Instant),
     # Rounds of the process that are overdue, separated by commas.
     long_text("late"),
@@ -76,9 +77,10 @@ observations = Table(
 )
 ENDED = ""
 
-#: Silence after which a process counts as down (ten heartbeats), and after which one that nobody replaced is forgotten.
 _BEATEN = ("sessions", "seen", "late")
-_SILENT, _FORGOTTEN = timedelta(seconds=15), timedelta(days=1)
+#: Time after which one that ended and that nobody replaced is forgotten.
+_FORGOTTEN = timedelta(days=1)
+_COUNTERS = select(workers.c.id, workers.c.counter).where(workers.c.alive)
 _LIVING = select(workers).where(workers.c.alive).order_by(workers.c.number)
 _BEAT = (
     update(workers)
@@ -167,13 +169,14 @@ class Processes(Repository[M_co]):
 
 def listed(tx: Tx) -> list[Process]:
     """Do what ``Processes.find`` does, as part of a transaction."""
-    query = select(workers).where(workers.c.listed, workers.c.seen > tx.now - _FORGOTTEN)
+    heard = _heard(tx)
+    query = select(workers).where(workers.c.listed, or_(workers.c.alive, workers.c.seen > tx.now - _FORGOTTEN))
     rows = tx.execute(query.order_by(workers.c.role, workers.c.name, workers.c.number))
     return [
         Process(
             role=ProcessRole(row.role),
             instance=row.name,
-            up=row.alive and tx.now - row.seen < _SILENT,
+            up=row.id in heard,
             late=row.late,
             sessions=row.sessions,
         )
@@ -183,11 +186,15 @@ def listed(tx: Tx) -> list[Process]:
 
 def worker_seen(tx: Tx) -> tuple[bool, datetime | None]:
     """Whether a worker sends heartbeats, and when one was heard of last; None if never."""
-    latest = func.max(workers.c.seen, type_=Instant())
-    of_workers = select(latest).where(workers.c.role == ProcessRole.WORKER.value)
-    living = tx.execute(of_workers.where(workers.c.alive)).scalar()
-    last: datetime | None = tx.execute(of_workers).scalar()
-    return living is not None and tx.now - living < _SILENT, last
+    of_workers = workers.c.role == ProcessRole.WORKER.value
+    last: datetime | None = tx.execute(select(func.max(workers.c.seen, type_=Instant())).where(of_workers)).scalar()
+    living = tx.execute(select(workers.c.id).where(of_workers, workers.c.alive)).scalars().all()
+    return not _heard(tx).isdisjoint(living), last
+
+
+def _heard(tx: Tx) -> set[str]:
+    """Incarnations that send heartbeats."""
+    return tx.pulses.heard({row.id: row.counter for row in tx.execute(_COUNTERS)}, tx.clock.monotonic())
 
 
 def _give_back(tx: Tx, incarnation: str) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from datetime import timedelta
+
 import pytest
 
 from controller.models.errors import LeaseLostError
@@ -9,7 +12,7 @@ from controller.models.metrics import Observations
 from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState
 from controller.ports.clock import VirtualClock
-from controller.store import Page, Store
+from controller.store import Page, Store, open_store
 from tests.support.records import start_run
 
 UP = Process(ProcessRole.SCHEDULER, "one", up=True)
@@ -22,6 +25,7 @@ def actions(store: Store) -> list[str]:
 
 def test_one_that_falls_silent_is_down_until_another_takes_its_name(store: Store, clock: VirtualClock) -> None:
     store.processes.heartbeat(store.processes.register("one", ProcessRole.SCHEDULER))
+    assert store.processes.find() == [UP]
     clock.pause(14)
     assert store.processes.find() == [UP]
     clock.pause(2)
@@ -32,6 +36,47 @@ def test_one_that_falls_silent_is_down_until_another_takes_its_name(store: Store
     assert store.processes.find() == [DOWN]
     clock.pause(24 * 3600)
     assert store.processes.find() == []
+
+
+@pytest.mark.parametrize("hours", [-30, -2, 2])
+def test_one_whose_clock_is_wrong_lives_as_long_as_its_heartbeats_go_on(
+    shared_url: str, clock: VirtualClock, hours: float
+) -> None:
+    wrong = VirtualClock(clock.now() + timedelta(hours=hours))
+    with closing(open_store(shared_url, clock)) as store, closing(open_store(shared_url, wrong)) as other:
+        run = start_run(store, ["A"])
+        worker = other.processes.register("w")
+
+        def lives() -> bool:
+            (one,) = store.processes.find()
+            assert store.status.figures()["minka_processes_ready"]["worker",] == one.up
+            assert (store.runs.unworked([run.id]) == {}) is one.up
+            return one.up
+
+        for _ in range(3):
+            other.processes.heartbeat(worker)
+            assert lives()
+            clock.pause(14)
+            assert lives()
+        clock.pause(2)
+        assert not lives()
+        other.processes.heartbeat(worker)
+        assert lives()
+
+
+def test_who_just_began_to_look_knows_of_silence_after_15_s_and_of_the_dead_at_once(
+    shared_url: str, clock: VirtualClock
+) -> None:
+    with closing(open_store(shared_url, clock)) as store:
+        silent = store.processes.register("one", ProcessRole.SCHEDULER)
+    clock.pause(60)
+    with closing(open_store(shared_url, clock)) as restarted:
+        assert restarted.processes.find() == [UP]
+        clock.pause(15)
+        assert restarted.processes.find() == [DOWN]
+        assert restarted.processes.declare_dead(silent, 0)
+    with closing(open_store(shared_url, clock)) as restarted:
+        assert restarted.processes.find() == [DOWN]
 
 
 def test_one_that_ends_in_good_order_is_gone_and_was_not_declared_dead(store: Store) -> None:

@@ -297,11 +297,13 @@ async def test_a_run_says_that_no_worker_lives(store: Store, clock: VirtualClock
 
 async def test_a_run_that_could_not_go_on_anyway_does_not_wait_for_a_worker(store: Store, clock: VirtualClock) -> None:
     one, _ = claimed(store, "A", "B")
-    await clock.advance(20)
     run = one.run.id
+    assert store.runs.unworked([run]) == {}
+    await clock.advance(20)
     assert store.runs.unworked([run])[run].stations == 2, "also with what a dead worker had claimed"
     store.processes.heartbeat(one.incarnation)
     rest(store, clock, one)
+    assert store.runs.unworked([run]) == {}
     await clock.advance(20)
     assert store.runs.unworked([run])[run].stations == 1
     store.runs.pause(run, "ana")
