@@ -28,7 +28,8 @@ from controller.nrm.profiles import (
 )
 from controller.nrm.schema import LeafRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, child
-from controller.plan.inputs import PlanOptions, StationView, given_in
+from controller.plan.edits import find_edits
+from controller.plan.inputs import PlanOptions, StationView, given_in, in_sight
 from controller.plan.phases import LINK_SECONDS, LOCK_SECONDS, ON_AIR_SECONDS, outage_of
 from controller.plan.rows import contents, describe, entry_name, locked_outside, row
 from controller.plan.station import StationPlan, plan_station
@@ -302,14 +303,36 @@ def removal_plan(
 
     Cells that are unlocked are locked first. What is not ours stays, and what of ours holds it.
     """
-    root = root_spec(profiles)
-    given = {child("", root.name, station), *given_in(root, observed.tree)}
-    stays = {path: dict(observed.tree[path]) for path in observed.tree if path in given}
-    kept = Rendered(stays, dict.fromkeys(stays, (HOST,)), ())
-    owners = {owner for entry in ledger.values() for owner in entry.owners}
-    view = StationView(observed, adopted=True, ledger=ledger)
-    made = plan_station(station, profiles, kept, view, PlanOptions(remove=dict.fromkeys(owners, 1)))
+    kept, view = _given(station, profiles, observed), StationView(observed, adopted=True, ledger=ledger)
+    made = plan_station(station, profiles, kept, view, PlanOptions(remove=dict.fromkeys(_owners(ledger), 1)))
     if made.change is None:
         return made
-    lost = tuple(sorted({*made.change.lost, *(given & ledger.keys())}))
+    lost = tuple(sorted({*made.change.lost, *(kept.tree.keys() & ledger.keys())}))
     return StationPlan(made.change.model_copy(update={"lost": lost, "gained": ()}), "", made.findings)
+
+
+def removed_nodes(
+    station: str, profiles: tuple[str, ...], observed: Observed, ledger: Mapping[Path, LedgerEntry]
+) -> frozenset[Path]:
+    """Nodes of ours there that leave the ledger by ``removal_plan``, also while something still holds that up.
+
+    An entry that stays because of others is none of them; without anything to delete there are none.
+    """
+    kept = _given(station, profiles, observed)
+    rendered, view = in_sight(kept, StationView(observed, adopted=True, ledger=ledger))
+    edits = find_edits(root_spec(profiles), observed, rendered, view.ledger, _owners(ledger))
+    if not edits.edits:
+        return frozenset()
+    return frozenset({*edits.lost, *(kept.tree.keys() & ledger.keys())} & observed.tree.keys())
+
+
+def _given(station: str, profiles: tuple[str, ...], observed: Observed) -> Rendered:
+    """What came with the station, and stays."""
+    root = root_spec(profiles)
+    given = {child("", root.name, station), *given_in(root, observed.tree)}
+    stays = {path: dict(leaves) for path, leaves in observed.tree.items() if path in given}
+    return Rendered(stays, dict.fromkeys(stays, (HOST,)), ())
+
+
+def _owners(ledger: Mapping[Path, LedgerEntry]) -> set[str]:
+    return {owner for entry in ledger.values() for owner in entry.owners}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
 
 from controller.models.errors import PlanRefusedError
+from controller.models.many import first_names
 from controller.models.network import Noun
 from controller.models.outage import FOR_GOOD
 from controller.models.sharing import ActionClass
-from controller.nrm.profiles import links
-from controller.plan.maintenance import removal_plan
+from controller.nrm.profiles import links, root_spec
+from controller.nrm.tree import Path
+from controller.plan.maintenance import removal_plan, removed_nodes
+from controller.plan.rows import entry_name
 from controller.playbook.actions.configuration import ChangeOutput, NoInputs
 from controller.playbook.language.registry import Context, DeviceAccess, Proposal, UnmetCondition, action
 
@@ -57,11 +61,8 @@ async def check_nodes(context: Context, given: NodeCount) -> NoInputs | UnmetCon
 
     A station that is out of service has none.
     """
-    found = 0
-    if await context.in_service():
-        ledger, observed = await context.ledger(), await context.read()
-        found = sum(path in observed.tree for path in ledger)
-    return NoInputs() if found == given.nodes else UnmetCondition(_not_so_many(context.station, found, given.nodes))
+    there = await _there(context) if await context.in_service() else _There()
+    return NoInputs() if len(there.go) == given.nodes else UnmetCondition(there.not_so_many(context, given.nodes))
 
 
 @action("remove-nodes", DeviceAccess.CHANGES, consent=ActionClass.REDUCE, outage=FOR_GOOD)
@@ -70,14 +71,45 @@ async def remove_nodes(context: Context, given: NodeCount) -> Proposal[ChangeOut
 
     Nothing disappears by itself: you name the number of nodes, and it must be right.
     """
-    ledger, observed = await context.ledger(), await context.read()
-    made = removal_plan(context.station, context.profiles, observed, ledger)
+    made = removal_plan(context.station, context.profiles, await context.read(), await context.ledger())
     if made.reason:
         raise PlanRefusedError(f"{context.station}: {made.reason}")
-    found = sum(path in observed.tree for path in made.change.lost) if made.change else 0
-    if found != given.nodes:
-        raise PlanRefusedError(_not_so_many(context.station, found, given.nodes))
+    there = await _there(context)
+    if len(there.go) != given.nodes:
+        raise PlanRefusedError(there.not_so_many(context, given.nodes))
     return Proposal(made.change, ChangeOutput(changed=made.change is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """Nodes of ours on a device when all of them are to go.
+
+    Attributes:
+        go: Those that are removed; people name their number.
+        stay: Those that stay because of nodes that are not ours.
+        unseen: Those on record that the device does not show.
+    """
+
+    go: frozenset[Path] = frozenset()
+    stay: tuple[Path, ...] = ()
+    unseen: tuple[Path, ...] = ()
+
+    def not_so_many(self, context: Context, named: int) -> str:
+        """Why another number is not right, with what stays, in words."""
+        stays = f"; because of nodes that are not ours stays {self.staying(context)}" if self.stay else ""
+        return _not_so_many(f"{context.station}{stays}", len(self.go), named)
+
+    def staying(self, context: Context) -> str:
+        """Entries that stay, in words."""
+        root = root_spec(context.profiles)
+        return first_names([entry_name(root, path) for path in self.stay])
+
+
+async def _there(context: Context) -> _There:
+    ledger, observed = await context.ledger(), await context.read()
+    go = removed_nodes(context.station, context.profiles, observed, ledger)
+    stay = tuple(sorted((ledger.keys() & observed.tree.keys()) - go))
+    return _There(go, stay, tuple(sorted(ledger.keys() - observed.tree.keys())))
 
 
 def _not_so_many(device: str, found: int, named: int, name: str = "nodes") -> str:
@@ -112,18 +144,19 @@ async def remove_router_nodes(context: Context, given: RouterNodes) -> Proposal[
     return Proposal(made.change, ChangeOutput(changed=made.change is not None))
 
 
-@action("retire-station", DeviceAccess.NONE)
+@action("retire-station", DeviceAccess.READS)
 async def retire_station(context: Context, _: NoInputs) -> NoInputs | UnmetCondition:
     """Take the station out of service: plans, health reads and repairs leave it alone until it is adopted again.
 
-    Fails while nodes of ours are on it. A station that is out of service stays so.
+    Fails while nodes of ours are on it that can go. What stays because nodes that are not ours stand in it leaves the
+    ledger, and is on the audit trail. A station that is out of service stays so.
     """
     if not await context.in_service():
         return NoInputs()
-    left = await context.ledger()
-    if left:
-        return UnmetCondition(f"{len(left)} nodes of ours are still there, as {min(left)}")
-    await context.retire()
+    there = await _there(context) if await context.ledger() else _There()
+    if left := {*there.go, *there.unseen}:
+        return UnmetCondition(f"{len(left)} nodes of ours are still there or on record, as {min(left)}")
+    await context.retire(there.stay)
     return NoInputs()
 
 

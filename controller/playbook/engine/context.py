@@ -444,9 +444,9 @@ class StationContext:
         record = (await self.services.store.devices.find([name])).get(name)
         return record is None or record.retired is None
 
-    async def retire(self) -> None:
+    async def retire(self, staying: Collection[Path] = ()) -> None:
         """Put the station out of service on record."""
-        await self.services.store.devices.retire(self.station, self.key)
+        await self.services.store.devices.retire(self.station, self.key, staying)
 
     async def foresee_locked(self, cells: Collection[Path]) -> tuple[Path, ...]:
         """None: the station says itself when they are."""
@@ -572,7 +572,7 @@ class DryRunContext(StationContext):
         """See ``Context``."""
         return tuple(self.depending)
 
-    async def retire(self) -> None:
+    async def retire(self, staying: Collection[Path] = ()) -> None:
         """Leave it in service."""
 
     async def ask(self, question: QuestionPlan) -> Question:

@@ -393,8 +393,8 @@ class Context(Protocol):
         """Whether the station, or another one, is in service: not retired, or adopted again since."""
         ...
 
-    async def retire(self) -> None:
-        """Put the station out of service on record."""
+    async def retire(self, staying: Collection[Path] = ()) -> None:
+        """Put the station out of service on record; nodes of ours that stay on it are ours no more."""
         ...
 
     async def ask(self, question: QuestionPlan) -> Question:

@@ -32,8 +32,10 @@ from sqlalchemy import (
 from controller.intent.delivery import Carried, Delivery
 from controller.intent.times import Times, union
 from controller.models.health import OBSERVED_AFTER, Health
+from controller.models.many import first_names
 from controller.models.measurement import GRANULARITIES, ListedPlmns
 from controller.models.plan import LedgerNode
+from controller.nrm.tree import Path
 from controller.store.database.columns import Instant, long_text, metadata, string
 from controller.store.database.repository import M_co, Repository, reads, writes
 from controller.store.database.transaction import Tx
@@ -256,15 +258,20 @@ class Devices(Repository[M_co]):
         tx.note(actor, "station.adopted", station, nodes=len(nodes), network=network_digest, beside=others)
 
     @writes
-    def retire(self, tx: Tx, station: str, actor: str) -> None:
-        """Take a station out of service: it is observe-only until it is adopted again. Repeating it changes nothing."""
+    def retire(self, tx: Tx, station: str, actor: str, staying: Collection[Path] = ()) -> None:
+        """Take a station out of service: it is observe-only until it is adopted again. Repeating it changes nothing.
+
+        Nodes of ours that stay on it because of others leave the ledger with it.
+        """
         served = and_(devices.c.station == station, devices.c.retired.is_(None))
         if tx.execute(update(devices).where(served).values(adopted=None, retired=tx.now, beside="")).rowcount:
             forget_behaviour(tx, station)
             current = and_(adoptions.c.station == station, adoptions.c.until.is_(None))
             tx.execute(update(adoptions).where(current).values(until=tx.now))
+            change_ledger(tx, [LedgerChange(station, (), sorted(staying))])
             note_carried(tx, [station])
-            tx.note(actor, "station.retired", station)
+            kept = {"kept": first_names(sorted(staying))} if staying else {}
+            tx.note(actor, "station.retired", station, **kept)
 
 
 class Healths(Repository[M_co]):

@@ -109,6 +109,14 @@ def test_a_station_goes_out_of_service_until_it_is_adopted_again(store: Store, c
     assert [row.action for row in rows].count("station.retired") == 1
 
 
+def test_what_stays_on_a_station_out_of_service_leaves_the_ledger(store: Store) -> None:
+    store.devices.adopt("A", [LedgerNode(path=path, owners=("host",)) for path in ("/one", "/two")], "d", "ana")
+    store.devices.retire("A", "ana", ["/two"])
+    assert store.ledger.find(["A"])["A"].keys() == {"/one"}
+    _, rows = store.audit.page(Page(limit=1))
+    assert (rows[0].action, rows[0].detail["kept"]) == ("station.retired", "/two")
+
+
 def test_each_change_of_a_ledger_is_a_newer_version(store: Store) -> None:
     assert store.ledger.versions(["A"]) == {}
     store.devices.adopt("A", [LedgerNode(path="/one", owners=("host",))], "d", "ana")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lxml import etree
+from ncclient import manager
 
 from controller.models.errors import PlanRefusedError
 from controller.models.network import Agreement, Cell, Network, Station
@@ -78,6 +80,48 @@ async def test_a_station_goes_out_of_service_and_comes_back(system: PlaybookSyst
     health = await system.checker().health(NR)
     assert all(health.cells.values())
     assert health.drift == 0
+
+
+def _added_by_somebody_else(system: PlaybookSystem, link: str) -> None:
+    """A plain client adds an N2 link to the CU-CP of a station, like one that is there."""
+    end = system.fleet.endpoint(NR)
+    where = {"host": end.address, "port": end.port, "username": "minka", "password": "minka-sim"}
+    options = {"hostkey_verify": False, "look_for_keys": False, "allow_agent": False, "timeout": 20}
+    with manager.connect(**where, **options) as session:
+        running = session.get_config("running").data_ele
+        function = next(running.iter("{*}GNBCUCPFunction"))
+        first, *others = function.findall("{*}EP_NgC")
+        first.find("{*}id").text = link
+        for one in [*others, *(part for part in function if part not in (first, *others) and not _is_key(part))]:
+            function.remove(one)
+        element = function.getparent()
+        assert element is not None
+        for one in [part for part in element if part is not function and not _is_key(part)]:
+            element.remove(one)
+        given = etree.Element("{urn:ietf:params:xml:ns:netconf:base:1.0}config")
+        given.append(element)
+        session.edit_config(etree.tostring(given).decode(), target="candidate")
+        session.commit()
+
+
+def _is_key(part: etree._Element) -> bool:
+    return etree.QName(part).localname == "id"
+
+
+async def test_what_others_have_on_a_station_keeps_it_not_in_service(system: PlaybookSystem) -> None:
+    system.load_files(with_tenants({}))
+    await asyncio.to_thread(_added_by_somebody_else, system, "rigger")
+    ours = len(system.store.ledger.find([NR])[NR])
+    seen = await system.dry_run("decommission-station", station=NR)
+    says = seen.stations[0].steps[0].says
+    count = int(says.rpartition("nodes=")[2])
+    assert count < ours
+    assert "because of nodes that are not ours stays" in says
+    await system.succeeds("decommission-station", station=NR, nodes=count)
+    assert "rigger" in system.running(NR)
+    assert "NRCellDU" not in system.running(NR)
+    assert system.store.ledger.find([NR]) == {}
+    assert system.store.devices.find([NR])[NR].retired is not None
 
 
 async def test_users_that_stay_keep_a_station_in_service(

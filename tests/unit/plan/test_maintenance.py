@@ -13,7 +13,7 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import administrative_state, cell_of, root_spec
 from controller.nrm.tree import Observed
-from controller.plan.maintenance import AdministrativeState, administrative_state_change, removal_plan
+from controller.plan.maintenance import AdministrativeState, administrative_state_change, removal_plan, removed_nodes
 from tests.unit.plan.samples import LTE, LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network
 
 TWO = network()
@@ -130,6 +130,10 @@ def test_a_station_out_of_service_keeps_its_root_and_what_is_not_ours() -> None:
     assert set(tree) == {ME, LTE, identity, LTE_CELL, foreign}
     assert made.change.gained == ()
     assert made.change.lost == tuple(sorted({*known} - {LTE, identity, LTE_CELL}))
+    assert removed_nodes("S1", PROFILES, seen, known) == {*made.change.lost}
+    stays = {path: entry for path, entry in known.items() if path in {ME, LTE, identity, LTE_CELL}}
+    assert removal_plan("S1", PROFILES, Observed(tree), stays).change is None
+    assert removed_nodes("S1", PROFILES, Observed(tree), stays) == frozenset()
     assert made.change.phases[0].kind is PhaseKind.LOCK
     # What somebody else made there is no business of ours: it does not enter the ledger by going out of it.
     unknown = removal_plan("S1", PROFILES, seen, {path: entry for path, entry in known.items() if path != ME})
