@@ -23,5 +23,7 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 echo "installing the locked dependencies into $venv (a minute or two the first time) ..."
-"$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+# The lock is whole: pip resolves nothing (some releases of pip take an extra's newest release over the locked one).
+"$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+"$venv/bin/python" -m pip check
