@@ -357,18 +357,23 @@ def _settlement(store: Store, tenant: str, month: Month, eras: Sequence[Era]) ->
 def _corrections(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -> tuple[list[Correction], list[str]]:
     """What is known since of the settlements of the months before that were issued, and no other one corrected.
 
+    What others corrected of this month, which is then issued anew, is taken back: it states all that is known itself.
+
     Also the months of which that can't be said, since counters were deleted: their corrections stay as issued.
     """
     found: list[Correction] = []
     kept: list[str] = []
     # Its middle is in the month in any time zone.
     name = f"{month.begin + (month.end - month.begin) / 2:%Y-%m}"
+    if others := _correctors(store, tenant, name, name):
+        sheets, _ = _settled(store, tenant, month, eras)
+        found += settlement.corrections(name, sheets, others, sheets)
     for before, issued in _settled_before(store, tenant, name) if eras else ():
         span = _span_issued(issued, month.now)
         then = store.incidents.eras(span.begin, span.end)
         others = _correctors(store, tenant, before, name)
         sheets, gone = _settled(store, tenant, span, then)
-        corrected = settlement.corrections(before, issued, others, sheets)
+        corrected = settlement.corrections(before, issued.sheets, others, sheets)
         own = _issued(store, StatementKind.SETTLEMENT, tenant, name) if gone is not None else None
         if gone is not None and corrected != (stated := settlement.stated_corrections(own, before)):
             corrected = stated
@@ -378,16 +383,16 @@ def _corrections(store: Store, tenant: str, month: Month, eras: Sequence[Era]) -
 
 
 def _correctors(store: Store, tenant: str, month: str, own: str) -> list[Statement]:
-    """The issued settlements that may correct one of a month, but for that of a month that is worked out anew.
+    """The issued settlements that corrected one of a month, but for that of a month that is worked out anew.
 
-    They may be of months after it: a settlement may be issued out of order, or anew.
+    They may be later than that: a settlement may be issued out of order, or anew. Also that of the month itself.
     """
-    found = []
-    for _ in range(CORRECTED_MONTHS):
-        month = _after(month)
-        issued = None if month == own else _issued(store, StatementKind.SETTLEMENT, tenant, month)
-        if issued is not None:
+    found, at = [], month
+    for _ in range(1 + CORRECTED_MONTHS):
+        issued = None if at == own else _issued(store, StatementKind.SETTLEMENT, tenant, at)
+        if issued is not None and settlement.stated_corrections(issued, month):
             found.append(issued)
+        at = _after(at)
     return found
 
 

@@ -40,7 +40,8 @@ RULES = (
     "most what was agreed then: a share that is raised counts from the end of the run that applied it, one that is "
     "lowered from when it was agreed.\n"
     "An issued settlement never changes. Where something that is known since makes an amount of one of the three "
-    "months before another one, a line of this month corrects it, and the sheet of corrections has both figures.\n"
+    "months before another one, a line of this month corrects it, and the sheet of corrections has both figures. One "
+    "that is issued anew takes back, by such a line, what others that were issued corrected of it.\n"
     "Core-months and Gbit/s-months are what the agreement buys of pools, function-months the functions that it buys "
     "as such, each for the part of the month that it held with these terms, used or not.\n"
     "Quantities of both kinds are the sum of units times seconds of their pieces, divided by the seconds of the month, "
@@ -112,7 +113,7 @@ _Amounts = dict[tuple[str, str, str], Decimal]
 
 
 class Correction(NamedTuple):
-    """An amount of an earlier month that is another one by what is known now.
+    """An amount of a month that is another one by what is known now.
 
     Attributes:
         stated: As it was issued, with what was corrected since.
@@ -132,16 +133,18 @@ class Correction(NamedTuple):
         return self.now - self.stated
 
 
-def corrections(month: str, issued: Statement, others: Iterable[Statement], now: Iterable[Sheet]) -> list[Correction]:
-    """What an issued settlement of an earlier month is to be corrected by.
+def corrections(
+    month: str, issued: Iterable[Sheet], others: Iterable[Statement], now: Iterable[Sheet]
+) -> list[Correction]:
+    """What a settlement is to be corrected by.
 
     Args:
-        month: The earlier month.
-        issued: Its settlement as it was issued last.
-        others: Other settlements that were issued, as they were last, which may have corrected it.
-        now: Its sheets as they would be now, without corrections of other months.
+        month: Its month.
+        issued: Its sheets as they were issued last, or are about to be.
+        others: The settlements that were issued and corrected it, as they were last.
+        now: Its sheets as they would be now, without corrections.
     """
-    stated, known = _amounts(issued.sheets), _amounts(now)
+    stated, known = _amounts(issued), _amounts(now)
     for one in others:
         for key, amount in _corrected(one.sheets, month).items():
             stated[key] = stated.get(key, Decimal(0)) + amount
@@ -161,7 +164,7 @@ def stated_corrections(issued: Statement | None, month: str) -> list[Correction]
 
 
 def _amounts(sheets: Iterable[Sheet]) -> _Amounts:
-    """Amounts of a settlement by agreement, line and currency; without corrections of other months."""
+    """Amounts of a settlement by agreement, line and currency; without corrections."""
     found: _Amounts = {}
     for row in _rows(sheets, "lines"):
         if row["line"] != CORRECTION:
@@ -262,7 +265,7 @@ def settlement_sheets(
         volumes: What its users sent and received, where a price is by volume.
         without: Ids of agreements without prices.
         month: Which.
-        corrected: What is corrected of earlier months.
+        corrected: What is corrected of earlier months, or by others of this one.
     """
     lines = list(_charged(spans, services, volumes, month))
     every = [*(line for _, line in lines), *_credits(lines, month)]
@@ -299,7 +302,7 @@ def settlement_sheets(
         ),
         Sheet(
             name="corrections",
-            title="Corrections of earlier months, by what is known since",
+            title="Corrections, by what is known since",
             columns=_CORRECTIONS,
             rows=tuple((*one[:4], *map(_plain, (one.stated, one.now, one.amount))) for one in corrected),
         ),

@@ -99,11 +99,30 @@ def test_what_was_never_issued_or_issued_anew_is_not_corrected(store: Store) -> 
 def test_a_correction_is_taken_back_where_the_month_itself_is_issued_anew(store: Store) -> None:
     _issue(store, "2026-06", END + timedelta(days=2))
     _lose_three_days(store, END + timedelta(days=3))
-    _issue(store, "2026-07", JULY + timedelta(days=2))
-    assert _due(_issue(store, "2026-06", JULY + timedelta(days=3))) == Decimal("1312.50")
-    august = _issue(store, "2026-08", AUGUST + timedelta(days=2))
-    (row,) = rows(august, "corrections")
-    assert (row["month"], row["difference"]) == ("2026-06", "187.50")
+    assert _due(_issue(store, "2026-07", JULY + timedelta(days=2))) == Decimal("1312.50")
+    june = _issue(store, "2026-06", JULY + timedelta(days=3))
+    (row,) = rows(june, "corrections")
+    assert (row["month"], row["stated"], row["now"], row["difference"]) == ("2026-06", "-375.00", "-187.50", "187.50")
+    assert _due(june) == 1500, "a credit of 187.50, which July has given already"
+    assert _issue(store, "2026-06", JULY + timedelta(days=4)).sheets == june.sheets
+    assert _due(_issue(store, "2026-07", JULY + timedelta(days=5))) == Decimal("1312.50"), "it keeps its own"
+    assert rows(_issue(store, "2026-08", AUGUST + timedelta(days=2)), "corrections") == []
+
+
+def test_a_month_that_is_issued_anew_after_the_last_settlement_that_corrects_it_is_credited_once(store: Store) -> None:
+    months = [f"2026-{month:02}" for month in range(6, 12)]
+    _, october = month_of(priced(), SEPTEMBER + timedelta(days=1))
+    _, november = month_of(priced(), october + timedelta(days=1))
+    ends = dict(zip(months, (END, JULY, AUGUST, SEPTEMBER, october, november), strict=True))
+    observe(store, ("S1", "S2"), AUGUST, november)
+    for month, end in ends.items():
+        _issue(store, month, end + timedelta(days=2))
+        if end == END:
+            _lose_three_days(store, END + timedelta(days=3))
+        if end == SEPTEMBER:
+            _issue(store, "2026-06", SEPTEMBER + timedelta(days=3))
+    said = (store.statements.get(StatementKind.SETTLEMENT, "alfa", month) for month in months)
+    assert sum(_due(one) for _, one in said) == 6 * 1500 - Decimal("187.50")
 
 
 def test_a_settlement_that_is_issued_anew_does_not_correct_what_a_later_one_corrected(store: Store) -> None:
@@ -281,7 +300,8 @@ def test_a_tenant_that_left_gets_what_is_known_since_of_its_last_months(store: S
         with pytest.raises(NotFoundError, match="the network has no tenant alfa"):
             draft(store, AUGUST + timedelta(days=80), kind, "alfa", month)
     _issue(store, "2026-06", AUGUST + timedelta(days=3))
-    assert rows(_issue(store, "2026-07", AUGUST + timedelta(days=4)), "due") == [], "June itself says it now"
+    anew = _issue(store, "2026-07", AUGUST + timedelta(days=4))
+    assert rows(anew, "due") == rows(july, "due"), "June has taken it back"
 
 
 @pytest.mark.parametrize("kind", StatementKind)
