@@ -75,6 +75,11 @@ class Requirement(Noun):
     stands_for: str = ""
 
     @property
+    def terms(self) -> Requirement:
+        """Who agrees to which class of action, how and by which agreement: all but what the side is told."""
+        return self.model_copy(update={"stations": 0, "outage": NO_OUTAGE, "off_air": None, "withdrawn": None})
+
+    @property
     def contract(self) -> str:
         """What a contractual reason has to name: the agreement, or the tenant if it has none in force."""
         return self.agreement or self.side

@@ -30,7 +30,7 @@ from controller.playbook.language.expressions import (
     names_within,
 )
 from controller.playbook.language.library import Loaded
-from controller.playbook.language.playbook import APPLY_INTENT, TARGET, PlanSource, Playbook, Step, Undo, target_names
+from controller.playbook.language.playbook import APPLY_INTENT, TARGET, Playbook, Step, Undo, target_names
 from controller.playbook.language.registry import ALL, Action, CellNames, Registry, ServiceLoss
 from controller.runs.approval.consent import (
     CellsOff,
@@ -77,7 +77,6 @@ def playbook_constraints(
         outages: What its steps take service from, by station, where that is known.
     """
     playbook, stations = loaded.playbook, tuple(stations)
-    restores = playbook.plan is not None and playbook.plan.source in (PlanSource.APPLIED, PlanSource.ENDPOINT)
     effects = []
     opened: defaultdict[OpenInput, int] = defaultdict(int)
     by_step: defaultdict[str, list[tuple[str, CellsOff]]] = defaultdict(list)
@@ -86,7 +85,7 @@ def playbook_constraints(
         names = {**parameters, TARGET: target_names(network, station)}
         acts, change = asking_acts(playbook, registry, names), plan.changes.on(station)
         lasts = Outage.worst(act.lasts for act in acts)
-        planned = Effect(station) if change is None else effect_of(change, restores=restores)
+        planned = Effect(station) if change is None else effect_of(change, restores=playbook.restores)
         nodes = [*nodes_behind(network, station, ledger)]
         if change is not None and any(act.planned for act in acts):
             nodes += change.gained
@@ -107,7 +106,7 @@ def playbook_constraints(
         subject=subject_of(loaded.digest, parameters, stations, plan.digest, gone),
         now=plan.created,
         automatic=automatic,
-        restores=restores,
+        restores=playbook.restores,
         approvals=playbook.guards.approvals,
         windows=playbook.guards.windows,
     )

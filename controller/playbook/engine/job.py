@@ -32,6 +32,7 @@ from controller.playbook.language.expressions import may_hold
 from controller.playbook.language.library import parse
 from controller.playbook.language.playbook import PlanSource, Playbook
 from controller.playbook.language.registry import DeviceAccess, Postponement, Registry
+from controller.runs.approval.consent import RunOccasion
 from controller.runs.procedures import Procedure, Suspension, Tools, procedure
 from controller.runs.rollout.group_decisions import ROUNDS
 from controller.runs.transaction.effects import astray
@@ -61,6 +62,7 @@ class StationJob:
         context: StationContext,
         tools: Tools,
         alive: Alive,
+        renewed: RunOccasion | None,
     ) -> None:
         self._claim = claim
         self._playbook = playbook
@@ -69,7 +71,8 @@ class StationJob:
         self._changing = [registry.action(step.action).access is DeviceAccess.CHANGES for step in playbook.steps]
         given = claim.run.parameters
         named = (given.get(name) for name, one in playbook.parameters.items() if one.secret)
-        self._steps = JobSteps(claim, registry, context, tools, alive, frozenset(filter(None, named)))
+        secrets = frozenset(filter(None, named))
+        self._steps = JobSteps(claim, registry, context, tools, alive, renewed, secrets)
 
     async def work(self) -> JobResult | Suspension:
         """Work until the outcome is known, or until the job can only wait.
@@ -376,11 +379,14 @@ class PlaybookProcedure:
         digest = claim.run.playbook
         text = await tools.store.runs.playbook(digest)
         playbook = self._parsed(text)
-        _, network = await tools.store.networks.get()
+        digest, network = await tools.store.networks.get()
         if not network.manages(claim.job.station):
             raise NotFoundError(f"{claim.job.station} is no longer in the network files")
         context = StationContext(self._services, network, claim.job.station, claim.change, claim.job.id)
-        return await StationJob(claim, playbook, self._registry, context, tools, alive).work()
+        now, turn = tools.clock.now(), network.next_terms(claim.run.created)
+        renewed = digest != claim.network_digest or (turn is not None and turn <= now)
+        asked = RunOccasion("", now, automatic=claim.run.automatic, restores=playbook.restores) if renewed else None
+        return await StationJob(claim, playbook, self._registry, context, tools, alive, asked).work()
 
     async def touched(self, claim: Claim, tools: Tools) -> bool:
         """Whether a step that changes the device has begun, succeeded or diverged."""

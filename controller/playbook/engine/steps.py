@@ -32,7 +32,6 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.many import first_names
-from controller.models.network import Noun
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import INSIDE, Holds, JournalEntry, JournalStep, Outcome, RunState, restarted
 from controller.models.sharing import ActionClass
@@ -58,6 +57,7 @@ from controller.playbook.language.registry import (
     UnmetCondition,
 )
 from controller.runs.approval.clearance import freeze_on, further_clearance, places_of
+from controller.runs.approval.consent import Effect, RunOccasion, ask_more, effect_of, terms_at, terms_of
 from controller.runs.procedures import Disturbance, Tools
 from controller.runs.transaction.effects import effects
 from controller.runs.transaction.record import Alive, Record
@@ -83,6 +83,9 @@ _FORGOTTEN: Mapping[str, Any] = {"change": None, "operations": (), "outcome": No
 class JobSteps:
     """The steps of one claim, as its record has them.
 
+    Args:
+        renewed: The occasion, as of now, where other files or agreements are in force than when the run was accepted.
+
     Attributes:
         rows: By position, and whether they are the undoing.
         names: What expressions know so far.
@@ -97,6 +100,7 @@ class JobSteps:
         context: StationContext,
         tools: Tools,
         alive: Alive,
+        renewed: RunOccasion | None,
         secrets: frozenset[str] = frozenset(),
     ) -> None:
         self._claim = claim
@@ -104,6 +108,7 @@ class JobSteps:
         self._context = context
         self._tools = tools
         self._alive = alive
+        self._renewed = renewed
         self.rows: dict[tuple[int, bool], StepRecord] = {}
         self.later: Postponement | None = None
         self._secrets = secrets
@@ -561,7 +566,7 @@ class JobSteps:
         """Check by the values and states of now that tenants were asked for all that a step takes from them.
 
         An expression may have had another value when the run was accepted, a tenant may have come to the device or got
-        its service back since then.
+        its service back since then, and agreements may ask for more.
 
         Raises:
             ConflictError: A tenant was not.
@@ -573,18 +578,24 @@ class JobSteps:
         # An undo that says what it takes was asked about with its step; whoever came since then does not stop it.
         takes = action.consent not in _TAKING if row.undo else True
         acts = takes and (change is not None or any(operation.kind.interrupts for operation in row.operations))
-        standing = await self._tools.store.approvals.standing(self._claim.run.id) if said or acts else None
+        planned = row.change if self._renewed is not None and change is None and not row.undo else None
+        judged = said or acts or planned is not None
+        standing = await self._tools.store.approvals.standing(self._claim.run.id) if judged else None
         if standing is None:
             return
         given = action.check_inputs(row.inputs)
         loss = await action.loss(self._at(row), given) if said else None
         nodes = [*await self._nodes(), *(node for one in self.carried for node in one.gained)]
-        words = self._beyond(action, given, loss, nodes, standing.constraints) if said else ""
+        effect = effect_of_act(action, given, loss, self._context.network, self._context.station, nodes)
+        words = self._beyond(action, effect, loss, standing.constraints) if said else ""
         if acts and not words:
             station = self._context.station
             group, about = standing.constraints.of(station), standing.constraints.about.get(station, ())
             asked = group.asks if group is not None else ()
             words = taken_unasked(action, change, row.operations, nodes, asked, about, loss)
+        if self._renewed is not None and not (row.undo or words):
+            effects = [effect_of(planned, restores=self._renewed.restores)] if planned is not None else []
+            words = self._asked_more([*effects, *([effect] if said else [])], standing.constraints, self._renewed)
         if words:
             raise RepairStoppedError(words) if self._claim.run.automatic else ConflictError(f"{words}: ask again")
 
@@ -595,19 +606,24 @@ class JobSteps:
     def _beyond(
         self,
         action: Action,
-        given: Noun,
+        effect: Effect,
         loss: ServiceLoss | None,
-        nodes: Iterable[LedgerNode],
         constraints: RunConstraints,
     ) -> str:
         """What tenants were not asked for of all that an action says that it may take from them, in words."""
         station = self._context.station
-        effect = effect_of_act(action, given, loss, self._context.network, station, nodes)
         spared = {*constraints.spared.get(station, ())}
         served = set() if action.takes is None else spared if loss is None else loss.serving & spared
         wrong = [f"{what} serves {tenant} again" for what, tenant in sorted(served)]
         wrong = wrong or [f"it would {what}" for what in beyond(constraints, effect)]
         return f"{', '.join(wrong)}, whose consent was not asked" if wrong else ""
+
+    def _asked_more(self, effects: Iterable[Effect], constraints: RunConstraints, renewed: RunOccasion) -> str:
+        """What agreements in force now ask for beyond what the run was accepted under, in words."""
+        accepted = terms_of(constraints, self._context.station)
+        found = (terms_at(self._context.network, [one], renewed)[one.station] for one in effects)
+        asks = accepted is not None and any(ask_more(one, accepted) for one in found)
+        return "agreements in force now ask for more than the run was accepted under" if asks else ""
 
     async def _nodes(self) -> list[LedgerNode]:
         """Nodes of ours on the device, and on stations that its function serves."""

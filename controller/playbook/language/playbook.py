@@ -376,6 +376,11 @@ class Playbook(Noun):
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=100)]
     soak_checks: Annotated[tuple[Step, ...], Field(max_length=50)] = ()
 
+    @property
+    def restores(self) -> bool:
+        """Whether its plan brings back what is on record, and nothing new."""
+        return self.plan is not None and self.plan.source in (PlanSource.APPLIED, PlanSource.ENDPOINT)
+
     def may_run(self, names: Mapping[str, Any]) -> tuple[tuple[Step, ...], dict[str, Any]]:
         """Steps that may run on a device, and the names with those that no step will register there.
 

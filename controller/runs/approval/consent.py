@@ -420,6 +420,19 @@ def terms_at(network: Network, effects: Iterable[Effect], asked: RunOccasion) ->
     return found
 
 
+def terms_of(constraints: RunConstraints, device: str) -> Terms | None:
+    """What a run was accepted under on a device; None if it has none there. Who has to agree is that of all of it."""
+    bound = constraints.of(device)
+    return None if bound is None else (bound, frozenset(one.terms for one in constraints.requirements))
+
+
+def ask_more(now: Terms, accepted: Terms) -> bool:
+    """Whether terms ask for people or windows, or set a place, that those do not under which a run was accepted."""
+    (binds, need), (bound, needs) = now, accepted
+    placed = (binds.region, binds.timezone) == (bound.region, bound.timezone)
+    return not (placed and {*binds.calendars} <= {*bound.calendars} and need <= needs)
+
+
 def _without_service(effect: Effect) -> frozenset[str]:
     """Tenants that are asked since it takes their own service away, and not that of others at the station."""
     asked = {tenant for tenant, action in effect.asks if action in (ActionClass.INTERRUPT, ActionClass.RESTORE)}

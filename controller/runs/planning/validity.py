@@ -23,7 +23,7 @@ from controller.models.run import PERSON, Job, JobState, Policy, Run
 from controller.nrm.profiles import Rendered
 from controller.plan import wanted_by
 from controller.ports.clock import Clock
-from controller.runs.approval.consent import RunOccasion, Terms, effect_of, terms_at
+from controller.runs.approval.consent import RunOccasion, ask_more, effect_of, terms_at
 from controller.runs.planning.planner import Planner
 
 log = structlog.get_logger()
@@ -94,14 +94,7 @@ def outdated(changes: Iterable[Change], made: Basis, wanted: Basis, *, automatic
     agreed, agree = (
         terms_at(basis.network, effects, RunOccasion("", basis.at, automatic=automatic)) for basis in (made, wanted)
     )
-    return void | {station for station in agreed if not _agreed(agreed[station], agree[station])}
-
-
-def _agreed(before: Terms, now: Terms) -> bool:
-    """Whether terms ask for nothing but what the run waits for anyhow: windows and people of those it began under."""
-    (bound, needs), (binds, need) = before, now
-    same = bound.model_copy(update={"windows": ()}) == binds.model_copy(update={"windows": ()})
-    return same and set(binds.calendars) <= set(bound.calendars) and need <= needs
+    return void | {station for station in agreed if ask_more(agree[station], agreed[station])}
 
 
 def _wanted_alike(change: Change, made: Basis, wanted: Basis) -> bool:

@@ -19,7 +19,7 @@ from controller.drivers.netconf.target import NetconfTarget
 from controller.drivers.protocols import Capabilities
 from controller.drivers.target import DeviceTarget
 from controller.models.approval import PartyWindows, RunConstraints, StationConstraints
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import Changes, Plan
 from controller.models.run import PERSON, Job, JobState, JournalStep, Outcome, RunState, Strategy
 from controller.models.sharing import ActionClass, MaintenanceWindow
@@ -108,7 +108,8 @@ class GroupBench:
 
     def __post_init__(self) -> None:
         changes = Changes.of(self.scenario.change.model_copy(update={"station": job.station}) for job in self.jobs)
-        self._plan = self.scenario.plan.model_copy(update={"changes": changes})
+        made = {"changes": changes, "network_digest": network_digest(self.network)}
+        self._plan = self.scenario.plan.model_copy(update=made)
         self.store, self.clock = _fresh_store(self.network, self._plan)
         self._later: list[tuple[float, Callable[[], None]]] = []
         self.devices = FakeDevices(self.clock)
